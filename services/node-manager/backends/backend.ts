@@ -1,0 +1,80 @@
+import type { Readable, Writable } from "node:stream";
+import type { Ceilings, Resources } from "#shared/model/resources.ts";
+
+/** Names one sliver on one node for ever: 16 lower-case hex digits, never used again. */
+export type SliverId = string;
+
+/** The engines a ticket may name. */
+export type Engine = "simulated" | "container" | "microvm" | "docker";
+
+/** Everything an engine needs to make a sliver. Two calls with the same id always carry the same plan. */
+export type SliverPlan = {
+  readonly id: SliverId;
+  /** The slice's name: also the host name inside the sliver. */
+  readonly slice: string;
+  readonly resources: Resources;
+  readonly ceilings: Ceilings;
+  /** A reference image this engine lists; its default one when absent. */
+  readonly image?: string;
+};
+
+/** What an engine says of a sliver it holds. `stopped`: its disk is there, its processes are not. */
+export type SliverState = "running" | "stopped";
+
+export type SliverFact = { readonly id: SliverId; readonly state: SliverState };
+
+/** One command run in a sliver. `argv` is given to exec, never to a shell of the host. */
+export type Command = {
+  readonly argv: readonly string[];
+  readonly env?: Readonly<Record<string, string>>;
+  readonly workingDirectory?: string;
+};
+
+/** A command that is running in a sliver. */
+export interface RunningCommand {
+  readonly stdin: Writable;
+  readonly stdout: Readable;
+  readonly stderr: Readable;
+  /** Settles when the command has ended and its output is drained. `code` is 128 + n for a signal n. */
+  readonly exit: Promise<{ code: number; signal?: string }>;
+  /** Ends the command and everything it started, if the engine can. */
+  kill(signal?: NodeJS.Signals): void;
+}
+
+/** What a sliver uses now. Counters run from the sliver's (last) start. */
+export type Usage = {
+  readonly cpuMicroseconds: number;
+  readonly memoryBytes: number;
+  readonly processes: number;
+  readonly diskBytes: number;
+};
+
+/** What an engine can do; shown in advertisements and on pages. */
+export type EngineStatement = {
+  readonly engine: Engine;
+  /** True when nothing real is made: the engine then says so wherever its output is seen. */
+  readonly simulated: boolean;
+  readonly images: readonly string[];
+  readonly defaultImage: string;
+};
+
+/**
+ * The protection interface of the paper (§2.1): the level at which slivers are kept apart and given resources.
+ * Everything an engine makes on the machine carries the node's short id, and it only ever sees and removes its own.
+ * One contract suite (`test/contract/backend.ts`) holds for every engine.
+ *
+ * Failures are `Fault("BACKEND_FAILED", …)`; an id that is not there is `Fault("NO_SLICE", …)` in `exec` and `usage`.
+ */
+export interface Backend {
+  readonly statement: EngineStatement;
+  /** Makes the sliver, or starts it again on its own disk, or does nothing if it runs. Twice is once. */
+  ensure(plan: SliverPlan): Promise<void>;
+  /** Ends the sliver's processes and keeps its disk. Of an unknown or stopped one: nothing. */
+  stop(id: SliverId): Promise<void>;
+  /** Ends the sliver and everything made for it, half-made ones too. Twice is once. */
+  remove(id: SliverId): Promise<void>;
+  /** Every sliver, running or not, half-made ones included, that this node's engine has on this machine. */
+  list(): Promise<SliverFact[]>;
+  exec(id: SliverId, command: Command): Promise<RunningCommand>;
+  usage(id: SliverId): Promise<Usage>;
+}

@@ -1,0 +1,45 @@
+import { Fault, refuseUnless } from "./errors.ts";
+
+/** A moment in UTC, in whole seconds since 1970-01-01T00:00:00Z: the resolution of every document. */
+export type Instant = number;
+
+/** A half-open interval of UTC time, [start, end). Never empty. */
+export type Term = { readonly start: Instant; readonly end: Instant };
+
+/** Seconds by which two honest clocks may differ (v0.5's value). Applies to validity windows, never to terms. */
+export const CLOCK_SLACK = 300;
+
+const TEXT = /^\d{4}-\d{2}-\d{2} \d{2}:\d{2}:\d{2}$/;
+
+/** Reads `YYYY-MM-DD HH:MM:SS` (UTC). Anything that would not be written back the same is refused. */
+export function parseInstant(text: string): Instant {
+  const milliseconds = TEXT.test(text) ? Date.parse(`${text.replace(" ", "T")}Z`) : Number.NaN;
+  const instant = milliseconds / 1000;
+  if (Number.isNaN(instant) || formatInstant(instant) !== text) {
+    throw new Fault("MALFORMED", `"${text.slice(0, 40)}" is not a time; write YYYY-MM-DD HH:MM:SS in UTC`);
+  }
+  return instant;
+}
+
+/** Writes an instant as `YYYY-MM-DD HH:MM:SS` (UTC). */
+export function formatInstant(instant: Instant): string {
+  return new Date(instant * 1000).toISOString().slice(0, 19).replace("T", " ");
+}
+
+/** Makes a term, refusing an empty or inverted one. */
+export function term(start: Instant, end: Instant, what = "term"): Term {
+  refuseUnless(start < end, "MALFORMED", `the ${what} is empty: its end must be after its start`);
+  return { start, end };
+}
+
+export function contains(outer: Term, inner: Term): boolean {
+  return outer.start <= inner.start && inner.end <= outer.end;
+}
+
+export function overlaps(a: Term, b: Term): boolean {
+  return a.start < b.end && b.start < a.end;
+}
+
+export function includes(interval: Term, instant: Instant): boolean {
+  return interval.start <= instant && instant < interval.end;
+}

@@ -1,0 +1,81 @@
+import { SaxesParser } from "saxes";
+import { Fault, refuseUnless } from "../model/errors.ts";
+
+/** What a strict reading reports. `text` may come in several pieces for one run of text. */
+export type XmlEvents = {
+  open(name: string, attributes: Readonly<Record<string, string>>): void;
+  text(text: string): void;
+  close(name: string): void;
+};
+
+export type XmlLimits = { readonly maxBytes: number; readonly maxDepth: number };
+
+/**
+ * Reads XML strictly and reports it as events. One root; UTF-8 without a byte order mark and without another
+ * declared encoding; no DOCTYPE, comment, CDATA or processing instruction; of entities only the five that XML itself
+ * defines. Everything else is MALFORMED, and more than the limits is TOO_LARGE.
+ */
+export function readXml(bytes: Buffer, limits: XmlLimits, events: XmlEvents): void {
+  refuseUnless(
+    bytes.length <= limits.maxBytes,
+    "TOO_LARGE",
+    `the document has ${bytes.length} bytes; ${limits.maxBytes} is the limit`,
+  );
+  const parser = new SaxesParser({ xmlns: false, fragment: false, position: false });
+  let depth = 0;
+  const forbid = (what: string) => () => {
+    throw new Fault("MALFORMED", `the XML has a ${what}, which is never accepted; leave it out`);
+  };
+  parser.on("error", (cause) => {
+    throw new Fault("MALFORMED", "this is not well-formed XML", { cause });
+  });
+  parser.on("doctype", forbid("DOCTYPE"));
+  parser.on("comment", forbid("comment"));
+  parser.on("cdata", forbid("CDATA section"));
+  parser.on("processinginstruction", forbid("processing instruction"));
+  parser.on("xmldecl", (declaration) => {
+    const encoding = declaration.encoding ?? "UTF-8";
+    refuseUnless(/^utf-8$/i.test(encoding), "MALFORMED", "the XML must be encoded in UTF-8");
+  });
+  parser.on("opentag", (tag) => {
+    depth += 1;
+    refuseUnless(depth <= limits.maxDepth, "TOO_LARGE", `the XML is nested deeper than ${limits.maxDepth}`);
+    events.open(tag.name, tag.attributes);
+  });
+  parser.on("text", (text) => events.text(text));
+  parser.on("closetag", (tag) => {
+    depth -= 1;
+    events.close(tag.name);
+  });
+  parser.write(decodeUtf8(bytes)).close();
+}
+
+const UTF8 = new TextDecoder("utf-8", { fatal: true, ignoreBOM: true });
+
+function decodeUtf8(bytes: Buffer): string {
+  let text: string;
+  try {
+    text = UTF8.decode(bytes);
+  } catch (cause) {
+    throw new Fault("MALFORMED", "the XML is not valid UTF-8", { cause });
+  }
+  refuseUnless(
+    !text.startsWith("\uFEFF"),
+    "MALFORMED",
+    "the XML begins with a byte order mark; leave it out",
+  );
+  return text;
+}
+
+const ESCAPES: Record<string, string> = {
+  "&": "&amp;",
+  "<": "&lt;",
+  ">": "&gt;",
+  '"': "&quot;",
+  "\r": "&#13;",
+};
+
+/** Text as it stands in element content or a double-quoted attribute. */
+export function escapeXml(text: string): string {
+  return /[&<>"\r]/.test(text) ? text.replace(/[&<>"\r]/g, (c) => ESCAPES[c]!) : text;
+}
