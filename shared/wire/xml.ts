@@ -34,6 +34,7 @@ export function readXml(bytes: Buffer, limits: XmlLimits, events: XmlEvents): vo
   parser.on("cdata", forbid("CDATA section"));
   parser.on("processinginstruction", forbid("processing instruction"));
   parser.on("xmldecl", (declaration) => {
+    refuseUnless(declaration.version === "1.0", "MALFORMED", "the XML must be version 1.0");
     const encoding = declaration.encoding ?? "UTF-8";
     refuseUnless(/^utf-8$/i.test(encoding), "MALFORMED", "the XML must be encoded in UTF-8");
   });
