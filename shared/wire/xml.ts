@@ -43,7 +43,10 @@ export function readXml(bytes: Buffer, limits: XmlLimits, events: XmlEvents): vo
     refuseUnless(depth <= limits.maxDepth, "TOO_LARGE", `the XML is nested deeper than ${limits.maxDepth}`);
     events.open(tag.name, tag.attributes);
   });
-  parser.on("text", (text) => events.text(text));
+  // White space around the root is legal and says nothing.
+  parser.on("text", (text) => {
+    if (depth > 0) events.text(text);
+  });
   parser.on("closetag", (tag) => {
     depth -= 1;
     events.close(tag.name);

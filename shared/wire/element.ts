@@ -1,0 +1,147 @@
+import { Fault, refuseUnless } from "../model/errors.ts";
+import { escapeXml, readXml, type XmlLimits } from "./xml.ts";
+
+/** One XML element of a signed document: either text or children, never both. */
+export type Element = {
+  readonly name: string;
+  readonly attributes: Readonly<Record<string, string>>;
+  readonly children: readonly Element[];
+  /** Trimmed; empty when there are children. */
+  readonly text: string;
+};
+
+type Open = { name: string; attributes: Readonly<Record<string, string>>; children: Element[]; text: string };
+
+const DOCUMENT_LIMITS: XmlLimits = { maxBytes: 16 * 1024, maxDepth: 16 };
+
+/** Reads the body of a signed document as a tree. No entities at all: no value in a document needs one. */
+export function readElement(body: Buffer): Element {
+  refuseUnless(!body.includes("&"), "MALFORMED", "a document has no entities; remove every &");
+  const stack: Open[] = [];
+  let root: Element | undefined;
+  readXml(body, DOCUMENT_LIMITS, {
+    open: (name, attributes) => {
+      stack.push({ name, attributes: { ...attributes }, children: [], text: "" });
+    },
+    text: (text) => {
+      stack.at(-1)!.text += text;
+    },
+    close: () => {
+      const element = closed(stack.pop()!);
+      if (stack.length > 0) stack.at(-1)!.children.push(element);
+      else root = element;
+    },
+  });
+  return root!;
+}
+
+function closed(open: Open): Element {
+  const text = open.text.trim();
+  refuseUnless(
+    open.children.length === 0 || text === "",
+    "MALFORMED",
+    `<${open.name}> has text between its elements`,
+  );
+  return { ...open, text };
+}
+
+/** The children of an element by name, each at most once, with nothing unknown among them. */
+export class Fields {
+  readonly #byName = new Map<string, Element>();
+  readonly #of: string;
+
+  constructor(element: Element, names: readonly string[]) {
+    this.#of = element.name;
+    refuseUnless(element.text === "", "MALFORMED", `<${element.name}> has text where elements belong`);
+    for (const child of element.children) {
+      refuseUnless(
+        names.includes(child.name),
+        "MALFORMED",
+        `<${element.name}> has an unknown <${child.name}>`,
+      );
+      refuseUnless(
+        !this.#byName.has(child.name),
+        "MALFORMED",
+        `<${element.name}> has <${child.name}> more than once`,
+      );
+      this.#byName.set(child.name, child);
+    }
+  }
+
+  has(name: string): boolean {
+    return this.#byName.has(name);
+  }
+
+  /** An element that holds elements, which must be there. */
+  element(name: string): Element {
+    const child = this.#byName.get(name);
+    if (!child) throw new Fault("MALFORMED", `<${this.#of}> lacks <${name}>`);
+    return child;
+  }
+
+  /** The text of a plain element, which must be there and not empty. */
+  text(name: string): string {
+    return plainText(this.element(name));
+  }
+
+  /** `read` applied to a plain element's text, or undefined when the element is absent. */
+  optional<T>(name: string, read: (text: string) => T): T | undefined {
+    return this.has(name) ? read(this.text(name)) : undefined;
+  }
+}
+
+/** The text of an element that has neither attributes nor children. */
+export function plainText(element: Element): string {
+  const plain = element.children.length === 0 && Object.keys(element.attributes).length === 0;
+  refuseUnless(plain && element.text !== "", "MALFORMED", `<${element.name}> must hold plain text`);
+  return element.text;
+}
+
+/** The children of a list element, all of one name. */
+export function listOf(element: Element, name: string): readonly Element[] {
+  refuseUnless(
+    element.text === "" && element.children.every((child) => child.name === name),
+    "MALFORMED",
+    `<${element.name}> holds only <${name}> elements`,
+  );
+  return element.children;
+}
+
+/** A part of a document to be written: absent parts are undefined. */
+export type Part = string | undefined;
+
+/** Writes `<name>text</name>`, or nothing when there is no value. */
+export function field(name: string, value: string | number | undefined): Part {
+  return value === undefined ? undefined : `<${name}>${escapeXml(String(value))}</${name}>`;
+}
+
+/** Writes an element around parts, or nothing when all are absent and `keepEmpty` is not set. */
+export function group(name: string, parts: readonly Part[]): Part {
+  const present = parts.filter((part) => part !== undefined);
+  return present.length === 0 ? undefined : `<${name}>${present.join("")}</${name}>`;
+}
+
+/** Writes a whole document body: declaration, root with version 1, one part a line, no newline at the end. */
+export function writeBody(root: string, parts: readonly Part[]): Buffer {
+  const lines = parts.filter((part) => part !== undefined);
+  return Buffer.from(
+    `<?xml version="1.0" encoding="UTF-8"?>\n<${root} version="1">\n  ${lines.join("\n  ")}\n</${root}>`,
+  );
+}
+
+/** Checks root and version first: that is what tells a ticket from a lease. */
+export function readRoot(body: Buffer, root: string): Element {
+  const element = readElement(body);
+  refuseUnless(
+    element.name === root,
+    "WRONG_TYPE",
+    `this is a <${element.name.slice(0, 20)}>, not a <${root}>; send a ${root}`,
+  );
+  const onlyVersion = Object.keys(element.attributes).join() === "version";
+  refuseUnless(
+    onlyVersion && element.attributes.version === "1",
+    "MALFORMED",
+    `only version 1 of <${root}> is known`,
+  );
+  return element;
+}
