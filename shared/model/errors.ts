@@ -78,6 +78,14 @@ export class Fault extends Error {
   }
 }
 
+/**
+ * Something on this machine that its operator must mend: a key file others can read, a directory that holds no
+ * authority. Told in full, paths included, on the terminal or in the log; it has no number and is never sent to a caller.
+ */
+export class OperatorError extends Error {
+  override readonly name = "OperatorError";
+}
+
 /** Throws a fault unless `condition` holds. Keeps rules on one line each. */
 export function refuseUnless(condition: unknown, name: FaultName, sentence: string): asserts condition {
   if (!condition) throw new Fault(name, sentence);

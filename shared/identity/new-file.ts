@@ -1,0 +1,41 @@
+import { randomBytes } from "node:crypto";
+import { link, open, unlink } from "node:fs/promises";
+import { basename, dirname, join } from "node:path";
+import { OperatorError } from "../model/errors.ts";
+
+/**
+ * Creates a file that is either absent or whole and durable, whatever happens in between. An existing file is never
+ * replaced: the finished temporary file is linked, not renamed, into place, so that two creators can't both win.
+ * Throws OperatorError when the path is taken.
+ */
+export async function createNewFile(path: string, content: string, mode: number): Promise<void> {
+  const temporary = join(dirname(path), `.${basename(path)}.${randomBytes(6).toString("hex")}`);
+  await writeDurably(temporary, content, mode);
+  try {
+    await link(temporary, path);
+  } catch (cause) {
+    if ((cause as NodeJS.ErrnoException).code !== "EEXIST") throw cause;
+    throw new OperatorError(
+      `${path} exists already and is not overwritten; move it away or choose another place`,
+      {
+        cause,
+      },
+    );
+  } finally {
+    await unlink(temporary);
+  }
+  await syncDirectory(dirname(path));
+}
+
+async function writeDurably(path: string, content: string, mode: number): Promise<void> {
+  await using file = await open(path, "wx", mode);
+  await file.chmod(mode); // the umask must not narrow it either
+  await file.writeFile(content);
+  await file.sync();
+}
+
+/** Makes a file's appearance in its directory survive a power cut. */
+export async function syncDirectory(path: string): Promise<void> {
+  await using directory = await open(path, "r");
+  await directory.sync();
+}
