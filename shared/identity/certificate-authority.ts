@@ -3,7 +3,7 @@ import { isIP } from "node:net";
 import forge from "node-forge";
 import { refuseUnless } from "../model/errors.ts";
 import { type CertificateKind, parseCertificate, type Validity } from "./certificate.ts";
-import { signWithOpenssl } from "./forge-signing.ts";
+import { commonName, signWithOpenssl } from "./forge.ts";
 import type { PublicKey } from "./key.ts";
 import type { SigningKey } from "./signature.ts";
 
@@ -27,13 +27,16 @@ export type CertificateTerms = {
 /** `serial` in hex, as it stands in the certificate. */
 export type IssuedCertificate = { readonly serial: string; readonly certPem: string };
 
-const NAME = /^[A-Za-z0-9][A-Za-z0-9 ._@-]{0,63}$/;
 const DNS_NAME = /^(?=.{1,253}$)[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?(\.[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?)*$/;
 /** Keeps the authority's distinguished name from ever being that of a certificate it issues. */
 const ORGANIZATION = "Slicelab";
 
 /** Makes the authority's own certificate, signed by its own key. It certifies keys, never other authorities. */
-export function createAuthority(key: SigningKey, name: string, validity: Validity): CertificateAuthority {
+export function createCertificateAuthority(
+  key: SigningKey,
+  name: string,
+  validity: Validity,
+): CertificateAuthority {
   const subject = [...commonName(name), { name: "organizationName", value: ORGANIZATION }];
   const { certPem } = certify(key, {
     subject,
@@ -45,11 +48,11 @@ export function createAuthority(key: SigningKey, name: string, validity: Validit
       { name: "keyUsage", critical: true, keyCertSign: true, cRLSign: true },
     ],
   });
-  return openAuthority(key, certPem);
+  return openCertificateAuthority(key, certPem);
 }
 
 /** An authority from its key and the certificate made for it. Throws MALFORMED if they don't belong together. */
-export function openAuthority(key: SigningKey, certPem: string): CertificateAuthority {
+export function openCertificateAuthority(key: SigningKey, certPem: string): CertificateAuthority {
   const certificate = parseCertificate(certPem);
   refuseUnless(
     certificate.ca && certificate.checkPrivateKey(key.private),
@@ -132,18 +135,6 @@ function alternativeName(address: string): object {
     `"${address}" is neither an IP address nor a lower-case DNS name`,
   );
   return { type: 2, value: address };
-}
-
-function commonName(name: string): forge.pki.CertificateField[] {
-  refuseUnless(
-    NAME.test(name),
-    "BAD_NAME",
-    "a name is 1 to 64 letters, digits, spaces or . _ @ -, and begins with a letter or digit",
-  );
-  // forge wants the number of a string type here, which its types call a class
-  return [
-    { name: "commonName", value: name, valueTagClass: forge.asn1.Type.UTF8 as unknown as forge.asn1.Class },
-  ];
 }
 
 type Unsigned = {

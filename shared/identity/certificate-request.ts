@@ -1,7 +1,7 @@
 import { verify } from "node:crypto";
 import forge from "node-forge";
 import { Fault, refuseUnless } from "../model/errors.ts";
-import { signWithOpenssl } from "./forge-signing.ts";
+import { commonName, signWithOpenssl } from "./forge.ts";
 import { type PublicKey, publicKeyFromSpki } from "./key.ts";
 import type { SigningKey } from "./signature.ts";
 
@@ -18,17 +18,14 @@ const DIGESTS = new Map([
 
 /**
  * A certificate request (PKCS#10, PEM) for an RSA key, signed by it. The name in it is a courtesy to whoever looks at
- * the file: the authority takes the key from a request and nothing else.
+ * the file: the authority takes the key from a request and nothing else. Throws BAD_NAME.
  */
 export function createCertificateRequest(key: SigningKey, name: string): string {
   const request = forge.pki.createCertificationRequest();
   request.publicKey = forge.pki.publicKeyFromPem(
     key.public.object.export({ format: "pem", type: "spki" }) as string,
   );
-  // forge writes UTF8String only when told by its number; its types call that number a class
-  request.setSubject([
-    { name: "commonName", value: name, valueTagClass: asn1.Type.UTF8 as unknown as forge.asn1.Class },
-  ]);
+  request.setSubject(commonName(name));
   signWithOpenssl(request, key);
   return forge.pki.certificationRequestToPem(request).replaceAll("\r\n", "\n");
 }

@@ -35,7 +35,7 @@ async function writeDurably(path: string, content: string, mode: number): Promis
 }
 
 /** Makes a file's appearance in its directory survive a power cut. */
-export async function syncDirectory(path: string): Promise<void> {
+async function syncDirectory(path: string): Promise<void> {
   await using directory = await open(path, "r");
   await directory.sync();
 }

@@ -6,7 +6,7 @@ import forge from "node-forge";
 import type { CertificateKind, Validity } from "#shared/identity/certificate.ts";
 import {
   type CertificateAuthority,
-  createAuthority,
+  createCertificateAuthority,
   issueCertificate,
 } from "#shared/identity/certificate-authority.ts";
 import { type Identity, type IdentityFiles, identityFrom } from "#shared/identity/identity.ts";
@@ -61,7 +61,7 @@ const PAST: Validity = { notBefore: LONG.notBefore, notAfter: new Date("2021-01-
 
 /** A fresh authority in memory. Making one, and each identity of it, costs one RSA-2048 key: ask in parallel. */
 export async function testAuthority(name = "test authority"): Promise<TestAuthority> {
-  const authority = createAuthority(await generateSigningKey({ type: "rsa" }), name, LONG);
+  const authority = createCertificateAuthority(await generateSigningKey({ type: "rsa" }), name, LONG);
   const caPem = authority.certPem;
 
   async function certified(
@@ -87,12 +87,12 @@ export async function testAuthority(name = "test authority"): Promise<TestAuthor
       certified(authority, { name, kind: "server", addresses }, options),
     expired: (name) => certified(authority, { name, kind: "client" }, { validity: PAST }),
     foreign: async (clientName) => {
-      const other = createAuthority(await generateSigningKey({ type: "rsa" }), name, LONG);
+      const other = createCertificateAuthority(await generateSigningKey({ type: "rsa" }), name, LONG);
       return await certified(other, { name: clientName, kind: "client" });
     },
     selfSigned: async (name) => {
       const key = await generateSigningKey({ type: "rsa" });
-      return testIdentity(key, createAuthority(key, name, LONG).certPem, caPem);
+      return testIdentity(key, createCertificateAuthority(key, name, LONG).certPem, caPem);
     },
     weak: async (name) => {
       const key = await rsa1024();
