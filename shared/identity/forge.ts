@@ -1,9 +1,7 @@
 import { sign } from "node:crypto";
 import forge from "node-forge";
-import { refuseUnless } from "../model/errors.ts";
+import { refuseBadName } from "./certificate-name.ts";
 import type { SigningKey } from "./signature.ts";
-
-const NAME = /^[A-Za-z0-9][A-Za-z0-9 ._@-]{0,63}$/;
 
 /** A certificate or a certificate request of node-forge, before it is signed. */
 type Signable = { sign(key: forge.pki.rsa.PrivateKey, digest: forge.md.MessageDigest): void };
@@ -26,11 +24,7 @@ export function signWithOpenssl(unsigned: Signable, key: SigningKey): void {
 
 /** The distinguished name of whoever is called `name`. Throws BAD_NAME unless it is short and printable. */
 export function commonName(name: string): forge.pki.CertificateField[] {
-  refuseUnless(
-    NAME.test(name),
-    "BAD_NAME",
-    "a name is 1 to 64 letters, digits, spaces or . _ @ -, and begins with a letter or digit",
-  );
+  refuseBadName(name);
   // forge wants the number of a string type here, which its types call a class
   const utf8 = forge.asn1.Type.UTF8 as unknown as forge.asn1.Class;
   return [{ name: "commonName", value: name, valueTagClass: utf8 }];

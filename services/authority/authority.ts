@@ -1,0 +1,173 @@
+import { existsSync } from "node:fs";
+import { mkdir, readFile } from "node:fs/promises";
+import { join } from "node:path";
+import { certificateFacts, parseCertificate, type Validity } from "#shared/identity/certificate.ts";
+import {
+  type CertificateAuthority,
+  type CertificateTerms,
+  createCertificateAuthority,
+  type IssuedCertificate,
+  issueCertificate,
+  openCertificateAuthority,
+} from "#shared/identity/certificate-authority.ts";
+import { publicKeyFromRequest } from "#shared/identity/certificate-request.ts";
+import type { KeyName, PublicKey } from "#shared/identity/key.ts";
+import { createKeyFile, loadKeyFile } from "#shared/identity/key-file.ts";
+import { createNewFile } from "#shared/identity/new-file.ts";
+import { Fault, OperatorError, refuseUnless } from "#shared/model/errors.ts";
+import { lockFile } from "#shared/runtime/lock-file.ts";
+import { type IssuedRecord, issuedRecord, Register, type RevokedRecord, revokedRecord } from "./register.ts";
+
+const AUTHORITY_BITS = 3072;
+const LOCK_PATIENCE_MS = 10_000;
+
+type Files = {
+  readonly key: string;
+  readonly certificate: string;
+  readonly issued: string;
+  readonly revoked: string;
+  readonly lock: string;
+};
+
+function filesIn(directory: string): Files {
+  return {
+    key: join(directory, "ca.key"),
+    certificate: join(directory, "ca.pem"),
+    issued: join(directory, "issued.jsonl"),
+    revoked: join(directory, "revoked.jsonl"),
+    lock: join(directory, "lock"),
+  };
+}
+
+/**
+ * Makes an authority in a directory of its own (made if need be, its owner's alone). Killed half-way, it is finished
+ * by the next call: the certificate comes last, and with it there is an authority. Throws OperatorError if there is
+ * one already.
+ */
+export async function initAuthority(
+  directory: string,
+  own: { readonly name: string; readonly validity: Validity },
+): Promise<Authority> {
+  await mkdir(directory, { recursive: true, mode: 0o700 });
+  const files = filesIn(directory);
+  using _lock = await lockFile(files.lock, "the authority", LOCK_PATIENCE_MS);
+  if (existsSync(files.certificate)) {
+    throw new OperatorError(`${directory} holds an authority already; choose another directory with --dir`);
+  }
+  const key = existsSync(files.key)
+    ? await loadKeyFile(files.key)
+    : await createKeyFile(files.key, { type: "rsa", bits: AUTHORITY_BITS });
+  const { certPem } = createCertificateAuthority(key, own.name, own.validity);
+  for (const register of [files.issued, files.revoked]) {
+    if (!existsSync(register)) await createNewFile(register, "", 0o600);
+  }
+  await createNewFile(files.certificate, certPem, 0o644);
+  return await openAuthority(directory);
+}
+
+/** Opens the authority in a directory. Throws OperatorError if there is none or any of its files can't be trusted. */
+export async function openAuthority(directory: string): Promise<Authority> {
+  const files = filesIn(directory);
+  if (!existsSync(files.certificate)) {
+    throw new OperatorError(
+      `there is no authority in ${directory}; make one with: slicelab authority init --dir '${directory}'`,
+    );
+  }
+  const certPem = await readFile(files.certificate, "utf8");
+  const authority = new Authority(files, openCertificateAuthority(await loadKeyFile(files.key), certPem));
+  await authority.checkRegisters();
+  return authority;
+}
+
+/**
+ * A certificate authority and its memory: which keys it certified, and which it never will again. Several processes
+ * may use one directory.
+ */
+export class Authority {
+  /** Its own certificate in PEM: what everybody trusts. */
+  readonly caPem: string;
+  readonly #files: Files;
+  readonly #ca: CertificateAuthority;
+  readonly #issued: Register<IssuedRecord>;
+  readonly #revoked: Register<RevokedRecord>;
+
+  constructor(files: Files, ca: CertificateAuthority) {
+    this.caPem = ca.certPem;
+    this.#files = files;
+    this.#ca = ca;
+    this.#issued = new Register(files.issued, issuedRecord);
+    this.#revoked = new Register(files.revoked, revokedRecord);
+  }
+
+  async checkRegisters(): Promise<void> {
+    await Promise.all([this.issued(), this.revoked()]);
+  }
+
+  /** Every certificate ever issued, oldest first. */
+  issued(): Promise<IssuedRecord[]> {
+    return this.#issued.read();
+  }
+
+  /** Every key that was revoked, oldest first. */
+  revoked(): Promise<RevokedRecord[]> {
+    return this.#revoked.read();
+  }
+
+  /**
+   * Certifies the key of a certificate request (PEM) on the operator's terms; nothing else in the request counts.
+   * It is in the register before it is in anybody's hands.
+   *
+   * Throws what `publicKeyFromRequest` and `issueCertificate` throw, and CERTIFICATE_REVOKED for a revoked key.
+   */
+  async issue(requestPem: string, terms: CertificateTerms): Promise<IssuedCertificate> {
+    const key = publicKeyFromRequest(requestPem);
+    using _lock = await this.#locked();
+    await this.#refuseRevoked(key);
+    const certificate = issueCertificate(this.#ca, key, terms);
+    await this.#issued.append(recordOf(certificate));
+    return certificate;
+  }
+
+  /**
+   * Revokes a key, and so every certificate it has or would get; again is the same as once. Throws UNKNOWN_KEY for a
+   * key that was never certified here, so that a mistyped name isn't taken for a revocation.
+   */
+  async revoke(key: KeyName, at: Date): Promise<void> {
+    using _lock = await this.#locked();
+    const known = (await this.issued()).some((record) => record.key === key);
+    refuseUnless(
+      known,
+      "UNKNOWN_KEY",
+      `this authority never certified the key ${key}; see: slicelab authority list`,
+    );
+    const revokedBefore = (await this.revoked()).some((record) => record.key === key);
+    if (!revokedBefore) await this.#revoked.append({ key, revokedAt: at.toISOString() });
+  }
+
+  async #refuseRevoked(key: PublicKey): Promise<void> {
+    const entry = (await this.revoked()).find((record) => record.key === key.name);
+    if (!entry) return;
+    throw new Fault(
+      "CERTIFICATE_REVOKED",
+      `the key ${key.name} was revoked at ${entry.revokedAt} and is never certified again; make a new key`,
+    );
+  }
+
+  #locked(): Promise<Disposable> {
+    return lockFile(this.#files.lock, "the authority", LOCK_PATIENCE_MS);
+  }
+}
+
+/** Read back from the certificate itself, so that the register says what verifiers will see. */
+function recordOf(issued: IssuedCertificate): IssuedRecord {
+  const { serial, key, name, kind, addresses, validity } = certificateFacts(parseCertificate(issued.certPem));
+  return issuedRecord.parse({
+    serial,
+    key: key.name,
+    name,
+    kind,
+    addresses,
+    notBefore: validity.notBefore.toISOString(),
+    notAfter: validity.notAfter.toISOString(),
+  });
+}

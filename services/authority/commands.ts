@@ -1,0 +1,192 @@
+import { homedir } from "node:os";
+import { join } from "node:path";
+import { Command, CommanderError, InvalidArgumentError, Option } from "commander";
+import { type CertificateKind, validityFrom } from "#shared/identity/certificate.ts";
+import { createNewFile } from "#shared/identity/new-file.ts";
+import { Fault, OperatorError } from "#shared/model/errors.ts";
+import { initAuthority, openAuthority } from "./authority.ts";
+import { enrol } from "./enrolment.ts";
+import { certificateTable, listCertificates, subjectRecord, subjectTable } from "./listing.ts";
+import { readSmallFile, readSubject } from "./subject.ts";
+
+/** What a command speaks to: data goes to `out`, everything else to `err`; `now` is the real time. */
+export type Terminal = {
+  readonly out: (text: string) => void;
+  readonly err: (text: string) => void;
+  readonly now: Date;
+};
+
+const OK = 0;
+const ERROR = 1;
+const USAGE = 2;
+
+const AUTHORITY_DAYS = 3653; // ten years
+const CERTIFICATE_DAYS = 365;
+
+/** Runs one `slicelab authority` command and returns its exit code: 0 ok, 1 error, 2 usage. */
+export async function runAuthority(argv: readonly string[], terminal: Terminal): Promise<number> {
+  try {
+    await authorityCommand(terminal).parseAsync(argv, { from: "user" });
+    return OK;
+  } catch (error) {
+    if (error instanceof CommanderError) return error.exitCode === 0 ? OK : USAGE;
+    terminal.err(`slicelab authority: ${sentenceOf(error)}\n`);
+    return ERROR;
+  }
+}
+
+/** What an operator is told. A defect of ours is thrown on instead, with its stack. */
+function sentenceOf(error: unknown): string {
+  if (error instanceof Fault || error instanceof OperatorError) return error.message;
+  if (error instanceof Error && "syscall" in error) return error.message;
+  throw error;
+}
+
+function authorityCommand(terminal: Terminal): Command {
+  const command = new Command("slicelab authority")
+    .description("The consortium's certificate authority: it certifies the keys of researchers and services.")
+    .exitOverride()
+    .configureOutput({ writeOut: terminal.out, writeErr: terminal.err });
+  addInit(command, terminal);
+  addRequest(command, terminal);
+  addIssue(command, terminal);
+  addShow(command, terminal);
+  addList(command, terminal);
+  addRevoke(command, terminal);
+  return command;
+}
+
+function directoryOption(): Option {
+  return new Option("--dir <directory>", "where the authority is kept")
+    .env("SLICELAB_AUTHORITY")
+    .default(join(homedir(), ".slicelab", "authority"), "~/.slicelab/authority");
+}
+
+function outputOption(): Option {
+  return new Option("-o, --output <format>", "how to print").choices(["table", "json"]).default("table");
+}
+
+function addInit(parent: Command, { out, now }: Terminal): void {
+  parent
+    .command("init")
+    .description("make a new authority")
+    .addOption(directoryOption())
+    .option("--name <name>", "what it is called in the certificates it issues", "Slicelab authority")
+    .action(async (options: { dir: string; name: string }) => {
+      const validity = validityFrom(now, AUTHORITY_DAYS);
+      await initAuthority(options.dir, { name: options.name, validity });
+      out(`${join(options.dir, "ca.pem")}\n`);
+    });
+}
+
+function addRequest(parent: Command, { out, err }: Terminal): void {
+  parent
+    .command("request")
+    .description(
+      "make a private key here, where it is used, and a certificate request to send to the authority",
+    )
+    .requiredOption("--name <name>", "what the files are called: NAME.key and NAME.csr")
+    .requiredOption("--out <directory>", "where they go; the key stays there")
+    .addOption(
+      new Option("--rsa-bits <bits>", "size of the key").choices(["2048", "3072", "4096"]).default("2048"),
+    )
+    .action(async (options: { name: string; out: string; rsaBits: string }) => {
+      const made = await enrol(options.out, options.name, Number(options.rsaBits));
+      err(`private key ${made.keyFile} (keep it), key name ${made.key.name}\n`);
+      out(`${made.requestFile}\n`);
+    });
+}
+
+type IssueOptions = {
+  readonly dir: string;
+  readonly name: string;
+  readonly kind: CertificateKind;
+  readonly address: readonly string[];
+  readonly days: number;
+  readonly out: string;
+};
+
+function addIssue(parent: Command, { out, err, now }: Terminal): void {
+  parent
+    .command("issue")
+    .description("certify the key of a certificate request; names and usages in the request are ignored")
+    .argument("<request>", "the certificate request, NAME.csr")
+    .addOption(directoryOption())
+    .requiredOption("--name <name>", "what whoever holds the key is called")
+    .addOption(
+      new Option("--kind <kind>", "client: a researcher; server: a service")
+        .choices(["client", "server"])
+        .makeOptionMandatory(),
+    )
+    .option(
+      "--address <address>",
+      "an IP address or DNS name the service is reached at (repeatable)",
+      collect,
+      [],
+    )
+    .option("--days <days>", "how long the certificate is valid", wholeDays, CERTIFICATE_DAYS)
+    .requiredOption("--out <file>", "where the certificate goes")
+    .action(async (request: string, options: IssueOptions) => {
+      const authority = await openAuthority(options.dir);
+      const { certPem, serial } = await authority.issue(await readSmallFile(request), {
+        name: options.name,
+        kind: options.kind,
+        addresses: options.address,
+        validity: validityFrom(now, options.days),
+      });
+      await createNewFile(options.out, certPem, 0o644);
+      err(`certified ${options.name} (${options.kind}) for ${options.days} days, serial ${serial}\n`);
+      out(`${options.out}\n`);
+    });
+}
+
+function addShow(parent: Command, { out }: Terminal): void {
+  parent
+    .command("show")
+    .description("say whose a certificate, key or certificate request is")
+    .argument("<file>", "a file in PEM")
+    .addOption(outputOption())
+    .action(async (file: string, options: { output: string }) => {
+      const subject = await readSubject(file);
+      out(options.output === "json" ? json(subjectRecord(subject)) : subjectTable(subject));
+    });
+}
+
+function addList(parent: Command, { out, now }: Terminal): void {
+  parent
+    .command("list")
+    .description("list every certificate ever issued")
+    .addOption(directoryOption())
+    .addOption(outputOption())
+    .action(async (options: { dir: string; output: string }) => {
+      const certificates = await listCertificates(await openAuthority(options.dir), now);
+      out(options.output === "json" ? json(certificates) : certificateTable(certificates));
+    });
+}
+
+function addRevoke(parent: Command, { out, now }: Terminal): void {
+  parent
+    .command("revoke")
+    .description("never again believe or certify a key")
+    .argument("<key>", "its name (64 hex digits), or a file with the key, its request or its certificate")
+    .addOption(directoryOption())
+    .action(async (key: string, options: { dir: string }) => {
+      const authority = await openAuthority(options.dir);
+      const name = /^[0-9a-f]{64}$/.test(key) ? key : (await readSubject(key)).key.name;
+      await authority.revoke(name, now);
+      out(`${name}\n`);
+    });
+}
+
+function collect(value: string, earlier: readonly string[]): string[] {
+  return [...earlier, value];
+}
+
+function wholeDays(value: string): number {
+  if (/^[1-9][0-9]{0,3}$/.test(value)) return Number(value);
+  throw new InvalidArgumentError("Give a whole number of days, 1 to 9999.");
+}
+
+function json(value: unknown): string {
+  return `${JSON.stringify(value, null, 2)}\n`;
+}

@@ -1,0 +1,8 @@
+import { systemClock } from "#shared/runtime/clock.ts";
+import { runAuthority } from "./commands.ts";
+
+process.exitCode = await runAuthority(process.argv.slice(2), {
+  out: (text) => process.stdout.write(text),
+  err: (text) => process.stderr.write(text),
+  now: new Date(systemClock().milliseconds()),
+});
