@@ -1,0 +1,72 @@
+import assert from "node:assert/strict";
+import { chmod, mkdir, readdir, readFile, stat, symlink, writeFile } from "node:fs/promises";
+import { join } from "node:path";
+import { test } from "node:test";
+import {
+  readIfPresent,
+  removeDurably,
+  removeUnfinished,
+  writeDurably,
+} from "#shared/runtime/durable-file.ts";
+import { temporaryDirectory } from "#test/support/directory.ts";
+
+test("what was written is read back, with its owner's mode and nothing beside it", async () => {
+  await using directory = await temporaryDirectory();
+  const path = join(directory.path, "lease");
+  await writeDurably(path, "one");
+  await writeDurably(path, Buffer.from("two"));
+  assert.equal(String(await readIfPresent(path)), "two");
+  assert.equal((await stat(path)).mode & 0o777, 0o600);
+  assert.deepEqual(await readdir(directory.path), ["lease"]);
+});
+
+test("the mode asked for is given whatever the umask is", async () => {
+  await using directory = await temporaryDirectory();
+  const path = join(directory.path, "shared");
+  const before = process.umask(0o077);
+  await writeDurably(path, "", 0o644).finally(() => process.umask(before));
+  assert.equal((await stat(path)).mode & 0o777, 0o644);
+});
+
+test("a file that is not there reads as undefined, one that cannot be read is an error", async () => {
+  await using directory = await temporaryDirectory();
+  assert.equal(await readIfPresent(join(directory.path, "none")), undefined);
+  await assert.rejects(readIfPresent(directory.path), { code: "EISDIR" });
+});
+
+test("a failed write leaves the old contents and no litter", async () => {
+  await using directory = await temporaryDirectory();
+  const path = join(directory.path, "occupied");
+  await mkdir(join(path, "inside"), { recursive: true });
+  await assert.rejects(writeDurably(path, "new"), { code: /EISDIR|ENOTEMPTY|EEXIST/ });
+  assert.deepEqual(await readdir(directory.path), ["occupied"]);
+});
+
+test("a symbolic link is replaced, and what it pointed at is left alone", async () => {
+  await using directory = await temporaryDirectory();
+  const victim = join(directory.path, "victim");
+  const path = join(directory.path, "link");
+  await writeFile(victim, "untouched");
+  await chmod(victim, 0o640);
+  await symlink(victim, path);
+  await writeDurably(path, "new");
+  assert.equal(await readFile(victim, "utf8"), "untouched");
+  assert.equal(await readFile(path, "utf8"), "new");
+});
+
+test("removing a file twice is removing it once", async () => {
+  await using directory = await temporaryDirectory();
+  const path = join(directory.path, "ticket");
+  await writeDurably(path, "");
+  await removeDurably(path);
+  await removeDurably(path);
+  assert.equal(await readIfPresent(path), undefined);
+});
+
+test("what a killed writer left is removed, and nothing else", async () => {
+  await using directory = await temporaryDirectory();
+  await writeFile(join(directory.path, ".lease.0123456789abcdef.unfinished"), "half");
+  await writeFile(join(directory.path, "lease.unfinished"), "somebody's");
+  await removeUnfinished(directory.path);
+  assert.deepEqual(await readdir(directory.path), ["lease.unfinished"]);
+});
