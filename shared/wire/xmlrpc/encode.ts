@@ -18,11 +18,15 @@ export function encodeCall(method: string, params: readonly Encodable[]): Buffer
   return Buffer.from(`${xml}</params></methodCall>`);
 }
 
-/** A successful answer. */
+/** A successful answer. What cannot be written is the server's own mistake: TypeError, not a Fault. */
 export function encodeResponse(result: Encodable): Buffer {
-  return Buffer.from(
-    `${PROLOG}<methodResponse><params><param>${writeValue(result, 0)}</param></params></methodResponse>`,
-  );
+  let value: string;
+  try {
+    value = writeValue(result, 0);
+  } catch (cause) {
+    throw new TypeError("a result cannot be written in XML-RPC", { cause });
+  }
+  return Buffer.from(`${PROLOG}<methodResponse><params><param>${value}</param></params></methodResponse>`);
 }
 
 /** A refusal. Never fails: characters that XML cannot carry are replaced in its sentence. */

@@ -1,0 +1,37 @@
+import { type AgentOptions, Agent as HttpAgent } from "node:http";
+import { Agent as HttpsAgent, type RequestOptions } from "node:https";
+import type { KeyName } from "#shared/identity/key.ts";
+import type { ClientTlsOptions } from "#shared/identity/tls.ts";
+
+/** What one request asks of its connection: the key the server must hold. */
+export type PinnedOptions = RequestOptions & { readonly expectedPeer?: KeyName };
+
+const KEPT_ALIVE: AgentOptions = { keepAlive: true, maxFreeSockets: 32, scheduling: "lifo" };
+
+/**
+ * Kept-alive connections of one client identity to any number of servers, under one SecureContext. A connection that
+ * was made under a pin is reused only under the same pin, so what was checked when it was made holds for every request
+ * on it (renegotiation is off). Whoever makes it disposes of it.
+ */
+export class Connections implements Disposable {
+  readonly http: HttpAgent;
+  readonly https: HttpsAgent;
+
+  /** Without `tls` only `http:` can be called, for what answers to strangers. */
+  constructor(tls?: ClientTlsOptions) {
+    this.http = new HttpAgent(KEPT_ALIVE);
+    this.https = new PinningAgent({ ...KEPT_ALIVE, ...tls });
+  }
+
+  /** Ends every connection, also those in use. */
+  [Symbol.dispose](): void {
+    this.http.destroy();
+    this.https.destroy();
+  }
+}
+
+class PinningAgent extends HttpsAgent {
+  override getName(options: PinnedOptions = {}): string {
+    return `${super.getName(options)}:${options.expectedPeer ?? ""}`;
+  }
+}

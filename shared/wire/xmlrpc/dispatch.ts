@@ -1,0 +1,127 @@
+import { randomBytes } from "node:crypto";
+import type { z } from "zod";
+import type { Peer } from "#shared/identity/tls.ts";
+import { Fault, refuseUnless } from "#shared/model/errors.ts";
+import type { Instant } from "#shared/model/time.ts";
+import { type Contract, checked, type Frozen, type Method, onlyStruct } from "./contract.ts";
+import { decodeCall } from "./decode.ts";
+import { encodeFault, encodeResponse } from "./encode.ts";
+import { introspect, methodOf } from "./introspection.ts";
+import { AlreadyAnswered, Replay, type ReplyFinder } from "./replay.ts";
+import type { Struct } from "./value.ts";
+
+/** What a handler knows of a call besides its parameters. `peer` is null only on the plain port. */
+export type Call<P extends Peer | null = Peer | null> = {
+  readonly peer: P;
+  readonly method: string;
+  readonly now: Instant;
+  /** Present when the caller sent a `request_id`. */
+  readonly replay?: Replay;
+};
+
+/** An answer encoded before, sent as it is: for one that many callers get unchanged. */
+export class EncodedReply {
+  readonly bytes: Buffer;
+  constructor(result: unknown) {
+    this.bytes = encodeResponse(result);
+  }
+}
+
+type Answer<M extends Method> = Frozen<z.input<M["result"]>> | EncodedReply;
+
+/** What a service does for each method of its contract. Refusals are thrown as `Fault`. */
+export type Handlers<C extends Contract> = {
+  readonly [N in keyof C]: (
+    params: z.output<C[N]["params"]>,
+    call: Call<C[N]["plain"] extends false ? Peer : Peer | null>,
+  ) => Answer<C[N]> | Promise<Answer<C[N]>>;
+};
+
+/** What unexpected errors are told to: the operator's log, never the caller. */
+export type ServerLog = { error(facts: object, message: string): void };
+
+export type DispatchOptions = {
+  readonly clock: { now(): Instant };
+  readonly log: ServerLog;
+  /** Required where a method mutates. */
+  readonly replies?: ReplyFinder;
+};
+
+/** Turns one message into its answer. Never fails: whatever goes wrong is a numbered fault. */
+export type Dispatch = (body: Buffer, peer: Peer | null) => Promise<Buffer>;
+
+export function dispatcher<C extends Contract>(
+  api: C,
+  handlers: Handlers<C>,
+  options: DispatchOptions,
+): Dispatch {
+  const { replies, log } = options;
+  if (!replies && Object.values(api).some((method) => method.mutates)) {
+    throw new TypeError("a contract with mutating methods needs a place for its replies");
+  }
+  return async (body, peer) => {
+    try {
+      const { method: name, params } = decodeCall(body);
+      if (name.startsWith("system.")) return encodeResponse(introspect(api, name, params));
+      const method = methodOf(api, name);
+      refuseUnless(
+        peer || method.plain,
+        "NO_CERTIFICATE",
+        `${name} needs your certificate; call it over TLS, with the certificate the authority issued to you`,
+      );
+      const handler = handlers[name] as unknown as Handler;
+      const call = { peer, method: name, now: options.clock.now() };
+      return await perform(method, handler, onlyStruct(name, params), call, replies);
+    } catch (error) {
+      return encodeFault(faultOf(error, log));
+    }
+  };
+}
+
+type Handler = (params: unknown, call: Call) => unknown;
+
+async function perform(
+  method: Method,
+  handler: Handler,
+  struct: Struct,
+  call: Call,
+  replies: ReplyFinder | undefined,
+): Promise<Buffer> {
+  if (!(replies && call.peer && method.mutates && "request_id" in struct)) {
+    return encoded(await handler(checked(method.params, struct, call.method), call));
+  }
+  const { request_id: requestId, ...rest } = struct;
+  refuseUnless(
+    typeof requestId === "string" && requestId.length > 0 && requestId.length <= 64,
+    "MALFORMED",
+    `${call.method}: request_id must be a string of 1 to 64 characters`,
+  );
+  const params = checked(method.params, rest, call.method);
+  const scope = { peer: call.peer.name, method: call.method, requestId };
+  const replay = new Replay(replies, scope, rest, method.signed);
+  const answered = await replay.answer();
+  if (answered) return answered;
+  try {
+    const result = await handler(params, { ...call, replay });
+    return replay.remembered ?? encoded(result);
+  } catch (error) {
+    const winner = error instanceof AlreadyAnswered ? await replay.answer() : undefined;
+    if (winner) return winner;
+    throw error;
+  }
+}
+
+function encoded(result: unknown): Buffer {
+  return result instanceof EncodedReply ? result.bytes : encodeResponse(result);
+}
+
+/** The fault a caller is told. Anything but a Fault is logged under a reference, and only that is told. */
+export function faultOf(error: unknown, log: ServerLog): Fault {
+  if (error instanceof Fault) return error;
+  const reference = randomBytes(4).toString("hex");
+  log.error({ err: error, reference }, "a call failed inside");
+  return new Fault(
+    "BACKEND_FAILED",
+    `something failed inside; the operator's log has it under ${reference}; try again`,
+  );
+}

@@ -1,0 +1,208 @@
+import type { AddressInfo } from "node:net";
+import { setTimeout } from "node:timers/promises";
+import type { TLSSocket } from "node:tls";
+import rateLimit from "@fastify/rate-limit";
+import { errorCodes, type FastifyInstance, type FastifyRequest, fastify } from "fastify";
+import type { Peer, ServerTlsOptions } from "#shared/identity/tls.ts";
+import { Fault, refuseUnless } from "#shared/model/errors.ts";
+import { ConnectionCounts } from "./connection-counts.ts";
+import { type Dispatch, faultOf, type ServerLog } from "./dispatch.ts";
+import { encodeFault } from "./encode.ts";
+import { REQUEST_LIMITS } from "./value.ts";
+
+/** What one caller may take of a server. All times in milliseconds. */
+export type ServerLimits = {
+  /** From a connection's or request's begin to the end of its header. */
+  readonly headerMs: number;
+  /** From a request's begin to the end of its body. */
+  readonly requestMs: number;
+  /** How long a connection is kept between requests. */
+  readonly keepAliveMs: number;
+  /** How long a connection may stand still in the middle of a request or an answer. */
+  readonly stallMs: number;
+  /** How long `close` waits for running calls. */
+  readonly closeMs: number;
+  readonly connections: number;
+  readonly connectionsPerAddress: number;
+  readonly connectionsPerPeer: number;
+  /** Requests of one principal (on the plain port: of one address) in each window; beyond it RATE_LIMITED. */
+  readonly requestsPerWindow: number;
+  readonly windowMs: number;
+};
+
+/** Generous: they end abuse and never get in the way of work. */
+export const SERVER_LIMITS: ServerLimits = {
+  headerMs: 10_000,
+  requestMs: 30_000,
+  keepAliveMs: 65_000,
+  stallMs: 300_000,
+  closeMs: 10_000,
+  connections: 16_384,
+  connectionsPerAddress: 4_096,
+  connectionsPerPeer: 1_024,
+  requestsPerWindow: 100_000,
+  windowMs: 10_000,
+};
+
+export type EndpointOptions = {
+  readonly host: string;
+  /** 0 takes any free one. */
+  readonly port: number;
+  /** With it this is HTTPS and every request needs a certificate; without, plain HTTP where nobody has one. */
+  readonly tls?: {
+    readonly options: ServerTlsOptions;
+    /** Who sent the request, or a fault (`peerOf`). Called for every request, not once a connection. */
+    readonly authenticate: (socket: TLSSocket) => Peer;
+  };
+  readonly dispatch: Dispatch;
+  readonly limits: ServerLimits;
+  readonly log: ServerLog;
+};
+
+export type Endpoint = {
+  readonly port: number;
+  /** Takes no more connections, lets running calls finish for `closeMs`, then ends every connection. */
+  close(): Promise<void>;
+};
+
+/** Where calls are posted. v0.5's clients, and Python's without a path, use the first. */
+const PATHS = ["/RPC2", "/"];
+
+/** Listens on one address and port for XML-RPC over HTTP. */
+export async function openEndpoint(options: EndpointOptions): Promise<Endpoint> {
+  const { limits, log } = options;
+  const addresses = new ConnectionCounts(limits.connectionsPerAddress);
+  const running = new Set<Promise<unknown>>();
+  let closing = false;
+
+  const app = await listener(options);
+  const admit = await admission(app, options);
+
+  app.server.maxConnections = limits.connections;
+  app.server.on("connection", (socket) => {
+    if (!addresses.hold(socket.remoteAddress ?? "", socket)) socket.destroy();
+  });
+  app.setErrorHandler((error, _request, reply) => {
+    // What is left of a body that is too large is read and dropped, so that its sender gets to read the answer.
+    reply.removeHeader("connection");
+    return reply
+      .code(200)
+      .type(TEXT_XML)
+      .send(encodeFault(httpFault(error, log)));
+  });
+  app.setNotFoundHandler((_request, reply) =>
+    reply.code(404).type("text/plain").send("Calls are posted to /RPC2, in XML-RPC.\n"),
+  );
+  app.addHook("onSend", async (_request, reply) => {
+    if (closing) reply.header("connection", "close");
+  });
+  for (const path of PATHS) {
+    app.post(path, { onRequest: admit }, async (request, reply) => {
+      const body = (request.body as Buffer | undefined) ?? Buffer.alloc(0);
+      // Identified again: a body may take half a minute, and a revocation counts at once.
+      const call = options.dispatch(body, identify(request, options));
+      running.add(call);
+      try {
+        return reply.type(TEXT_XML).send(await call);
+      } finally {
+        running.delete(call);
+      }
+    });
+  }
+  await app.listen({ host: options.host, port: options.port });
+
+  return {
+    port: (app.server.address() as AddressInfo).port,
+    async close() {
+      closing = true;
+      const finished = app.close().then(() => Promise.allSettled(running));
+      const patience = new AbortController();
+      const late = setTimeout(limits.closeMs, undefined, { signal: patience.signal }).catch(() => undefined);
+      await Promise.race([finished, late]);
+      patience.abort();
+      for (const socket of addresses.sockets()) socket.destroy();
+    },
+  };
+}
+
+const TEXT_XML = "text/xml; charset=utf-8";
+
+async function listener({ tls, limits }: EndpointOptions): Promise<FastifyInstance> {
+  const http = { connectionsCheckingInterval: Math.min(1000, limits.headerMs / 2) };
+  const app = fastify({
+    ...(tls ? { https: { ...http, ...tls.options } } : { http }),
+    bodyLimit: REQUEST_LIMITS.maxBytes,
+    requestTimeout: limits.requestMs,
+    connectionTimeout: limits.stallMs,
+    keepAliveTimeout: limits.keepAliveMs,
+    forceCloseConnections: "idle",
+    return503OnClosing: false,
+    exposeHeadRoutes: false,
+  }) as unknown as FastifyInstance;
+  app.server.headersTimeout = limits.headerMs;
+  app.removeAllContentTypeParsers();
+  app.addContentTypeParser("*", { parseAs: "buffer" }, (_request, body, done) => done(null, body));
+  await app.register(rateLimit, { global: false });
+  return app;
+}
+
+/** Everything that is decided before a request's body is read. */
+async function admission(app: FastifyInstance, options: EndpointOptions) {
+  const { limits } = options;
+  const peers = new ConnectionCounts(limits.connectionsPerPeer);
+  const principals = new WeakMap<FastifyRequest, string>();
+  const rate = app.createRateLimit({
+    max: limits.requestsPerWindow,
+    timeWindow: limits.windowMs,
+    keyGenerator: (request) => principals.get(request) ?? request.ip,
+  });
+  return async (request: FastifyRequest): Promise<void> => {
+    const peer = identify(request, options);
+    if (peer) principals.set(request, peer.name);
+    refuseUnless(
+      !peer || peers.hold(peer.name, request.raw.socket),
+      "RATE_LIMITED",
+      `you have ${limits.connectionsPerPeer} connections open; close some`,
+    );
+    const { isAllowed, ...state } = await rate(request);
+    refuseUnless(
+      isAllowed || !("isExceeded" in state && state.isExceeded),
+      "RATE_LIMITED",
+      `you sent more than ${limits.requestsPerWindow} requests in ${limits.windowMs / 1000} s; wait as long and try again`,
+    );
+    checkHeader(request.headers);
+  };
+}
+
+function identify(request: FastifyRequest, { tls }: EndpointOptions): Peer | null {
+  return tls ? tls.authenticate(request.raw.socket as TLSSocket) : null;
+}
+
+const CONTENT_TYPE = /^(text|application)\/xml\s*(;\s*charset\s*=\s*"?utf-8"?\s*)?$/i;
+
+function checkHeader(headers: FastifyRequest["headers"]): void {
+  refuseUnless(
+    headers["content-encoding"] === undefined || headers["content-encoding"] === "identity",
+    "MALFORMED",
+    "encoded bodies are not accepted; send the XML as it is",
+  );
+  refuseUnless(
+    CONTENT_TYPE.test(headers["content-type"] ?? ""),
+    "MALFORMED",
+    "the Content-Type must be text/xml, in UTF-8",
+  );
+}
+
+function httpFault(error: unknown, log: ServerLog): Fault {
+  if (error instanceof errorCodes.FST_ERR_CTP_BODY_TOO_LARGE) {
+    return new Fault(
+      "TOO_LARGE",
+      `the request is larger than ${REQUEST_LIMITS.maxBytes} bytes; send less at once`,
+    );
+  }
+  const status = (error as { statusCode?: number }).statusCode;
+  if (!(error instanceof Fault) && status !== undefined && status >= 400 && status < 500) {
+    return new Fault("MALFORMED", "the HTTP request could not be read to its end", { cause: error });
+  }
+  return faultOf(error, log);
+}
