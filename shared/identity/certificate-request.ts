@@ -10,10 +10,11 @@ type Asn1 = forge.asn1.Asn1;
 
 const MAX_REQUEST_CHARACTERS = 16_384;
 const REQUEST_LABELS = ["CERTIFICATE REQUEST", "NEW CERTIFICATE REQUEST"];
+/** The digest of each accepted AlgorithmIdentifier in DER: RSA with SHA-2 and a NULL parameter (RFC 4055 §5). */
 const DIGESTS = new Map([
-  ["1.2.840.113549.1.1.11", "sha256"],
-  ["1.2.840.113549.1.1.12", "sha384"],
-  ["1.2.840.113549.1.1.13", "sha512"],
+  ["300d06092a864886f70d01010b0500", "sha256"],
+  ["300d06092a864886f70d01010c0500", "sha384"],
+  ["300d06092a864886f70d01010d0500", "sha512"],
 ]);
 
 /**
@@ -84,13 +85,12 @@ function parseRequest(der: Buffer): ParsedRequest {
   const root = parseDer(der);
   const [info, algorithm, signature] = children(root, 3);
   const [, , spki] = children(info!, 4);
-  const [oid] = children(algorithm!, 2);
-  const bits = octets(signature!, asn1.Type.BITSTRING);
+  const bits = bitString(signature!);
   refuseUnless(bits[0] === 0, "MALFORMED", "the request's signature is not whole bytes");
   return {
     signed: encode(info!),
     spki: encode(spki!),
-    algorithm: asn1.derToOid(forge.util.createBuffer(octets(oid!, asn1.Type.OID).toString("binary"))),
+    algorithm: encode(algorithm!).toString("hex"),
     signature: bits.subarray(1),
   };
 }
@@ -132,9 +132,11 @@ function children(part: Asn1, count: number): Asn1[] {
   return part.value as Asn1[];
 }
 
-function octets(part: Asn1, type: number): Buffer {
+function bitString(part: Asn1): Buffer {
   refuseUnless(
-    part.tagClass === asn1.Class.UNIVERSAL && part.type === type && typeof part.value === "string",
+    part.tagClass === asn1.Class.UNIVERSAL &&
+      part.type === asn1.Type.BITSTRING &&
+      typeof part.value === "string",
     "MALFORMED",
     "the certificate request does not have the parts of one",
   );

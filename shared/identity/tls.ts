@@ -198,7 +198,7 @@ function checkVerified(socket: TLSSocket): void {
 function checkPurpose(certificate: X509Certificate): void {
   // What Node calls keyUsage is the extended one. Without any, TLS takes a certificate for everything: we don't.
   refuseUnless(
-    !certificate.ca && certificate.keyUsage?.includes(CLIENT_AUTH),
+    certificate.keyUsage?.includes(CLIENT_AUTH),
     "FOREIGN_CERTIFICATE",
     "your certificate was not made for clients; present the one the authority issued to you",
   );
