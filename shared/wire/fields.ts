@@ -146,7 +146,11 @@ export function readPorts(fields: Fields): PortRange[] {
 function readPort(element: Element): PortRange {
   const { protocol, from, to, ...rest } = element.attributes;
   const exact = element.text === "" && element.children.length === 0 && Object.keys(rest).length === 0;
-  refuseUnless(exact && from && to, "MALFORMED", "a port has exactly protocol, from and to");
+  refuseUnless(exact && protocol && from && to, "MALFORMED", "a port has exactly protocol, from and to");
+  return readPortRange(protocol, from, to);
+}
+
+export function readPortRange(protocol: string, from: string, to: string): PortRange {
   if (protocol !== "tcp" && protocol !== "udp")
     throw new Fault("MALFORMED", "a port's protocol is tcp or udp");
   const range = { protocol, from: readNumber(from), to: readNumber(to) } as const;
@@ -170,14 +174,16 @@ export function readAdministrative(fields: Fields): Capability[] | undefined {
   if (!fields.has("administrative")) return undefined;
   const names = listOf(fields.element("administrative"), "capability").map(plainText);
   refuseUnless(new Set(names).size === names.length, "MALFORMED", "a capability is listed twice");
-  return names.map((name) => {
-    refuseUnless(
-      isCapability(name),
-      "MALFORMED",
-      `"${name.slice(0, 30)}" is not a capability that may be granted`,
-    );
-    return name;
-  });
+  return names.map(readCapability);
+}
+
+export function readCapability(name: string): Capability {
+  refuseUnless(
+    isCapability(name),
+    "MALFORMED",
+    `"${name.slice(0, 30)}" is not a capability that may be granted`,
+  );
+  return name;
 }
 
 export function administrativePart(capabilities: readonly Capability[] | undefined): Part {
