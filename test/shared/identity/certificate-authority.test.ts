@@ -108,7 +108,7 @@ test("serials are positive, at most 20 bytes, and never the same", () => {
   assert.equal(new Set(serials).size, serials.length);
 });
 
-const anyName = fc.stringMatching(/^[A-Za-z0-9][A-Za-z0-9 ._@-]{0,63}$/);
+const anyName = fc.stringMatching(/^[A-Za-z0-9][A-Za-z0-9 ._@-]{0,62}[A-Za-z0-9._@-]$/);
 const anyAddress = fc.oneof(
   fc.ipV4(),
   fc.ipV6().filter((ip) => !ip.includes(".")),
