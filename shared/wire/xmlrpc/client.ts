@@ -1,5 +1,5 @@
 import type { z } from "zod";
-import type { KeyName } from "#shared/identity/key.ts";
+import type { KeyName, PublicKey } from "#shared/identity/key.ts";
 import { Fault, faultName } from "#shared/model/errors.ts";
 import type { Connections } from "./connections.ts";
 import { type Contract, checked, type Frozen, type Method } from "./contract.ts";
@@ -15,13 +15,18 @@ export type ClientOptions = {
   readonly connections: Connections;
   /** The name of the key that the server must hold. Without it, its certificate must carry its address. */
   readonly expectedPeer?: KeyName;
+  /** Told, with every answer over TLS, the key of whoever gave it: verifies documents the peer signed. */
+  readonly onPeer?: (key: PublicKey) => void;
   /** For one call from its first packet to the last byte of its answer, in milliseconds. */
   readonly timeoutMs?: number;
 };
 
 export type CallOptions = { readonly signal?: AbortSignal; readonly timeoutMs?: number };
 
-type Arguments<M extends Method> = Frozen<z.input<M["params"]>> &
+/** Nothing, for zod, is a struct whose every member is impossible: `request_id` could not join it. */
+type Members<M extends Method> = keyof M["params"]["shape"] extends never ? unknown : z.input<M["params"]>;
+
+type Arguments<M extends Method> = Frozen<Members<M>> &
   (M["mutates"] extends true ? { readonly request_id?: string } : unknown);
 
 type ClientMethod<M extends Method> =
@@ -40,8 +45,8 @@ const TIMEOUT_MS = 30_000;
  * the reason of the caller's own signal. Redirects are not followed. Holds nothing: dispose of `connections`.
  */
 export function xmlRpcClient<C extends Contract>(api: C, options: ClientOptions): XmlRpcClient<C> {
-  const { connections, expectedPeer, timeoutMs = TIMEOUT_MS } = options;
-  const target: Target = { url: new URL(options.url), connections, expectedPeer };
+  const { connections, expectedPeer, onPeer, timeoutMs = TIMEOUT_MS } = options;
+  const target: Target = { url: new URL(options.url), connections, expectedPeer, onPeer };
   const methods = Object.entries(api).map(([name, method]) => [
     name,
     (params: object = {}, { signal, timeoutMs: ownMs }: CallOptions = {}) =>

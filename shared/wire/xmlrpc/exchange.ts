@@ -2,8 +2,8 @@ import { type ClientRequest, type IncomingMessage, request as requestPlain } fro
 import { request as requestSecure } from "node:https";
 import type { Socket } from "node:net";
 import { TLSSocket } from "node:tls";
-import type { KeyName } from "#shared/identity/key.ts";
-import { checkServerIdentity } from "#shared/identity/tls.ts";
+import type { KeyName, PublicKey } from "#shared/identity/key.ts";
+import { checkServerIdentity, keyOf } from "#shared/identity/tls.ts";
 import { Fault } from "#shared/model/errors.ts";
 import type { Connections, PinnedOptions } from "./connections.ts";
 import { TransportError, type TransportFailure } from "./transport-error.ts";
@@ -14,6 +14,8 @@ export type Target = {
   readonly url: URL;
   readonly connections: Connections;
   readonly expectedPeer?: KeyName;
+  /** Told whose key answers, before the answer is read. */
+  readonly onPeer?: (key: PublicKey) => void;
 };
 
 /** One message to be sent. `repeatable`: being carried out twice is being carried out once. */
@@ -34,6 +36,7 @@ export async function exchange(target: Target, message: Message): Promise<Buffer
   try {
     const response = await answerTo(request);
     phase.now = "answered";
+    if (target.onPeer && response.socket instanceof TLSSocket) target.onPeer(keyOf(response.socket));
     return await bodyOf(response, target);
   } catch (error) {
     request.destroy();
