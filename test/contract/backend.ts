@@ -90,7 +90,15 @@ export function backendContract(
         await backend.ensure(plan);
         assert.deepEqual(await states(), new Map([[plan.id, "running"]]));
         if (backend.statement.simulated) return;
-        assert.equal((await sh(plan.id, "cat /tmp/mark; pgrep sleep | wc -l")).stdout, "kept\n1\n");
+        assert.equal(
+          (
+            await sh(
+              plan.id,
+              "cat /tmp/mark; cat /proc/[0-9]*/cmdline | tr '\\0' ' ' | grep -o '[s]leep 1000' | wc -l",
+            )
+          ).stdout,
+          "kept\n1\n",
+        );
       }));
 
     test("ensures one sliver eight times at once as once", async () => {
@@ -191,6 +199,8 @@ export function backendContract(
           ["SIGKILL", 137],
         ] as const) {
           const running = await backend.exec(id, { argv: ["cat"] });
+          running.stdout.resume();
+          running.stderr.resume();
           running.kill(signal);
           assert.equal((await running.exit).code, code);
         }

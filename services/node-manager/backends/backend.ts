@@ -35,7 +35,10 @@ export interface RunningCommand {
   readonly stdin: Writable;
   readonly stdout: Readable;
   readonly stderr: Readable;
-  /** Settles when the command has ended and its output is drained. `code` is 128 + n for a signal n. */
+  /**
+   * Settles when the command has ended and both of its outputs were read to their end: nothing is ever lost, so read
+   * them (`resume()` to throw them away). `code` is 128 + n for a signal n, 127 for a command that could not start.
+   */
   readonly exit: Promise<{ code: number; signal?: string }>;
   /** Ends the command and everything it started, if the engine can. */
   kill(signal?: NodeJS.Signals): void;

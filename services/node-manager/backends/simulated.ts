@@ -1,3 +1,4 @@
+import { once } from "node:events";
 import { constants } from "node:os";
 import { PassThrough, Writable } from "node:stream";
 import { refuseUnless } from "#shared/model/errors.ts";
@@ -67,17 +68,15 @@ export function simulatedBackend(): Backend {
 function pretend(plan: SliverPlan, command: Command): RunningCommand {
   const stdout = new PassThrough();
   const stderr = new PassThrough();
-  const { promise: exit, resolve } = Promise.withResolvers<{ code: number; signal?: string }>();
+  const { promise: exit, resolve, reject } = Promise.withResolvers<{ code: number; signal?: string }>();
   let ended = false;
 
   function end(outcome: { code: number; signal?: string }, line = ""): void {
     if (ended) return;
     ended = true;
-    stdout.once("end", () => resolve(outcome));
+    Promise.all([stdout, stderr].map((output) => once(output, "end"))).then(() => resolve(outcome), reject);
     stdout.end(line);
     stderr.end();
-    // As with a real process, output that nobody reads must not keep the command from ending.
-    if (stdout.readableFlowing === null && stdout.listenerCount("readable") === 0) stdout.resume();
   }
 
   const stdin = new Writable({

@@ -31,6 +31,8 @@ test("a simulated command waits for the end of its input and says that nothing r
   await new Promise(setImmediate);
   assert.equal(ended, false);
   running.stdin.end();
+  running.stdout.resume();
+  running.stderr.resume();
   assert.deepEqual(await running.exit, { code: 0 });
 
   const { stdout } = await run(backend, plan.id, { argv: ["rm", "-rf", "/"] });

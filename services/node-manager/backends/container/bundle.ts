@@ -1,0 +1,109 @@
+import type { Ceilings, Resources } from "#shared/model/resources.ts";
+import type { SliverPlan } from "../backend.ts";
+import { CAPABILITIES, MASKED_PATHS, READ_ONLY_PATHS, systemCallFilter } from "./confinement.ts";
+
+/** Where a sliver's first program lies inside it: in /dev, which is no part of its disk, so it can't be lost. */
+const INIT_INSIDE = "/dev/init";
+const PROCESSES = 512;
+const SOFT_OPEN_FILES = 1024;
+const HARD_OPEN_FILES = 65536;
+/** What a sliver without a guarantee weighs against others, in thousandths of a core: little, but never nothing. */
+const LEAST_CPU_MILLIS = 10;
+const PERIOD_MICROSECONDS = 100_000;
+/** The kernel takes no quota below one millisecond a period. */
+const LEAST_QUOTA_MICROSECONDS = 1_000;
+/** The order in which the kernel ends processes when the machine itself has no memory left: slivers' before ours. */
+const OOM_SCORE = 300;
+
+export type BundleNeeds = {
+  readonly plan: SliverPlan;
+  /** The name of the sliver's cgroup, beneath the root of every hierarchy. */
+  readonly cgroup: string;
+  /** The directory on which the sliver's disk is mounted. */
+  readonly root: string;
+  /** The program on the machine that becomes the sliver's first process. */
+  readonly init: string;
+  readonly countsSwap: boolean;
+  /** The hard limit of open files of this process: more can't be given where it may not be raised. */
+  readonly openFiles: number;
+};
+
+/** A sliver as runc understands it: the `config.json` of the OCI runtime specification 1.0.2. */
+export function bundle({ plan, cgroup, root, init, countsSwap, openFiles }: BundleNeeds): object {
+  const limit = plan.resources.memoryMib * 1024 * 1024;
+  return {
+    ociVersion: "1.0.2",
+    root: { path: root, readonly: false },
+    hostname: plan.slice,
+    process: firstProcess(openFiles),
+    mounts: mounts(init),
+    linux: {
+      namespaces: ["pid", "mount", "uts", "ipc", "network", "cgroup"].map((type) => ({ type })),
+      cgroupsPath: `/${cgroup}`,
+      resources: {
+        devices: [{ allow: false, access: "rwm" }],
+        cpu: processor(plan.resources, plan.ceilings),
+        // Memory and swap together are not more than memory alone: no swap.
+        memory: { limit, ...(countsSwap ? { swap: limit } : {}) },
+        pids: { limit: PROCESSES },
+      },
+      // Every group may ping without the capability to make raw sockets.
+      sysctl: { "net.ipv4.ping_group_range": "0 2147483647" },
+      seccomp: systemCallFilter(),
+      maskedPaths: MASKED_PATHS,
+      readonlyPaths: READ_ONLY_PATHS,
+    },
+  };
+}
+
+/** The guarantee is a weight that counts when the processor is short, the ceiling a quota that always does. */
+function processor(resources: Resources, ceilings: Ceilings): object {
+  const shares = Math.ceil((Math.max(resources.cpuMillis, LEAST_CPU_MILLIS) * 1024) / 1000);
+  if (ceilings.cpuMillis === undefined) return { shares };
+  const quota = Math.max((ceilings.cpuMillis * PERIOD_MICROSECONDS) / 1000, LEAST_QUOTA_MICROSECONDS);
+  return { shares, quota, period: PERIOD_MICROSECONDS };
+}
+
+/** Every command of the sliver starts from this, too: the environment of a login without a terminal. */
+function firstProcess(openFiles: number): object {
+  return {
+    terminal: false,
+    user: { uid: 0, gid: 0 },
+    args: [INIT_INSIDE, "-P"],
+    cwd: "/",
+    env: ["PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin", "HOME=/root", "LANG=C.UTF-8"],
+    capabilities: { bounding: CAPABILITIES, effective: CAPABILITIES, permitted: CAPABILITIES },
+    rlimits: [
+      {
+        type: "RLIMIT_NOFILE",
+        soft: Math.min(SOFT_OPEN_FILES, openFiles),
+        hard: Math.min(HARD_OPEN_FILES, openFiles),
+      },
+    ],
+    oomScoreAdj: OOM_SCORE,
+    noNewPrivileges: false,
+  };
+}
+
+function mounts(init: string): object[] {
+  const quiet = ["nosuid", "noexec", "nodev"];
+  return [
+    { destination: "/proc", type: "proc", source: "proc", options: quiet },
+    {
+      destination: "/dev",
+      type: "tmpfs",
+      source: "tmpfs",
+      options: ["nosuid", "strictatime", "mode=755", "size=64k"],
+    },
+    {
+      destination: "/dev/pts",
+      type: "devpts",
+      source: "devpts",
+      options: ["nosuid", "noexec", "newinstance", "ptmxmode=0666", "mode=0620", "gid=5"],
+    },
+    { destination: "/dev/shm", type: "tmpfs", source: "shm", options: [...quiet, "mode=1777"] },
+    { destination: "/dev/mqueue", type: "mqueue", source: "mqueue", options: quiet },
+    { destination: "/sys", type: "sysfs", source: "sysfs", options: [...quiet, "ro"] },
+    { destination: INIT_INSIDE, type: "bind", source: init, options: ["bind", "ro", "nosuid", "nodev"] },
+  ];
+}

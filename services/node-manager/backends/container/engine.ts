@@ -1,0 +1,186 @@
+import { mkdir, readdir, realpath, rename, rm, stat } from "node:fs/promises";
+import { Fault, refuseUnless } from "#shared/model/errors.ts";
+import type { Instant } from "#shared/model/time.ts";
+import type { Backend, SliverId, SliverPlan } from "../backend.ts";
+import { Cgroups } from "./cgroups.ts";
+import { DiskUse } from "./disk-use.ts";
+import { ensureImage, type Image } from "./images.ts";
+import { deleteTree, unmountAll } from "./mounts.ts";
+import { type NodePlaces, nodePlaces, type SliverPlaces, sliverOf, sliverPlaces } from "./places.ts";
+import { isAlive, openFilesLimit, readProcessName } from "./process.ts";
+import { Runc } from "./runc.ts";
+import { STEPS } from "./steps.ts";
+import { Turns } from "./turns.ts";
+
+const INIT = "/usr/bin/catatonit";
+/** The least memory in which runc can start a sliver at all, and a shell in it. */
+const LEAST_MEMORY_MIB = 16;
+
+export type ContainerOptions = {
+  /** The node's short id: 8 hex digits. Everything made on the machine carries it. */
+  readonly node: string;
+  /** Where slivers' disks lie: on ext4, xfs or the like, not on an overlay. */
+  readonly stateDirectory: string;
+  /** The machine's reference images, shared by all of its nodes. */
+  readonly imagesDirectory: string;
+  /** The images offered, the default one first; those the machine lacks are built. */
+  readonly images?: readonly [string, ...string[]];
+  readonly now: () => Instant;
+  /** Told after each step of starting a sliver; what it throws ends the start there, as a crash would. */
+  readonly onStep?: (step: string) => void;
+};
+
+/**
+ * Slivers as Linux containers: the vserver of the papers ("Plan B"), made by runc over one shared read-only image.
+ *
+ * The only memory is the machine itself (directories, mounts, cgroups, processes): another node manager that opens the
+ * same state directory as the same node carries on where this one ended. Slivers run without any node manager.
+ */
+export async function containerBackend(options: ContainerOptions): Promise<Backend> {
+  const node = nodePlaces(await ensureDirectory(options.stateDirectory), options.node);
+  await mkdir(node.slivers, { recursive: true, mode: 0o700 });
+  const names = options.images ?? ["debian-12"];
+  const images = new Map<string, Image>();
+  for (const name of names) images.set(name, await ensureImage({ ...options, name }));
+  return new ContainerBackend(node, images, await Cgroups.find(), options.onStep);
+}
+
+class ContainerBackend implements Backend {
+  readonly statement;
+  readonly #node: NodePlaces;
+  readonly #images: ReadonlyMap<string, Image>;
+  readonly #cgroups: Cgroups;
+  readonly #runc: Runc;
+  readonly #onStep: ((step: string) => void) | undefined;
+  readonly #turns = new Turns();
+  readonly #diskUse = new DiskUse();
+
+  constructor(
+    node: NodePlaces,
+    images: ReadonlyMap<string, Image>,
+    cgroups: Cgroups,
+    onStep: ((step: string) => void) | undefined,
+  ) {
+    const names = [...images.keys()];
+    this.statement = {
+      engine: "container",
+      simulated: false,
+      images: names,
+      defaultImage: names[0]!,
+    } as const;
+    this.#node = node;
+    this.#images = images;
+    this.#cgroups = cgroups;
+    this.#runc = new Runc(node);
+    this.#onStep = onStep;
+  }
+
+  async ensure(plan: SliverPlan): Promise<void> {
+    const image = this.#images.get(plan.image ?? this.statement.defaultImage);
+    refuseUnless(image, "BACKEND_FAILED", `there is no image ${plan.image} here; choose one this node lists`);
+    refuseUnless(
+      plan.resources.memoryMib >= LEAST_MEMORY_MIB,
+      "BACKEND_FAILED",
+      `a container needs ${LEAST_MEMORY_MIB} MiB of memory to start; ask for more`,
+    );
+    const sliver = sliverPlaces(this.#node, plan.id);
+    await this.#turns.take(plan.id, async () => {
+      if (await isRunning(sliver)) return;
+      await this.#deleteGone(sliver);
+      await this.#halt(sliver);
+      await this.#start(plan, sliver, image);
+    });
+  }
+
+  async stop(id: SliverId): Promise<void> {
+    const sliver = sliverPlaces(this.#node, id);
+    await this.#turns.take(id, () => this.#halt(sliver));
+  }
+
+  async remove(id: SliverId): Promise<void> {
+    const sliver = sliverPlaces(this.#node, id);
+    await this.#turns.take(id, async () => {
+      await this.#halt(sliver);
+      await this.#deleteGone(sliver);
+      // From here on the disk is never started again, wherever its deletion is interrupted.
+      if (await isThere(sliver.directory)) await rename(sliver.directory, sliver.gone);
+      await this.#deleteGone(sliver);
+      this.#diskUse.forget(id);
+    });
+  }
+
+  async list() {
+    const ids = new Set((await readdir(this.#node.slivers)).map(sliverOf).filter((id) => id !== undefined));
+    return Promise.all(
+      Array.from(ids, async (id) => {
+        const running = await isRunning(sliverPlaces(this.#node, id));
+        return { id, state: running ? ("running" as const) : ("stopped" as const) };
+      }),
+    );
+  }
+
+  async exec(id: SliverId, command: Parameters<Backend["exec"]>[1]) {
+    const sliver = await this.#known(id);
+    refuseUnless(await isRunning(sliver), "BACKEND_FAILED", `the sliver ${id} is stopped; ensure it first`);
+    return this.#runc.execute(sliver, command);
+  }
+
+  async usage(id: SliverId) {
+    const sliver = await this.#known(id);
+    const [counted, diskBytes] = await Promise.all([
+      this.#cgroups.usage(sliver.container),
+      this.#diskUse.of(id, sliver.upper),
+    ]);
+    return { ...counted, diskBytes };
+  }
+
+  async #start(plan: SliverPlan, sliver: SliverPlaces, image: Image): Promise<void> {
+    const [countsSwap, openFiles] = await Promise.all([this.#cgroups.countsSwap(), openFilesLimit()]);
+    for (const step of STEPS) {
+      await step.take({ plan, sliver, image, init: INIT, countsSwap, openFiles, runc: this.#runc });
+      this.#onStep?.(step.name);
+    }
+  }
+
+  /** Undoes every step of a start but the disk itself, whichever of them were taken. */
+  async #halt(sliver: SliverPlaces): Promise<void> {
+    if (!(await isThere(sliver.directory))) return;
+    await rm(sliver.running, { force: true });
+    await this.#runc.end(sliver);
+    await this.#cgroups.remove(sliver.container);
+    await unmountAll(sliver.root);
+  }
+
+  async #deleteGone(sliver: SliverPlaces): Promise<void> {
+    if (await isThere(sliver.gone)) await deleteTree(sliver.gone);
+  }
+
+  async #known(id: SliverId): Promise<SliverPlaces> {
+    const sliver = sliverPlaces(this.#node, id);
+    const known = await isThere(sliver.directory);
+    if (!known) throw new Fault("NO_SLICE", `there is no sliver ${id} on this node; ensure it first`);
+    return sliver;
+  }
+}
+
+/** Whether the sliver's start came to its end and its first process still lives. */
+async function isRunning(sliver: SliverPlaces): Promise<boolean> {
+  const first = await readProcessName(sliver.running);
+  return first !== undefined && (await isAlive(first));
+}
+
+/** Makes a directory and gives the path under which the kernel lists what is mounted there. */
+async function ensureDirectory(path: string): Promise<string> {
+  await mkdir(path, { recursive: true, mode: 0o755 });
+  return realpath(path);
+}
+
+async function isThere(path: string): Promise<boolean> {
+  try {
+    await stat(path);
+    return true;
+  } catch (error) {
+    if ((error as NodeJS.ErrnoException).code === "ENOENT") return false;
+    throw error;
+  }
+}

@@ -1,0 +1,129 @@
+import { randomBytes } from "node:crypto";
+import { access, constants, mkdir, mkdtemp, realpath, rmdir } from "node:fs/promises";
+import { join } from "node:path";
+import { Fault } from "#shared/model/errors.ts";
+import type { Instant } from "#shared/model/time.ts";
+import type { SliverPlan } from "../backend.ts";
+import { Cgroups } from "./cgroups.ts";
+import { containerBackend } from "./engine.ts";
+import { deleteTree, mountOverlay, unmountAll } from "./mounts.ts";
+import { ENVIRONMENT } from "./program.ts";
+
+/** What the engine runs, and the Debian package that has it. The rest is on every Debian machine. */
+const PROGRAMS: Readonly<Record<string, string>> = {
+  runc: "runc",
+  catatonit: "catatonit",
+  busybox: "busybox-static",
+  mmdebstrap: "mmdebstrap",
+  ip: "iproute2",
+  nft: "nftables",
+};
+
+export type ProbeOptions = {
+  readonly stateDirectory: string;
+  readonly imagesDirectory: string;
+  readonly now: () => Instant;
+};
+
+/** Whether this machine can make container slivers; if not, why, as the end of a sentence and what would help. */
+export type Probe = { readonly ok: true } | { readonly ok: false; readonly reason: string };
+
+/** Finds out by trying: after the usual reasons, by making one sliver, running a command in it and removing it. */
+export async function probeContainerEngine(options: ProbeOptions): Promise<Probe> {
+  for (const look of [lookForRoot, lookForPrograms, lookForCgroups, tryOverlay, trySliver]) {
+    const reason = await look(options);
+    if (reason !== undefined) return { ok: false, reason };
+  }
+  return { ok: true };
+}
+
+type Reason = string | undefined;
+
+function lookForRoot(): Reason {
+  return process.getuid?.() === 0 ? undefined : "containers need root; run it as root";
+}
+
+async function lookForPrograms(): Promise<Reason> {
+  const missing: string[] = [];
+  for (const [program, debianPackage] of Object.entries(PROGRAMS)) {
+    if (!(await isInstalled(program))) missing.push(debianPackage);
+  }
+  if (missing.length === 0) return undefined;
+  return `${missing.join(", ")} must be installed first; on Debian: apt-get install ${missing.join(" ")}`;
+}
+
+async function isInstalled(program: string): Promise<boolean> {
+  for (const directory of ENVIRONMENT.PATH.split(":")) {
+    if (await succeeds(() => access(join(directory, program), constants.X_OK))) return true;
+  }
+  return false;
+}
+
+async function lookForCgroups(): Promise<Reason> {
+  const cgroups = await Cgroups.find();
+  for (const controller of ["cpu", "memory", "pids"] as const) {
+    const hierarchy = await cgroups.hierarchyOf(controller);
+    if (!hierarchy)
+      return `there is no ${controller} cgroup to limit slivers with; mount the cgroup file system`;
+    const trial = join(hierarchy, `slicelab-probe-${randomBytes(4).toString("hex")}`);
+    const writable = await succeeds(async () => {
+      await mkdir(trial);
+      await rmdir(trial);
+    });
+    if (!writable) return `the ${controller} cgroups may not be changed here; mount them writable`;
+  }
+  return undefined;
+}
+
+async function tryOverlay({ stateDirectory }: ProbeOptions): Promise<Reason> {
+  await mkdir(stateDirectory, { recursive: true });
+  const place = await mkdtemp(join(await realpath(stateDirectory), "probe-"));
+  const [lower, upper, work, point] = ["lower", "upper", "work", "point"].map((name) => join(place, name));
+  try {
+    for (const directory of [lower, upper, work, point]) await mkdir(directory!);
+    const mounted = await succeeds(() => mountOverlay(point!, [lower!], upper!, work!));
+    return mounted
+      ? undefined
+      : "an overlay can't be mounted on the state directory; choose one on ext4 or xfs";
+  } finally {
+    await unmountAll(place);
+    await deleteTree(place);
+  }
+}
+
+async function trySliver({ stateDirectory, imagesDirectory, now }: ProbeOptions): Promise<Reason> {
+  const place = await mkdtemp(join(await realpath(stateDirectory), "probe-"));
+  const node = randomBytes(4).toString("hex");
+  try {
+    const options = { node, stateDirectory: place, imagesDirectory, images: ["busybox"] as const, now };
+    const backend = await containerBackend(options);
+    const resources = { cpuMillis: 0, memoryMib: 64, diskMib: 0, egressKbps: 0 };
+    const plan: SliverPlan = { id: randomBytes(8).toString("hex"), slice: "probe", resources, ceilings: {} };
+    try {
+      await backend.ensure(plan);
+    } finally {
+      await backend.remove(plan.id);
+    }
+    return undefined;
+  } catch (error) {
+    if (!(error instanceof Fault)) throw error;
+    return `a trial sliver could not be made: ${firstCause(error)}`;
+  } finally {
+    await deleteTree(place);
+  }
+}
+
+/** What the kernel or a program said: this is read on the machine itself, by whoever sets it up. */
+function firstCause(error: Error): string {
+  return error.cause instanceof Error ? firstCause(error.cause) : error.message;
+}
+
+async function succeeds(trial: () => Promise<unknown>): Promise<boolean> {
+  try {
+    await trial();
+    return true;
+  } catch (error) {
+    if (error instanceof Fault || (error as NodeJS.ErrnoException).syscall) return false;
+    throw error;
+  }
+}

@@ -1,0 +1,85 @@
+import { readFile, rename, writeFile } from "node:fs/promises";
+import { setTimeout as pause } from "node:timers/promises";
+import { readIfPresent } from "#shared/runtime/durable-file.ts";
+
+/**
+ * A process named so that nothing else is ever taken for it: process numbers are used again, and after a restart of
+ * the machine even together with the same start time.
+ */
+export type ProcessName = {
+  readonly pid: number;
+  /** Clock ticks between the machine's boot and the process's start (proc(5), field 22 of `stat`). */
+  readonly started: string;
+  readonly boot: string;
+};
+
+/** The name of the process that has this number now, or undefined when there is none or it only waits to be reaped. */
+export async function nameProcess(pid: number): Promise<ProcessName | undefined> {
+  const stat = await readStat(pid);
+  if (!stat) return undefined;
+  return { pid, started: stat.started, boot: await bootId() };
+}
+
+export async function isAlive(process: ProcessName): Promise<boolean> {
+  const now = await nameProcess(process.pid);
+  return now !== undefined && now.started === process.started && now.boot === process.boot;
+}
+
+/** Reads what `writeProcessName` wrote; undefined when there is nothing or it is not whole (the machine lost power). */
+export async function readProcessName(path: string): Promise<ProcessName | undefined> {
+  const bytes = await readIfPresent(path);
+  if (!bytes) return undefined;
+  try {
+    const { pid, started, boot } = JSON.parse(bytes.toString());
+    return Number.isSafeInteger(pid) && pid > 1 ? { pid, started, boot } : undefined;
+  } catch (error) {
+    if (error instanceof SyntaxError) return undefined;
+    throw error;
+  }
+}
+
+/** Readers find all of it or nothing. It need not survive a loss of power: the process does not either. */
+export async function writeProcessName(path: string, process: ProcessName): Promise<void> {
+  await writeFile(`${path}.unfinished`, JSON.stringify(process));
+  await rename(`${path}.unfinished`, path);
+}
+
+/** How many files this process may open at most (its hard limit), and so may what it starts. */
+export async function openFilesLimit(): Promise<number> {
+  const limits = await readFile("/proc/self/limits", "utf8");
+  const hard = /^Max open files\s+\S+\s+(\d+)/m.exec(limits)?.[1];
+  return hard ? Number(hard) : Number.MAX_SAFE_INTEGER; // "unlimited"
+}
+
+/** Asks again until `holds`, for at most `withinMilliseconds`; the answer is whether it came to hold. */
+export async function waitUntil(holds: () => Promise<boolean>, withinMilliseconds: number): Promise<boolean> {
+  const pauseMilliseconds = 10;
+  for (let waited = 0; waited < withinMilliseconds; waited += pauseMilliseconds) {
+    if (await holds()) return true;
+    await pause(pauseMilliseconds);
+  }
+  return holds();
+}
+
+async function readStat(pid: number): Promise<{ started: string } | undefined> {
+  const text = await readProc(`/proc/${pid}/stat`);
+  // The second field is the program's name in parentheses, and may itself hold spaces and parentheses.
+  const fields = text?.slice(text.lastIndexOf(")") + 2).split(" ");
+  const [state, started] = [fields?.[0], fields?.[19]];
+  if (!state || !started || state === "Z" || state === "X") return undefined;
+  return { started };
+}
+
+async function bootId(): Promise<string> {
+  return (await readFile("/proc/sys/kernel/random/boot_id", "utf8")).trim();
+}
+
+async function readProc(path: string): Promise<string | undefined> {
+  try {
+    return await readFile(path, "utf8");
+  } catch (error) {
+    const { code } = error as NodeJS.ErrnoException;
+    if (code === "ENOENT" || code === "ESRCH") return undefined;
+    throw error;
+  }
+}

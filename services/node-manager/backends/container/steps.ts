@@ -1,0 +1,65 @@
+import { mkdir, rm, writeFile } from "node:fs/promises";
+import { join } from "node:path";
+import { Fault } from "#shared/model/errors.ts";
+import type { SliverPlan } from "../backend.ts";
+import { bundle } from "./bundle.ts";
+import type { Image } from "./images.ts";
+import { mountOverlay } from "./mounts.ts";
+import type { SliverPlaces } from "./places.ts";
+import { nameProcess, writeProcessName } from "./process.ts";
+import type { Runc } from "./runc.ts";
+import { seed } from "./seed.ts";
+
+/** What the steps of starting one sliver work with. */
+export type Start = {
+  readonly plan: SliverPlan;
+  readonly sliver: SliverPlaces;
+  readonly image: Image;
+  readonly init: string;
+  readonly countsSwap: boolean;
+  readonly openFiles: number;
+  readonly runc: Runc;
+};
+
+type Step = { readonly name: string; readonly take: (start: Start) => Promise<void> };
+
+/**
+ * How a sliver starts, on a new disk or on its old one. A crash may come between any two steps: nothing before the
+ * last one counts as running, and `halt` undoes any number of them.
+ */
+export const STEPS: readonly Step[] = [
+  {
+    name: "directories",
+    take: async ({ sliver }) => {
+      const directories = [sliver.upper, sliver.work, sliver.seed, sliver.root, sliver.bundle];
+      for (const directory of directories) await mkdir(directory, { recursive: true, mode: 0o755 });
+      await rm(sliver.commands, { recursive: true, force: true });
+    },
+  },
+  { name: "seed", take: ({ sliver, plan }) => seed(sliver.seed, plan.slice) },
+  {
+    name: "disk",
+    take: ({ sliver, image }) =>
+      mountOverlay(sliver.root, [sliver.seed, image.root], sliver.upper, sliver.work),
+  },
+  {
+    name: "bundle",
+    take: ({ sliver, ...needs }) => {
+      const config = bundle({ ...needs, cgroup: sliver.container, root: sliver.root });
+      return writeFile(join(sliver.bundle, "config.json"), JSON.stringify(config), { mode: 0o600 });
+    },
+  },
+  {
+    name: "processes",
+    take: async ({ sliver, runc }) => {
+      await runc.start(sliver);
+    },
+  },
+  { name: "running", take: ({ sliver, runc }) => declareRunning(sliver, runc) },
+];
+
+async function declareRunning(sliver: SliverPlaces, runc: Runc): Promise<void> {
+  const first = await nameProcess(await runc.firstProcess(sliver));
+  if (!first) throw new Fault("BACKEND_FAILED", "the sliver's first process ended at once; try again");
+  await writeProcessName(sliver.running, first);
+}

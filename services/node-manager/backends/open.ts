@@ -1,0 +1,37 @@
+import { Fault } from "#shared/model/errors.ts";
+import type { Instant } from "#shared/model/time.ts";
+import type { Backend, Engine } from "./backend.ts";
+import { containerBackend } from "./container/engine.ts";
+import { simulatedBackend } from "./simulated.ts";
+
+/** Where a machine keeps its reference images unless told otherwise: shared by all of its nodes. */
+export const IMAGES_DIRECTORY = "/var/lib/slicelab/images";
+
+export type BackendOptions = {
+  /** The node's short id: the first 8 hex digits of its identity. */
+  readonly node: string;
+  /** Where the engine may keep what it makes for this node. */
+  readonly stateDirectory: string;
+  readonly imagesDirectory?: string;
+  /** Reference images to offer, the default one first. */
+  readonly images?: readonly [string, ...string[]];
+  readonly now: () => Instant;
+};
+
+/** Opens the engine a node is configured with. The only place that knows engines by name, besides the engines. */
+export async function openBackend(engine: Engine, options: BackendOptions): Promise<Backend> {
+  switch (engine) {
+    case "simulated":
+      return simulatedBackend();
+    case "container":
+      return containerBackend({ imagesDirectory: IMAGES_DIRECTORY, ...options });
+    case "microvm":
+    case "docker":
+      throw new Fault(
+        "BACKEND_FAILED",
+        `this node manager has no engine ${engine}; choose simulated or container`,
+      );
+    default:
+      return engine satisfies never;
+  }
+}

@@ -1,0 +1,101 @@
+import { mkdtemp, readdir, readFile, rm } from "node:fs/promises";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import type { Backend } from "#services/node-manager/backends/backend.ts";
+import { Cgroups } from "#services/node-manager/backends/container/cgroups.ts";
+import { type ContainerOptions, containerBackend } from "#services/node-manager/backends/container/engine.ts";
+import { type Probe, probeContainerEngine } from "#services/node-manager/backends/container/probe.ts";
+import type { BackendBench } from "#test/contract/backend.ts";
+
+export type ContainerBench = BackendBench & {
+  readonly stateDirectory: string;
+  readonly imagesDirectory: string;
+  open(node: string, change?: Partial<ContainerOptions>): Promise<Backend>;
+};
+
+/** A scratch place for container backends over a busybox image; removes all their slivers at the end. */
+export async function containerBench(): Promise<ContainerBench> {
+  const directory = await mkdtemp(join(tmpdir(), "slicelab-container-"));
+  const [stateDirectory, imagesDirectory] = [join(directory, "state"), join(directory, "images")];
+  const opened = new Map<string, Backend>();
+
+  async function open(node: string, change: Partial<ContainerOptions> = {}): Promise<Backend> {
+    const now = () => 1_900_000_000;
+    const options: ContainerOptions = {
+      node,
+      stateDirectory,
+      imagesDirectory,
+      images: ["busybox"],
+      now,
+      ...change,
+    };
+    const backend = await containerBackend(options);
+    opened.set(node, backend);
+    return backend;
+  }
+
+  return {
+    stateDirectory,
+    imagesDirectory,
+    open,
+    async [Symbol.asyncDispose]() {
+      for (const backend of opened.values()) {
+        for (const { id } of await backend.list()) await backend.remove(id);
+      }
+      const mounts = await readFile("/proc/self/mountinfo", "utf8");
+      if (mounts.includes(directory)) throw new Error(`something is still mounted in ${directory}`);
+      await rm(directory, { recursive: true });
+    },
+  };
+}
+
+/** The names in a directory, or none when it is not there. */
+export async function namesIn(directory: string): Promise<string[]> {
+  try {
+    return await readdir(directory);
+  } catch (error) {
+    if ((error as NodeJS.ErrnoException).code === "ENOENT") return [];
+    throw error;
+  }
+}
+
+/** Whether container tests can run here; they are skipped with the reason where they can't. */
+export async function engineProbe(): Promise<Probe> {
+  const directory = await mkdtemp(join(tmpdir(), "slicelab-probe-"));
+  const options = { stateDirectory: join(directory, "state"), imagesDirectory: join(directory, "images") };
+  try {
+    return await probeContainerEngine({ ...options, now: () => 1_900_000_000 });
+  } finally {
+    await rm(directory, { recursive: true });
+  }
+}
+
+/** Asks again until the answer is true; fails with `what` after ten seconds. */
+export async function eventually(what: string, holds: () => Promise<boolean>): Promise<void> {
+  const deadline = performance.now() + 10_000;
+  while (!(await holds())) {
+    if (performance.now() > deadline) throw new Error(`never came true: ${what}`);
+    await new Promise((resolve) => setTimeout(resolve, 20));
+  }
+}
+
+/** Everything the machine still has that carries a node's short id: mounts, cgroups, processes, links, directories. */
+export async function leftovers(node: string, stateDirectory: string): Promise<string[]> {
+  const mounts = (await readFile("/proc/self/mountinfo", "utf8"))
+    .split("\n")
+    .filter((line) => line.includes(node));
+  const cgroups = await (await Cgroups.find()).startingWith(`slicelab-${node}`);
+  const processes = await processesOf(node);
+  const slivers = await namesIn(join(stateDirectory, node, "slivers"));
+  const containers = await namesIn(join(stateDirectory, node, "runc"));
+  return [mounts, cgroups, processes, slivers, containers].flat();
+}
+
+/** The processes of a node's slivers, by what the kernel says of their cgroups. */
+export async function processesOf(node: string): Promise<string[]> {
+  const pids = (await readdir("/proc")).filter((name) => /^\d+$/.test(name));
+  const cgroups = await Promise.all(
+    pids.map((pid) => readFile(`/proc/${pid}/cgroup`, "utf8").catch(() => "it ended meanwhile")),
+  );
+  return pids.filter((_, index) => cgroups[index]?.includes(`slicelab-${node}`));
+}
