@@ -18,6 +18,7 @@ export type Method<
   readonly plain: Plain;
   readonly mutates: Mutates;
   readonly signed: boolean;
+  readonly mixed: boolean;
 };
 
 /** All methods of a service by their names. Make it with `contract`. */
@@ -31,8 +32,10 @@ export type MethodTerms<P, R, Plain, Mutates> = {
   readonly result: R;
   /** One or two sentences for `system.methodHelp`. */
   readonly help: string;
-  /** Callable without a certificate on the plain port, where there is one. Such a method cannot mutate. */
+  /** Callable without a certificate on the plain port, where there is one. Such a method cannot mutate unless `mixed`. */
   readonly plain?: Plain;
+  /** Plain and mutating both: its handler changes nothing for a caller without a key. */
+  readonly mixed?: true;
   /** Changes something, and so takes an optional `request_id` (see `Replay`). */
   readonly mutates?: Mutates;
   /** Whether its handler learns the signing principal from a document and must tell `Replay.signedBy`. */
@@ -54,6 +57,7 @@ export function method<
     plain: (terms.plain ?? false) as Plain,
     mutates: (terms.mutates ?? false) as Mutates,
     signed: terms.signed ?? false,
+    mixed: terms.mixed ?? false,
   };
 }
 
@@ -71,9 +75,9 @@ export function method<
  *     });
  */
 export function contract<C extends Contract>(methods: C): C {
-  for (const [name, { plain, mutates, params }] of Object.entries(methods)) {
+  for (const [name, { plain, mutates, mixed, params }] of Object.entries(methods)) {
     if (name.startsWith("system.")) throw new TypeError(`${name}: names in system. are the server's own`);
-    if (plain && mutates) throw new TypeError(`${name}: a plain method cannot mutate`);
+    if (plain && mutates && !mixed) throw new TypeError(`${name}: a plain method cannot mutate`);
     if ("request_id" in params.shape) throw new TypeError(`${name}: request_id belongs to the server`);
   }
   return Object.freeze({ ...methods });

@@ -45,6 +45,11 @@ export type DispatchOptions = {
   readonly log: ServerLog;
   /** Required where a method mutates. */
   readonly replies?: ReplyFinder;
+  /**
+   * Told of every call that is refused, before its caller is: for audits that have to be durable by then. `method` is
+   * empty where the call could not be read or names none of the contract's. If it fails, its own failure is answered.
+   */
+  readonly onRefusal?: (fault: Fault, call: { peer: Peer | null; method: string }) => void | Promise<void>;
 };
 
 /** Turns one message into its answer. Never fails: whatever goes wrong is a numbered fault. */
@@ -55,15 +60,26 @@ export function dispatcher<C extends Contract>(
   handlers: Handlers<C>,
   options: DispatchOptions,
 ): Dispatch {
-  const { replies, log } = options;
+  const { replies, log, onRefusal } = options;
   if (!replies && Object.values(api).some((method) => method.mutates)) {
     throw new TypeError("a contract with mutating methods needs a place for its replies");
   }
+  async function refusal(error: unknown, call: { peer: Peer | null; method: string }): Promise<Fault> {
+    try {
+      const fault = faultOf(error, log);
+      await onRefusal?.(fault, call);
+      return fault;
+    } catch (failure) {
+      return faultOf(failure, log);
+    }
+  }
   return async (body, peer) => {
+    let known = "";
     try {
       const { method: name, params } = decodeCall(body);
       if (name.startsWith("system.")) return encodeResponse(introspect(api, name, params));
       const method = methodOf(api, name);
+      known = name;
       refuseUnless(
         peer || method.plain,
         "NO_CERTIFICATE",
@@ -73,7 +89,7 @@ export function dispatcher<C extends Contract>(
       const call = { peer, method: name, now: options.clock.now() };
       return await perform(method, handler, onlyStruct(name, params), call, replies);
     } catch (error) {
-      return encodeFault(faultOf(error, log));
+      return encodeFault(await refusal(error, { peer, method: known }));
     }
   };
 }

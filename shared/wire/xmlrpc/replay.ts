@@ -93,6 +93,15 @@ export class Replay {
     return save({ scope: this.#scope, argumentsHash: this.#argumentsHash, reply: this.#reply, until });
   }
 
+  /**
+   * As `remember`, for an answer that `findReply` can make again to the byte from what the store has: only the scope
+   * and the arguments are handed to `save`.
+   */
+  rememberRemade<T>(until: Instant, save: (kept: Omit<ReplyToKeep, "reply">) => T): T {
+    if (!this.#signerIsKnown) throw new TypeError(`${this.#scope.method} did not say who signed`);
+    return save({ scope: this.#scope, argumentsHash: this.#argumentsHash, until });
+  }
+
   /** What `remember` encoded, so that what is sent is what was stored. */
   get remembered(): Buffer | undefined {
     return this.#reply;
