@@ -127,14 +127,26 @@ function alternativeNames(kind: CertificateKind, addresses: readonly string[]): 
 
 /** A GeneralName of forge: type 7 is an IP address, type 2 a DNS name (RFC 5280 §4.2.1.6). */
 function alternativeName(address: string): object {
-  const plainIp = isIP(address) === 4 || (isIP(address) === 6 && /^[0-9A-Fa-f:]+$/.test(address));
-  if (plainIp) return { type: 7, ip: address };
+  const bytes = addressBytes(address);
+  if (bytes) return { type: 7, value: bytes.toString("binary") };
   refuseUnless(
     DNS_NAME.test(address) && !/^[0-9.]+$/.test(address),
     "BAD_NAME",
     `"${address}" is neither an IP address nor a lower-case DNS name`,
   );
   return { type: 2, value: address };
+}
+
+/** The 4 or 16 bytes of an IP address, undefined for anything else: forge's own reader mistakes some of IPv6. */
+function addressBytes(address: string): Buffer | undefined {
+  if (isIP(address) === 4) return Buffer.from(address.split(".").map(Number));
+  const plain = isIP(address) === 6 && /^[0-9A-Fa-f:]+$/.test(address); // no zone, no IPv4 inside
+  if (!plain) return undefined;
+  const [head = [], tail = []] = address
+    .split("::")
+    .map((part) => part.split(":").filter((group) => group !== ""));
+  const zeros = new Array<string>(8 - head.length - tail.length).fill("0");
+  return Buffer.from([...head, ...zeros, ...tail].map((group) => group.padStart(4, "0")).join(""), "hex");
 }
 
 type Unsigned = {
