@@ -1,0 +1,162 @@
+import { z } from "zod";
+import { CAPABILITIES } from "../model/capability.ts";
+import { ENGINES } from "../model/ticket.ts";
+import { contract, method } from "./xmlrpc/contract.ts";
+
+/** What an agent can be asked (WIRE.md §2): v0.5's methods, and what the paper's architecture adds to them. */
+
+const document = z.string().describe("a signed document, as text");
+const slice = z.string();
+const ip = z.string();
+const time = z.string().describe("YYYY-MM-DD HH:MM:SS in UTC");
+const sha256 = z.string().regex(/^[0-9a-f]{64}$/, "must be a SHA-256 in 64 lower-case hex digits");
+const amount = z.int().min(0).max(999_999_999_999);
+const port = z.int().min(1).max(65_535);
+
+const resources = z.strictObject({
+  cpu_millis: amount,
+  memory_mib: amount,
+  disk_mib: amount,
+  egress_kbps: amount,
+});
+const share = z.object({ ...resources.shape, slivers: amount });
+const ceilings = z.strictObject({ cpu_millis: amount.optional(), egress_kbps: amount.optional() });
+const portRange = z.strictObject({ protocol: z.enum(["tcp", "udp"]), from: port, to: port });
+
+/** v0.5's way to leave the choice of nodes to the agent. */
+export const ANY_NODE = "0.0.0.0";
+
+/** The most advertisements one answer has; `after` asks for those that follow. */
+export const MAX_ADS = 1000;
+
+/** The most tickets one call deposits, releases or settles. */
+export const MAX_TICKETS = 1000;
+
+/** What an agent says about its holdings on one node (paper §2.2). */
+export const advertisement = z.object({
+  node: sha256,
+  ip,
+  /** Where its node manager takes calls; 0 when the node has not said. */
+  sslport: z.int(),
+  /** Empty when it is at none that is known. */
+  site: z.string(),
+  where: z.object({
+    latitude: z.number().optional(),
+    longitude: z.number().optional(),
+    country: z.string().optional(),
+    region: z.string().optional(),
+    tags: z.array(z.string().describe("name=value")).optional(),
+  }),
+  engines: z.array(z.string()),
+  images: z.array(z.string()),
+  simulated: z.boolean(),
+  /** What the agent holds there now, without its overbooking. */
+  resources: share,
+  /** What is free at every instant of the term that was asked about. */
+  free: share,
+  overbooking: z.int().describe("per mille, 1000 is none"),
+  load: z.number().nullable().describe("processes that want a processor, nil when nobody measured"),
+  heard: time.nullable().describe("when the node last reported, nil if it never did"),
+});
+export type AdvertisementStruct = z.output<typeof advertisement>;
+
+/** What a node says of itself when it deposits. */
+const facts = z.strictObject({
+  sslport: port,
+  sshport: port,
+  engines: z.array(z.enum(ENGINES)).max(16),
+  images: z.array(z.string().regex(/^[a-z0-9][a-z0-9._-]{0,63}$/)).max(256),
+  simulated: z.boolean(),
+  version: z.string().max(64),
+});
+
+const settled = z.array(sha256).max(MAX_TICKETS).optional();
+
+export const agentApi = contract({
+  getconfig: method({
+    result: z.object({
+      port: z.int(),
+      sslport: z.int(),
+      httpport: z.int(),
+      maxlease: z.int(),
+      default_resources: resources,
+      overbooking: z.int(),
+      ticket_key: z.string().describe("SubjectPublicKeyInfo, base64"),
+      agent: sha256,
+      version: z.string(),
+    }),
+    plain: true,
+    help: "Says where this agent listens, what it gives when nothing is asked for, and the key that nodes give holdings to. A port that is not there is 0.",
+  }),
+  getads: method({
+    params: z.object({
+      nodes: z.array(sha256).optional(),
+      ips: z.array(ip).optional(),
+      engine: z.enum(ENGINES).optional(),
+      image: z.string().optional(),
+      resources: resources.optional(),
+      from: time.optional(),
+      to: time.optional(),
+      after: sha256.optional(),
+      limit: z.int().min(1).max(MAX_ADS).optional(),
+    }),
+    result: z.union([z.array(advertisement), z.array(ip)]),
+    plain: true,
+    help: "Without arguments, the addresses of nodes with something to give. With a filter, even an empty one, advertisements in the order of the nodes' names, of those on which resources are free from one time to the other.",
+  }),
+  gettickets: method({
+    params: z.object({
+      description: z.string().optional(),
+      request: document.optional(),
+      nodes: z.array(sha256).min(1).optional(),
+      ips: z.array(ip).min(1).optional(),
+    }),
+    result: z.array(document),
+    plain: true,
+    mutates: true,
+    mixed: true,
+    help: "With a slice description, new tickets for it, on the nodes named or wherever it fits. Without arguments, your tickets that can still be redeemed.",
+  }),
+  getslices: method({
+    result: z.array(slice),
+    plain: true,
+    help: "Returns the names of the slices that have tickets or leases.",
+  }),
+  newtickets: method({
+    params: z.object({
+      slice,
+      ntickets: z.int().min(1),
+      leaselen: z.int().min(1),
+      ips: z.union([z.literal(ANY_NODE), z.array(ip).min(1)], {
+        error: `must be a list of addresses, or "${ANY_NODE}" for any`,
+      }),
+      resources: resources.optional(),
+      ceilings: ceilings.optional(),
+      engine: z.enum(ENGINES).optional(),
+      image: z.string().optional(),
+      ports: z.array(portRange).max(64).optional(),
+      administrative: z.array(z.enum(CAPABILITIES)).min(1).optional(),
+    }),
+    result: z.array(document),
+    mutates: true,
+    help: "Issues tickets for a slice, each on a node of its own: the first of the addresses that have room, or with 0.0.0.0 any. All or none.",
+  }),
+  deposittickets: method({
+    params: z.object({ tickets: z.array(document).max(64), facts: facts.optional() }),
+    result: z.literal(1),
+    mutates: true,
+    help: "Gives this agent holdings to issue from. A root only from its node, which also says what it runs.",
+  }),
+  settletickets: method({
+    params: z.object({ redeemed: settled, unredeemed: settled, cancelled: settled, ended: settled }),
+    result: z.literal(1),
+    mutates: true,
+    help: "A node's word about tickets of this agent, by their ids: what became of them, and what is free again.",
+  }),
+  releasetickets: method({
+    params: z.object({ tickets: z.array(document).min(1).max(MAX_TICKETS) }),
+    result: z.array(z.object({ ticket: sha256, state: z.enum(["released", "freed", "redeemed"]) })),
+    mutates: true,
+    help: "Gives tickets back. They are free once their nodes have said that nobody redeemed them.",
+  }),
+});
