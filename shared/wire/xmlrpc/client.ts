@@ -24,7 +24,7 @@ export type ClientOptions = {
 export type CallOptions = { readonly signal?: AbortSignal; readonly timeoutMs?: number };
 
 /** Nothing, for zod, is a struct whose every member is impossible: `request_id` could not join it. */
-type Members<M extends Method> = keyof M["params"]["shape"] extends never ? unknown : z.input<M["params"]>;
+type Members<M extends Method> = keyof M["params"]["shape"] extends never ? object : z.input<M["params"]>;
 
 type Arguments<M extends Method> = Frozen<Members<M>> &
   (M["mutates"] extends true ? { readonly request_id?: string } : unknown);

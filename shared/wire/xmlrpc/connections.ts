@@ -1,12 +1,14 @@
 import { type AgentOptions, Agent as HttpAgent } from "node:http";
 import { Agent as HttpsAgent, type RequestOptions } from "node:https";
+import type { Duplex } from "node:stream";
 import type { KeyName } from "#shared/identity/key.ts";
-import type { ClientTlsOptions } from "#shared/identity/tls.ts";
+import { type ClientTlsOptions, checkServerIdentity } from "#shared/identity/tls.ts";
 
 /** What one request asks of its connection: the key the server must hold. */
 export type PinnedOptions = RequestOptions & { readonly expectedPeer?: KeyName };
 
-const KEPT_ALIVE: AgentOptions = { keepAlive: true, maxFreeSockets: 32, scheduling: "lifo" };
+/** With an idle time of its own an agent also heeds the server's, and lets go of a connection before the server does. */
+const KEPT_ALIVE: AgentOptions = { keepAlive: true, timeout: 60_000, maxFreeSockets: 32, scheduling: "lifo" };
 
 /**
  * Kept-alive connections of one client identity to any number of servers, under one SecureContext. A connection that
@@ -30,8 +32,15 @@ export class Connections implements Disposable {
   }
 }
 
+type Created = (error: Error | null, stream: Duplex) => void;
+
 class PinningAgent extends HttpsAgent {
   override getName(options: PinnedOptions = {}): string {
     return `${super.getName(options)}:${options.expectedPeer ?? ""}`;
+  }
+  /** Node does not reuse a connection whose check came with the request, so the check is added here. */
+  override createConnection(options: PinnedOptions, callback?: Created): Duplex | null | undefined {
+    const check = checkServerIdentity(options.expectedPeer);
+    return super.createConnection({ ...options, checkServerIdentity: check }, callback);
   }
 }

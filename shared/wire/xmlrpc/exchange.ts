@@ -3,7 +3,7 @@ import { request as requestSecure } from "node:https";
 import type { Socket } from "node:net";
 import { TLSSocket } from "node:tls";
 import type { KeyName, PublicKey } from "#shared/identity/key.ts";
-import { checkServerIdentity, keyOf } from "#shared/identity/tls.ts";
+import { keyOf } from "#shared/identity/tls.ts";
 import { Fault } from "#shared/model/errors.ts";
 import type { Connections, PinnedOptions } from "./connections.ts";
 import { TransportError, type TransportFailure } from "./transport-error.ts";
@@ -54,7 +54,6 @@ function open({ url, connections, expectedPeer }: Target, { body, signal }: Mess
     headers: { "Content-Type": "text/xml", "Content-Length": body.length, "User-Agent": "slicelab" },
     signal,
     expectedPeer,
-    checkServerIdentity: checkServerIdentity(expectedPeer),
   };
   return secure ? requestSecure(url, options) : requestPlain(url, options);
 }

@@ -84,7 +84,8 @@ export type Toy = XmlRpcServer & {
   /** Fires whenever a call of `wait` arrives. */
   readonly waiting: EventTarget;
   readonly server: TestIdentity;
-  readonly calls: string[];
+  /** Every connection a request came on. */
+  readonly sockets: Set<TLSSocket>;
 };
 
 export async function startToy(
@@ -94,12 +95,14 @@ export async function startToy(
   const store = new ToyStore();
   const gate = Promise.withResolvers<void>();
   const log: object[] = [];
-  const calls: string[] = [];
+  const sockets = new Set<TLSSocket>();
   const revoked = new Set<string>();
   const waiting = new EventTarget();
-  const toy = { store, log, revoked, shift: 0, release: gate.resolve, waiting, server, calls };
-  const authenticate = (socket: TLSSocket) =>
-    peerOf(socket, { now: new Date(Date.now() + toy.shift), isRevoked: (key) => revoked.has(key) });
+  const toy = { store, log, revoked, shift: 0, release: gate.resolve, waiting, server, sockets };
+  const authenticate = (socket: TLSSocket) => {
+    sockets.add(socket);
+    return peerOf(socket, { now: new Date(Date.now() + toy.shift), isRevoked: (key) => revoked.has(key) });
+  };
   const running = await startXmlRpcServer(toyApi, handlers(toy, gate.promise), {
     tls: { host: "127.0.0.1", port: 0, options: serverTlsOptions(server.tls) },
     plain: { host: "127.0.0.1", port: 0 },
@@ -113,7 +116,7 @@ export async function startToy(
 }
 
 function handlers(
-  { store, waiting, calls }: Pick<Toy, "store" | "waiting" | "calls">,
+  { store, waiting }: Pick<Toy, "store" | "waiting">,
   gate: Promise<void>,
 ): Handlers<typeof toyApi> {
   return {
@@ -122,7 +125,6 @@ function handlers(
     whoami: (_, { peer }) => peer.name,
     add: ({ amount }, { replay, now }) =>
       store.transaction((save) => {
-        calls.push("add");
         store.count += amount;
         const result = { total: store.count, stamp: randomBytes(8).toString("hex") };
         replay?.remember(result, now + 60, save);
