@@ -1,8 +1,9 @@
+import { existsSync } from "node:fs";
 import { homedir } from "node:os";
 import { join } from "node:path";
 import { Command, CommanderError, InvalidArgumentError, Option } from "commander";
 import { type CertificateKind, validityFrom } from "#shared/identity/certificate.ts";
-import { createNewFile } from "#shared/identity/new-file.ts";
+import { createNewFile, taken } from "#shared/identity/new-file.ts";
 import { Fault, OperatorError } from "#shared/model/errors.ts";
 import { initAuthority, openAuthority } from "./authority.ts";
 import { enrol } from "./enrolment.ts";
@@ -127,6 +128,7 @@ function addIssue(parent: Command, { out, err, now }: Terminal): void {
     .option("--days <days>", "how long the certificate is valid", wholeDays, CERTIFICATE_DAYS)
     .requiredOption("--out <file>", "where the certificate goes")
     .action(async (request: string, options: IssueOptions) => {
+      if (existsSync(options.out)) throw taken(options.out); // before it is in the register
       const authority = await openAuthority(options.dir);
       const { certPem, serial } = await authority.issue(await readSmallFile(request), {
         name: options.name,

@@ -5,8 +5,7 @@ import { refuseBadName } from "#shared/identity/certificate-name.ts";
 import { createCertificateRequest } from "#shared/identity/certificate-request.ts";
 import type { PublicKey } from "#shared/identity/key.ts";
 import { createKeyFile, loadKeyFile } from "#shared/identity/key-file.ts";
-import { createNewFile } from "#shared/identity/new-file.ts";
-import { OperatorError } from "#shared/model/errors.ts";
+import { createNewFile, taken } from "#shared/identity/new-file.ts";
 
 /** What whoever wants a certificate has afterwards: a key that never leaves this machine, and a request to send. */
 export type Enrolment = {
@@ -23,9 +22,7 @@ export async function enrol(directory: string, name: string, bits: number): Prom
   refuseBadName(name); // before it becomes a path
   const keyFile = join(directory, `${name}.key`);
   const requestFile = join(directory, `${name}.csr`);
-  if (existsSync(requestFile)) {
-    throw new OperatorError(`${requestFile} exists already; send that one to the authority, or remove it`);
-  }
+  if (existsSync(requestFile)) throw taken(requestFile); // before there is a key
   await mkdir(directory, { recursive: true, mode: 0o700 });
   const key = existsSync(keyFile)
     ? await loadKeyFile(keyFile)

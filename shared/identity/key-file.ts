@@ -70,7 +70,7 @@ function whyUnopened(path: string, code: string | undefined): string {
     case "ELOOP":
       return `the private key ${path} is a symbolic link; name the file itself, or move it here`;
     case "ENOENT":
-      return `there is no private key ${path}; make one with: slicelab authority request`;
+      return `there is no private key ${path}; restore it, or make one with: slicelab authority request`;
     default:
       return `the private key ${path} cannot be opened (${code}); it must belong to whoever runs this`;
   }

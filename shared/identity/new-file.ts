@@ -15,16 +15,21 @@ export async function createNewFile(path: string, content: string, mode: number)
     await link(temporary, path);
   } catch (cause) {
     if ((cause as NodeJS.ErrnoException).code !== "EEXIST") throw cause;
-    throw new OperatorError(
-      `${path} exists already and is not overwritten; move it away or choose another place`,
-      {
-        cause,
-      },
-    );
+    throw taken(path, cause);
   } finally {
     await unlink(temporary);
   }
   await syncDirectory(dirname(path));
+}
+
+/** What somebody is told whose new file would have taken an existing one's place. */
+export function taken(path: string, cause?: unknown): OperatorError {
+  return new OperatorError(
+    `${path} exists already and is not overwritten; move it away or choose another place`,
+    {
+      cause,
+    },
+  );
 }
 
 async function writeDurably(path: string, content: string, mode: number): Promise<void> {
