@@ -1,4 +1,5 @@
 import type { Capability } from "./capability.ts";
+import { refuseUnless } from "./errors.ts";
 import type { PortRange } from "./ports.ts";
 import type { Ceilings, Resources } from "./resources.ts";
 import type { DocumentId, EngineName } from "./ticket.ts";
@@ -36,3 +37,10 @@ export type Lease = {
   readonly sliver: string;
   readonly ssh: SshAccess;
 };
+
+/** Rules that a lease keeps by itself, whatever its ticket says. Breaking one is MALFORMED. */
+export function checkLeaseConsistent(lease: Lease): void {
+  const hold = (condition: boolean, sentence: string) => refuseUnless(condition, "MALFORMED", sentence);
+  hold(lease.renewableUntil >= lease.term.end, "the lease's renewable_until_time is before its end_time");
+  hold(lease.administrative?.length !== 0, "an administrative lease must list at least one capability");
+}

@@ -21,8 +21,16 @@ export function parseInstant(text: string): Instant {
   return instant;
 }
 
-/** Writes an instant as `YYYY-MM-DD HH:MM:SS` (UTC). */
+const YEAR_0 = Date.parse("0000-01-01T00:00:00Z") / 1000;
+const YEAR_10000 = Date.parse("+010000-01-01T00:00:00Z") / 1000;
+
+/** Writes an instant as `YYYY-MM-DD HH:MM:SS` (UTC). Throws MALFORMED for one that has no such text. */
 export function formatInstant(instant: Instant): string {
+  refuseUnless(
+    Number.isInteger(instant) && instant >= YEAR_0 && instant < YEAR_10000,
+    "MALFORMED",
+    "a time is in whole seconds of the years 0 to 9999; choose one that is",
+  );
   return new Date(instant * 1000).toISOString().slice(0, 19).replace("T", " ");
 }
 

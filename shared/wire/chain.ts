@@ -1,10 +1,10 @@
-import { type PublicKey, publicKeyFromSpki } from "../identity/key.ts";
+import type { PublicKey } from "../identity/key.ts";
 import { Fault, refuseUnless } from "../model/errors.ts";
 import { checkNarrowing } from "../model/narrowing.ts";
 import type { DocumentId, Holding, SliceTicket, Ticket } from "../model/ticket.ts";
 import { CLOCK_SLACK, formatInstant, type Instant, type Term } from "../model/time.ts";
-import { parseDocument, type SignedDocument, verifyDocument } from "./document.ts";
-import { readTicket } from "./ticket-document.ts";
+import { parseDocument, type SignedDocument, verifyLink } from "./document.ts";
+import { readTicket, readTicketAndKey } from "./ticket-document.ts";
 
 /** A ticket whose whole chain was verified, and its document. Only this file makes one. */
 export type Link<T extends Ticket = Ticket> = {
@@ -30,35 +30,51 @@ export type ChainAnchor = {
   readonly rootById?: (id: DocumentId) => string | undefined;
 };
 
+/** A chain on its way down: its last link, and the key that verifies what is split from that. */
+type Descent = { readonly chain: Chain<Ticket>; readonly key?: PublicKey };
+
 /** Verifies a slice ticket from its node's root down: signatures, hashes, narrowing, windows (WIRE.md §1). */
 export function openSliceTicket(text: string, anchor: ChainAnchor, now: Instant): Chain<SliceTicket> {
-  const chain = openChain(parseDocument(text), anchor);
-  const { leaf } = chain;
+  const chain = openSliceTicketAtAnyTime(text, anchor);
+  checkTimes(chain, now);
+  return chain;
+}
+
+/** The same but for the times, for whoever must first find out whether a call is a repeated one: then `checkTimes`. */
+export function openSliceTicketAtAnyTime(text: string, anchor: ChainAnchor): Chain<SliceTicket> {
+  const { above, leaf } = openTicket(text, anchor);
   refuseUnless(
     leaf.ticket.kind === "slice",
     "WRONG_TYPE",
     "a holding can be split, never redeemed; redeem a slice ticket split from it",
   );
-  for (const link of [...chain.above, leaf]) checkWindow(link.ticket.validity, now);
-  return { above: chain.above, leaf: leaf as Link<SliceTicket> };
+  return { above, leaf: leaf as Link<SliceTicket> };
 }
 
 /** Verifies a holding from its node's root down. */
 export function openHolding(text: string, anchor: ChainAnchor, now: Instant): Chain<Holding> {
-  const chain = openChain(parseDocument(text), anchor);
+  const chain = openTicket(text, anchor);
   const { leaf } = chain;
   refuseUnless(
     leaf.ticket.kind === "holding",
     "WRONG_TYPE",
     "this is a slice ticket, which cannot be held or split",
   );
-  for (const link of [...chain.above, leaf]) checkWindow(link.ticket.validity, now);
+  checkTimes(chain, now);
   return { above: chain.above, leaf: leaf as Link<Holding> };
 }
 
 /** Verifies a chain of either kind, whatever the time is: for cancelling and for keeping books. */
 export function openTicket(text: string, anchor: ChainAnchor): Chain<Ticket> {
-  return openChain(parseDocument(text), anchor);
+  const document = parseDocument(text);
+  const [root, ...below] = withRoot(document, anchor);
+  const { chain } = below.reduce(openBelow, openRoot(root!, anchor.nodeKey));
+  refuseUnless(
+    chain.leaf.ticket.kind === "slice" || chain.above.length === document.parents.length,
+    "BAD_CHAIN",
+    "a holding always carries its root; send it with every document above it",
+  );
+  return chain;
 }
 
 /**
@@ -67,19 +83,13 @@ export function openTicket(text: string, anchor: ChainAnchor): Chain<Ticket> {
  */
 export function openIssuedTicket(text: string, issuer: PublicKey): Link<SliceTicket> {
   const document = parseDocument(text);
-  const ticket = readTicket(verifyDocument(document, issuer));
+  const ticket = readTicket(verifyLink(document, issuer));
   refuseUnless(
     ticket.kind === "slice",
     "WRONG_TYPE",
     "the agent answered with a holding, not a slice ticket",
   );
   return linkOf(document, ticket);
-}
-
-function openChain(document: SignedDocument, anchor: ChainAnchor): Chain<Ticket> {
-  const [root, ...below] = withRoot(document, anchor);
-  const chain: Chain<Ticket> = { above: [], leaf: openRoot(root!, anchor.nodeKey) };
-  return below.reduce(openBelow, chain);
 }
 
 function linkOf<T extends Ticket>(document: SignedDocument, ticket: T): Link<T> {
@@ -104,16 +114,16 @@ function claimOf(document: SignedDocument, element: "parent_sha256" | "node_sha2
   return pattern.exec(document.body.toString("latin1"))?.[1];
 }
 
-function openRoot(document: SignedDocument, nodeKey: PublicKey): Link<Holding> {
+function openRoot(document: SignedDocument, nodeKey: PublicKey): Descent {
   if (document.keyName !== nodeKey.name) refuseForeignRoot(document, nodeKey);
-  const root = readTicket(verifyDocument(document, nodeKey));
+  const { ticket: root, key } = readTicketAndKey(verifyLink(document, nodeKey));
   refuseUnless(root.node === nodeKey.name, "WRONG_NODE", "the ticket is for another node; redeem it there");
   refuseUnless(
     root.kind === "holding" && root.parent === undefined && root.issuer === nodeKey.name,
     "BAD_CHAIN",
     "the chain does not start at a root ticket of its node",
   );
-  return linkOf(document, root);
+  return { chain: { above: [], leaf: linkOf(document, root) }, key };
 }
 
 /** Only chooses the better sentence: the document is refused either way. */
@@ -126,14 +136,32 @@ function refuseForeignRoot(document: SignedDocument, nodeKey: PublicKey): never 
 }
 
 /** One step down a chain: the parent's key verifies the child, which may say no more than the parent does. */
-function openBelow(chain: Chain<Ticket>, document: SignedDocument): Chain<Ticket> {
+function openBelow({ chain, key: parentKey }: Descent, document: SignedDocument): Descent {
   const parent = chain.leaf;
   const holding = parent.ticket;
-  refuseUnless(holding.kind === "holding", "BAD_CHAIN", "a slice ticket was split, which it cannot be");
-  const child = readTicket(verifyDocument(document, publicKeyFromSpki(holding.principalKey)));
+  refuseUnless(
+    holding.kind === "holding" && parentKey,
+    "BAD_CHAIN",
+    "a slice ticket was split, which it cannot be",
+  );
+  const { ticket: child, key } = readTicketAndKey(verifyLink(document, parentKey));
   refuseUnless(child.parent === parent.id, "BAD_CHAIN", "parent_sha256 is not the document above it");
   checkNarrowing(holding, child);
-  return { above: [...chain.above, parent as Link<Holding>], leaf: linkOf(document, child) };
+  const above = [...chain.above, parent as Link<Holding>];
+  return { chain: { above, leaf: linkOf(document, child) }, key };
+}
+
+/**
+ * Windows of the whole chain, with slack for clocks; and the leaf's own term, without: what is over is over. Throws
+ * NOT_YET_VALID or EXPIRED.
+ */
+export function checkTimes({ above, leaf }: Chain<Ticket>, now: Instant): void {
+  for (const link of [...above, leaf]) checkWindow(link.ticket.validity, now);
+  refuseUnless(
+    now < leaf.ticket.term.end,
+    "EXPIRED",
+    `the term of the ticket ended at ${formatInstant(leaf.ticket.term.end)} UTC; ask for a new one`,
+  );
 }
 
 function checkWindow(window: Term, now: Instant): void {

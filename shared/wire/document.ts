@@ -33,7 +33,7 @@ export type VerifiedBody = { readonly id: DocumentId; readonly body: Buffer };
 const MAX_BODY_BYTES = 16 * 1024;
 const MAX_DOCUMENT_BYTES = 128 * 1024;
 const MAX_PARENTS = 3;
-const SIGNATURE_LINE = /^(sig-ed25519-base64|sig-rsa-sha256-base64): ([A-Za-z0-9+/=]+)$/;
+const SIGNATURE_LINE = /^(sig-[a-z0-9-]+-base64): ([A-Za-z0-9+/=]+)$/;
 const KEY_LINE = /^key-sha256: ([0-9a-f]{64})$/;
 const PARENT_LINE = /^parent-base64: ([A-Za-z0-9+/=]+)$/;
 
@@ -43,8 +43,9 @@ export function documentId(body: Buffer): DocumentId {
 
 /** Takes a document apart. The header grammar is exact: these lines, this order, LF, no folding. */
 export function parseDocument(text: string): SignedDocument {
-  refuseUnless(text.length <= MAX_DOCUMENT_BYTES, "TOO_LARGE", "the document is longer than 128 KiB");
-  return parseBytes(Buffer.from(text, "utf8"), MAX_PARENTS);
+  const bytes = Buffer.from(text, "utf8");
+  refuseUnless(bytes.length <= MAX_DOCUMENT_BYTES, "TOO_LARGE", "the document is longer than 128 KiB");
+  return parseBytes(bytes, MAX_PARENTS);
 }
 
 function parseBytes(bytes: Buffer, parentsAllowed: number): SignedDocument {
@@ -54,8 +55,8 @@ function parseBytes(bytes: Buffer, parentsAllowed: number): SignedDocument {
     .subarray(0, end)
     .toString("latin1")
     .split("\n");
-  const [, algorithm, signature] = SIGNATURE_LINE.exec(signatureLine) ?? malformedHeader(signatureLine);
-  const [, keyName] = KEY_LINE.exec(keyLine) ?? malformedHeader(keyLine);
+  const [, algorithm, signature] = SIGNATURE_LINE.exec(signatureLine) ?? malformedHeader();
+  const [, keyName] = KEY_LINE.exec(keyLine) ?? malformedHeader();
   refuseUnless(
     parentLines.length <= parentsAllowed,
     "MALFORMED",
@@ -65,25 +66,29 @@ function parseBytes(bytes: Buffer, parentsAllowed: number): SignedDocument {
   refuseUnless(body.length <= MAX_BODY_BYTES, "TOO_LARGE", "a document's XML is at most 16 KiB");
   return {
     id: documentId(body),
-    algorithm: algorithm as SignatureAlgorithm,
+    algorithm: knownAlgorithm(algorithm!),
     signature: canonicalBase64(signature!),
     keyName: keyName!,
     parents: parentLines.map((line) => {
-      const [, parent] = PARENT_LINE.exec(line) ?? malformedHeader(line);
+      const [, parent] = PARENT_LINE.exec(line) ?? malformedHeader();
       return parseBytes(canonicalBase64(parent!), 0);
     }),
     body,
   };
 }
 
-function malformedHeader(line: string): never {
-  if (/^sig-/.test(line)) {
-    throw new Fault(
-      "ALGORITHM_FORBIDDEN",
-      "documents are signed with sig-ed25519-base64 or sig-rsa-sha256-base64",
-    );
-  }
+function malformedHeader(): never {
   throw new Fault("MALFORMED", "the document's header is not: signature, key-sha256, parent-base64 lines");
+}
+
+function knownAlgorithm(name: string): SignatureAlgorithm {
+  const known = name === "sig-ed25519-base64" || name === "sig-rsa-sha256-base64";
+  refuseUnless(
+    known,
+    "ALGORITHM_FORBIDDEN",
+    "documents are signed with sig-ed25519-base64 or sig-rsa-sha256-base64",
+  );
+  return name as SignatureAlgorithm;
 }
 
 function canonicalBase64(text: string): Buffer {
@@ -93,10 +98,23 @@ function canonicalBase64(text: string): Buffer {
 }
 
 /**
- * Verifies a document's signature with a key that the caller trusts for it, and only then hands out its body.
- * The key and its algorithm come from `key`; a header that says otherwise is refused.
+ * Verifies a document that stands alone (a lease, a statement) with a key that the caller trusts for it, and only then
+ * hands out its body. Parent lines are refused: no signature covers them, so nothing would say that they belong.
  */
 export function verifyDocument(document: SignedDocument, key: PublicKey): VerifiedBody {
+  refuseUnless(
+    document.parents.length === 0,
+    "MALFORMED",
+    "this document stands alone; send it without parent-base64 lines",
+  );
+  return verifyLink(document, key);
+}
+
+/**
+ * Verifies one link of a chain, whatever stands above it, and hands out its body. The key and its algorithm come from
+ * `key`; a header that says otherwise is refused.
+ */
+export function verifyLink(document: SignedDocument, key: PublicKey): VerifiedBody {
   refuseUnless(
     document.keyName === key.name,
     "UNKNOWN_KEY",

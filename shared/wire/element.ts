@@ -6,7 +6,7 @@ export type Element = {
   readonly name: string;
   readonly attributes: Readonly<Record<string, string>>;
   readonly children: readonly Element[];
-  /** Trimmed; empty when there are children. */
+  /** Without XML's white space at its ends; empty when there are children. */
   readonly text: string;
 };
 
@@ -36,13 +36,18 @@ export function readElement(body: Buffer): Element {
 }
 
 function closed(open: Open): Element {
-  const text = open.text.trim();
+  const text = trimmed(open.text);
   refuseUnless(
     open.children.length === 0 || text === "",
     "MALFORMED",
     `<${open.name}> has text between its elements`,
   );
   return { ...open, text };
+}
+
+/** Without XML's own white space. `trim` would also take what other readers keep, such as no-break spaces. */
+function trimmed(text: string): string {
+  return text.replace(/^[ \t\r\n]+|[ \t\r\n]+$/g, "");
 }
 
 /** The children of an element by name, each at most once, with nothing unknown among them. */
@@ -52,6 +57,7 @@ export class Fields {
 
   constructor(element: Element, names: readonly string[]) {
     this.#of = element.name;
+    refuseAttributes(element);
     refuseUnless(element.text === "", "MALFORMED", `<${element.name}> has text where elements belong`);
     for (const child of element.children) {
       refuseUnless(
@@ -92,19 +98,30 @@ export class Fields {
 
 /** The text of an element that has neither attributes nor children. */
 export function plainText(element: Element): string {
-  const plain = element.children.length === 0 && Object.keys(element.attributes).length === 0;
-  refuseUnless(plain && element.text !== "", "MALFORMED", `<${element.name}> must hold plain text`);
+  refuseAttributes(element);
+  const plain = element.children.length === 0 && element.text !== "";
+  refuseUnless(plain, "MALFORMED", `<${element.name}> must hold plain text`);
   return element.text;
 }
 
 /** The children of a list element, all of one name. */
 export function listOf(element: Element, name: string): readonly Element[] {
+  refuseAttributes(element);
   refuseUnless(
     element.text === "" && element.children.every((child) => child.name === name),
     "MALFORMED",
     `<${element.name}> holds only <${name}> elements`,
   );
   return element.children;
+}
+
+function refuseAttributes(element: Element): void {
+  const [attribute] = Object.keys(element.attributes);
+  refuseUnless(
+    attribute === undefined,
+    "MALFORMED",
+    `<${element.name}> has an unknown attribute ${attribute?.slice(0, 20)}`,
+  );
 }
 
 /** A part of a document to be written: absent parts are undefined. */
@@ -115,7 +132,7 @@ export function field(name: string, value: string | number | undefined): Part {
   return value === undefined ? undefined : `<${name}>${escapeXml(String(value))}</${name}>`;
 }
 
-/** Writes an element around parts, or nothing when all are absent and `keepEmpty` is not set. */
+/** Writes an element around parts, or nothing when all are absent. */
 export function group(name: string, parts: readonly Part[]): Part {
   const present = parts.filter((part) => part !== undefined);
   return present.length === 0 ? undefined : `<${name}>${present.join("")}</${name}>`;
@@ -129,7 +146,7 @@ export function writeBody(root: string, parts: readonly Part[]): Buffer {
   );
 }
 
-/** Checks root and version first: that is what tells a ticket from a lease. */
+/** Checks root and version first, which tell a ticket from a lease, and gives the root without them. */
 export function readRoot(body: Buffer, root: string): Element {
   const element = readElement(body);
   refuseUnless(
@@ -143,5 +160,5 @@ export function readRoot(body: Buffer, root: string): Element {
     "MALFORMED",
     `only version 1 of <${root}> is known`,
   );
-  return element;
+  return { ...element, attributes: {} };
 }

@@ -46,8 +46,13 @@ export function readSerial(text: string): string {
   return text;
 }
 
+/** An IPv4 or IPv6 address, without a zone: that would mean something else on every machine. */
 export function readIp(text: string): string {
-  refuseUnless(isIP(text) !== 0, "MALFORMED", `"${text.slice(0, 45)}" is not an IP address`);
+  refuseUnless(
+    isIP(text) !== 0 && !text.includes("%"),
+    "MALFORMED",
+    `"${text.slice(0, 45)}" is not an IP address`,
+  );
   return text;
 }
 

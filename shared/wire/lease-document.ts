@@ -1,7 +1,7 @@
 import type { PublicKey } from "../identity/key.ts";
 import type { SigningKey } from "../identity/signature.ts";
 import { refuseUnless } from "../model/errors.ts";
-import type { Lease, SshAccess } from "../model/lease.ts";
+import { checkLeaseConsistent, type Lease, type SshAccess } from "../model/lease.ts";
 import { formatInstant, parseInstant } from "../model/time.ts";
 import { parseDocument, signDocument, type VerifiedBody, verifyDocument } from "./document.ts";
 import { type Element, Fields, field, group, readRoot, writeBody } from "./element.ts";
@@ -65,7 +65,7 @@ export function sealLease(lease: Lease, node: SigningKey): string {
 
 export function readLease(verified: VerifiedBody): Lease {
   const fields = new Fields(readRoot(verified.body, "lease"), ELEMENTS);
-  return {
+  const lease: Lease = {
     serial: readSerial(fields.text("serial")),
     ticket: readName256(fields.text("ticket_sha256")),
     node: readName256(fields.text("node_sha256")),
@@ -84,6 +84,8 @@ export function readLease(verified: VerifiedBody): Lease {
     sliver: readSliver(fields.text("sliver")),
     ssh: readSsh(fields.element("ssh")),
   };
+  checkLeaseConsistent(lease);
+  return lease;
 }
 
 export function writeLease(lease: Lease): Buffer {

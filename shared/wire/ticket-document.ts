@@ -1,4 +1,4 @@
-import { publicKeyFromSpki } from "../identity/key.ts";
+import { type PublicKey, publicKeyFromSpki } from "../identity/key.ts";
 import { Fault, refuseUnless } from "../model/errors.ts";
 import {
   checkConsistent,
@@ -56,15 +56,26 @@ const COMMON = [
 ] as const;
 const HOLDING_ONLY = ["replaces_sha256", "principal_key", "slice_prefix"] as const;
 const SLICE_ONLY = ["slice", "renewable_until_time"] as const;
+const ELEMENTS = [...COMMON, ...HOLDING_ONLY, ...SLICE_ONLY];
 
 /**
  * Reads a verified body as a ticket: a holding (principal_key, splits ≥ 1) or a slice ticket (slice, splits 0), and
  * nothing between (WIRE.md §1). Whether it may say what it says is for its chain to decide.
  */
 export function readTicket(verified: VerifiedBody): Ticket {
-  const fields = new Fields(readRoot(verified.body, "ticket"), [...COMMON, ...HOLDING_ONLY, ...SLICE_ONLY]);
+  return readTicketAndKey(verified).ticket;
+}
+
+/** The same, and for a holding the key that verifies what is split from it: importing a key is what costs here. */
+export function readTicketAndKey(verified: VerifiedBody): { ticket: Ticket; key?: PublicKey } {
+  const fields = new Fields(readRoot(verified.body, "ticket"), ELEMENTS);
   const splits = readNumber(fields.text("splits"));
-  const ticket = splits === 0 ? readSliceTicket(fields) : readHolding(fields, splits);
+  if (splits === 0) return { ticket: consistent(readSliceTicket(fields)) };
+  const key = readPrincipalKey(fields);
+  return { ticket: consistent(readHolding(fields, splits, key)), key };
+}
+
+function consistent(ticket: Ticket): Ticket {
   checkConsistent(ticket);
   return ticket;
 }
@@ -90,7 +101,7 @@ function readCommon(fields: Fields) {
 }
 
 function readSliceTicket(fields: Fields): SliceTicket {
-  refuseNeither(fields, HOLDING_ONLY, "a slice ticket (splits 0)");
+  refuseMixture(fields, "a slice ticket (splits 0)", "slice", HOLDING_ONLY);
   const common = readCommon(fields);
   return {
     kind: "slice",
@@ -102,28 +113,33 @@ function readSliceTicket(fields: Fields): SliceTicket {
   };
 }
 
-function readHolding(fields: Fields, splits: number): Holding {
-  refuseNeither(fields, SLICE_ONLY, "a holding (splits above 0)");
-  const common = readCommon(fields);
-  const principalKey = publicKeyFromSpki(readBase64(fields.text("principal_key")));
+function readPrincipalKey(fields: Fields): PublicKey {
+  refuseMixture(fields, "a holding (splits above 0)", "principal_key", SLICE_ONLY);
+  const key = publicKeyFromSpki(readBase64(fields.text("principal_key")));
   refuseUnless(
-    principalKey.name === common.principal,
+    key.name === fields.text("principal_sha256"),
     "BAD_CHAIN",
     "principal_key is not the key that principal_sha256 names",
   );
+  return key;
+}
+
+function readHolding(fields: Fields, splits: number, key: PublicKey): Holding {
   return {
     kind: "holding",
-    ...common,
+    ...readCommon(fields),
     splits,
-    principalKey: principalKey.spki,
+    principalKey: key.spki,
     replaces: fields.optional("replaces_sha256", readName256),
     slicePrefix: fields.optional("slice_prefix", readSlice),
     resources: readShare(fields.element("resources")),
   };
 }
 
-function refuseNeither(fields: Fields, names: readonly string[], what: string): void {
-  const wrong = names.find((name) => fields.has(name));
+/** A ticket is a holding or a slice ticket: it has the mark of its own kind, and nothing of the other. */
+function refuseMixture(fields: Fields, what: string, mark: string, foreign: readonly string[]): void {
+  refuseUnless(fields.has(mark), "BAD_CHAIN", `${what} must carry ${mark}`);
+  const wrong = foreign.find((name) => fields.has(name));
   if (wrong)
     throw new Fault("BAD_CHAIN", `${what} cannot carry ${wrong}: it is either split or redeemed, never both`);
 }
