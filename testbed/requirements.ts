@@ -1,0 +1,48 @@
+/** What a machine may be set up for. Running the services themselves takes nothing but Node. */
+export type Purpose = "demo" | "tests";
+
+/** A Debian package of which the testbed or the tests use a program or file, and what is lost without it. */
+export type Requirement = {
+  readonly package: string;
+  /** The package is there if this is: a program found on the PATH, or the path of a file (`*` is one directory). */
+  readonly provides: string;
+  readonly purposes: readonly Purpose[];
+  readonly without: string;
+};
+
+const DEMO: readonly Purpose[] = ["demo", "tests"];
+const TESTS: readonly Purpose[] = ["tests"];
+
+/** In the order in which a person would want to read it. */
+export const REQUIREMENTS: readonly Requirement[] = [
+  { package: "runc", provides: "runc", purposes: DEMO, without: "slivers are simulated" },
+  { package: "mmdebstrap", provides: "mmdebstrap", purposes: DEMO, without: "no reference image is made" },
+  { package: "iproute2", provides: "ip", purposes: DEMO, without: "container nodes get no network" },
+  { package: "nftables", provides: "nft", purposes: DEMO, without: "container nodes get no packet filter" },
+  {
+    package: "openssh-client",
+    provides: "ssh",
+    purposes: DEMO,
+    without: "no ssh into slivers by hand or in tests",
+  },
+  {
+    package: "busybox-static",
+    provides: "busybox",
+    purposes: TESTS,
+    without: "no small image for container tests",
+  },
+  { package: "python3", provides: "python3", purposes: TESTS, without: "no outside XML-RPC client in tests" },
+  { package: "openssl", provides: "openssl", purposes: TESTS, without: "no outside certificates in tests" },
+  {
+    package: "strace",
+    provides: "strace",
+    purposes: TESTS,
+    without: "no injected input/output faults in tests",
+  },
+  {
+    package: "libfaketime",
+    provides: "/usr/lib/*/faketime/libfaketime.so.1",
+    purposes: TESTS,
+    without: "no clock steps in tests",
+  },
+];
