@@ -44,10 +44,12 @@ function publicKeyFrom(object: KeyObject, spki: Buffer): PublicKey {
     "WEAK_KEY",
     "the key is not in its canonical encoding; export it again as a SubjectPublicKeyInfo",
   );
-  const pem = object.export({ format: "pem", type: "spki" });
   return {
     name: createHash("sha256").update(spki).digest("hex"),
-    sha1: createHash("sha1").update(pem).digest("hex"),
+    // Only when asked: exporting the text costs a third of importing a key, and verifying a chain never needs it.
+    get sha1() {
+      return createHash("sha1").update(object.export({ format: "pem", type: "spki" })).digest("hex");
+    },
     algorithm,
     spki,
     object,
