@@ -53,10 +53,10 @@ export async function openFilesLimit(): Promise<number> {
 
 /** Asks again until `holds`, for at most `withinMilliseconds`; the answer is whether it came to hold. */
 export async function waitUntil(holds: () => Promise<boolean>, withinMilliseconds: number): Promise<boolean> {
-  const pauseMilliseconds = 10;
-  for (let waited = 0; waited < withinMilliseconds; waited += pauseMilliseconds) {
+  const deadline = performance.now() + withinMilliseconds;
+  for (let milliseconds = 5; performance.now() < deadline; milliseconds = Math.min(2 * milliseconds, 100)) {
     if (await holds()) return true;
-    await pause(pauseMilliseconds);
+    await pause(milliseconds);
   }
   return holds();
 }

@@ -91,11 +91,15 @@ export async function leftovers(node: string, stateDirectory: string): Promise<s
   return [mounts, cgroups, processes, slivers, containers].flat();
 }
 
-/** The processes of a node's slivers, by what the kernel says of their cgroups. */
+/** The living processes of a node's slivers. A zombie is not one: reaping it is up to the machine's own init. */
 export async function processesOf(node: string): Promise<string[]> {
   const pids = (await readdir("/proc")).filter((name) => /^\d+$/.test(name));
-  const cgroups = await Promise.all(
-    pids.map((pid) => readFile(`/proc/${pid}/cgroup`, "utf8").catch(() => "it ended meanwhile")),
+  const facts = await Promise.all(
+    pids.map(async (pid) => {
+      const read = (name: string) => readFile(`/proc/${pid}/${name}`, "utf8").catch(() => ""); // it may end meanwhile
+      const [cgroup, status] = await Promise.all([read("cgroup"), read("status")]);
+      return cgroup.includes(`slicelab-${node}`) && status !== "" && !/^State:\s+Z/m.test(status);
+    }),
   );
-  return pids.filter((_, index) => cgroups[index]?.includes(`slicelab-${node}`));
+  return pids.filter((_, index) => facts[index]);
 }

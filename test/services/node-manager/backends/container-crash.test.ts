@@ -1,0 +1,218 @@
+import assert from "node:assert/strict";
+import { spawn } from "node:child_process";
+import { once } from "node:events";
+import { readFile, rename } from "node:fs/promises";
+import { join } from "node:path";
+import { after, before, describe, test } from "node:test";
+import type { Backend, SliverPlan } from "#services/node-manager/backends/backend.ts";
+import { STEPS } from "#services/node-manager/backends/container/steps.ts";
+import { run, somePlan } from "#test/contract/backend.ts";
+import {
+  type ContainerBench,
+  containerBench,
+  engineProbe,
+  eventually,
+  leftovers,
+  namesIn,
+} from "./container-bench.ts";
+
+const probe = await engineProbe();
+const NODE = "c0ffee21";
+const CHILD = new URL("container-child.ts", import.meta.url).pathname;
+
+describe("a container sliver", { skip: !probe.ok && probe.reason }, () => {
+  let bench: ContainerBench;
+  before(async () => {
+    bench = await containerBench();
+    await bench.open(NODE); // builds the image, which a child need not do while it is being killed
+  });
+  after(() => bench[Symbol.asyncDispose]());
+
+  async function nothingLeft(): Promise<void> {
+    assert.deepEqual(await leftovers(NODE, bench.stateDirectory), []);
+  }
+
+  async function runs(backend: Backend, plan: SliverPlan): Promise<void> {
+    assert.deepEqual(await backend.list(), [{ id: plan.id, state: "running" }]);
+    const { code, stdout } = await run(backend, plan.id, { argv: ["hostname"] });
+    assert.deepEqual({ code, stdout }, { code: 0, stdout: `${plan.slice}\n` });
+  }
+
+  async function firstProcess(plan: SliverPlan): Promise<number> {
+    const path = join(bench.stateDirectory, NODE, "slivers", plan.id, "running.json");
+    return JSON.parse(await readFile(path, "utf8")).pid;
+  }
+
+  /** A node manager of its own that ensures `plan`: it ends itself after a step, or makes and removes it forever. */
+  function child(plan: SliverPlan, work: { endAfter?: string; forever?: boolean } = {}) {
+    const options = {
+      node: NODE,
+      stateDirectory: bench.stateDirectory,
+      imagesDirectory: bench.imagesDirectory,
+    };
+    return spawn(process.execPath, [CHILD, JSON.stringify({ options, plan, ...work })], {
+      stdio: ["ignore", "pipe", "inherit"],
+    });
+  }
+
+  test("leaves nothing on the machine when it is removed", async () => {
+    const backend = await bench.open(NODE);
+    const plan = somePlan();
+    await backend.ensure(plan);
+    await runs(backend, plan);
+    await backend.remove(plan.id);
+    await nothingLeft();
+  });
+
+  for (const { name } of STEPS) {
+    test(`whose start broke off after "${name}" is listed as stopped and removed without a trace`, async () => {
+      const breaking = await bench.open(NODE, { onStep: breakOffAfter(name) });
+      const plan = somePlan();
+      await assert.rejects(breaking.ensure(plan), /broken off/);
+      const backend = await bench.open(NODE);
+      const state = name === STEPS.at(-1)?.name ? "running" : "stopped";
+      assert.deepEqual(await backend.list(), [{ id: plan.id, state }]);
+      await backend.remove(plan.id);
+      await nothingLeft();
+    });
+
+    test(`whose start broke off after "${name}" runs when it is ensured again`, async () => {
+      const breaking = await bench.open(NODE, { onStep: breakOffAfter(name) });
+      const plan = somePlan();
+      await assert.rejects(breaking.ensure(plan), /broken off/);
+      const backend = await bench.open(NODE);
+      await backend.ensure(plan);
+      await runs(backend, plan);
+      await backend.remove(plan.id);
+      await nothingLeft();
+    });
+
+    test(`whose node manager was killed after "${name}" runs when the next one ensures it`, async () => {
+      const plan = somePlan();
+      const killed = child(plan, { endAfter: name });
+      assert.deepEqual(await once(killed, "exit"), [null, "SIGKILL"]);
+      const backend = await bench.open(NODE);
+      await backend.ensure(plan);
+      await runs(backend, plan);
+      await backend.remove(plan.id);
+      await nothingLeft();
+    });
+  }
+
+  for (const then of ["ensured", "removed"] as const) {
+    test(`whose node manager was killed while runc was at work ends up right when it is ${then}`, async () => {
+      const backend = await bench.open(NODE);
+      const plan = somePlan();
+      const killed = child(plan);
+      const sliver = join(bench.stateDirectory, NODE, "slivers", plan.id);
+      await eventually("runc began", async () => (await namesIn(sliver)).includes("lock"));
+      killed.kill("SIGKILL");
+      await once(killed, "exit");
+      if (then === "ensured") {
+        await backend.ensure(plan);
+        await runs(backend, plan);
+      }
+      await backend.remove(plan.id);
+      await nothingLeft();
+    });
+  }
+
+  for (const milliseconds of [15, 40, 65, 90, 115, 140, 165, 190]) {
+    test(`whose node manager was killed ${milliseconds} ms into removing and making it ends up right`, async () => {
+      const plan = somePlan();
+      const killed = child(plan, { forever: true });
+      await once(killed.stdout!, "data");
+      await new Promise((resolve) => setTimeout(resolve, milliseconds));
+      killed.kill("SIGKILL");
+      await once(killed, "exit");
+      const backend = await bench.open(NODE);
+      await backend.ensure(plan);
+      await runs(backend, plan);
+      await backend.remove(plan.id);
+      await nothingLeft();
+    });
+  }
+
+  test("runs on when its node manager is killed, and is adopted by the next one as it is", async () => {
+    const plan = somePlan();
+    const manager = child(plan);
+    await once(manager.stdout!, "data"); // it says when the sliver is ensured
+    const first = await firstProcess(plan);
+    manager.kill("SIGKILL");
+    await once(manager, "exit");
+
+    const backend = await bench.open(NODE);
+    await runs(backend, plan);
+    await backend.ensure(plan);
+    assert.equal(await firstProcess(plan), first);
+    await backend.remove(plan.id);
+    await nothingLeft();
+  });
+
+  test("whose first process was killed is stopped, and starts again on its own disk", async () => {
+    const backend = await bench.open(NODE);
+    const plan = somePlan();
+    await backend.ensure(plan);
+    await run(backend, plan.id, { argv: ["sh", "-c", "echo mine > /root/note"] });
+    process.kill(await firstProcess(plan), "SIGKILL");
+    await eventually("it is stopped", async () => (await backend.list())[0]?.state === "stopped");
+    await assert.rejects(run(backend, plan.id, { argv: ["true"] }), { name: "BACKEND_FAILED" });
+    await backend.ensure(plan);
+    await runs(backend, plan);
+    assert.equal((await run(backend, plan.id, { argv: ["cat", "/root/note"] })).stdout, "mine\n");
+    await backend.remove(plan.id);
+    await nothingLeft();
+  });
+
+  test("that broke its own programs starts again and can be repaired", async () => {
+    const backend = await bench.open(NODE);
+    const plan = somePlan();
+    await backend.ensure(plan);
+    await run(backend, plan.id, {
+      argv: ["busybox", "rm", "-rf", "/bin/sh", "/sbin", "/etc", "/usr", "/tmp"],
+    });
+    await backend.stop(plan.id);
+    await backend.ensure(plan);
+    assert.equal((await run(backend, plan.id, { argv: ["busybox", "echo", "alive"] })).stdout, "alive\n");
+    await backend.remove(plan.id);
+    await nothingLeft();
+  });
+
+  test("whose deletion was interrupted is still listed, and never starts on what is left of its disk", async () => {
+    const backend = await bench.open(NODE);
+    const plan = somePlan();
+    await backend.ensure(plan);
+    await run(backend, plan.id, { argv: ["sh", "-c", "echo old > /root/note"] });
+    await backend.stop(plan.id);
+    const directory = join(bench.stateDirectory, NODE, "slivers", plan.id);
+    await rename(directory, `${directory}.gone`);
+    assert.deepEqual(await backend.list(), [{ id: plan.id, state: "stopped" }]);
+    await backend.ensure(plan);
+    assert.notEqual((await run(backend, plan.id, { argv: ["cat", "/root/note"] })).code, 0);
+    await backend.stop(plan.id);
+    await rename(directory, `${directory}.gone`);
+    await backend.remove(plan.id);
+    await nothingLeft();
+  });
+
+  test("that is in use on its node is not deleted, and is once it is free", async () => {
+    const backend = await bench.open(NODE);
+    const plan = somePlan();
+    await backend.ensure(plan);
+    const directory = join(bench.stateDirectory, NODE, "slivers", plan.id);
+    await run(backend, plan.id, { argv: ["sh", "-c", "echo kept > /root/note"] });
+    const user = spawn("sleep", ["1000"], { cwd: join(directory, "root/root"), stdio: "ignore" });
+    await assert.rejects(backend.remove(plan.id), { name: "BACKEND_FAILED" });
+    assert.equal(await readFile(join(directory, "upper/root/note"), "utf8"), "kept\n");
+    user.kill();
+    await once(user, "exit");
+    await backend.remove(plan.id);
+    await nothingLeft();
+  });
+});
+
+function breakOffAfter(name: string): (step: string) => void {
+  return (step) => {
+    if (step === name) throw new Error("broken off");
+  };
+}
