@@ -131,7 +131,7 @@ function checkPin(pinned: KeyName, certificate: PeerCertificate): Fault | undefi
 
 /** The key of whoever is at the other end. Throws NO_CERTIFICATE, or WEAK_KEY for a key that is not accepted. */
 export function keyOf(socket: TLSSocket): PublicKey {
-  return presentedOn(socket).key;
+  return presentedOn(socket).peer.key;
 }
 
 /**
@@ -142,19 +142,19 @@ export function keyOf(socket: TLSSocket): PublicKey {
  * FOREIGN_CERTIFICATE (another authority's, self-signed, or not made for clients), CERTIFICATE_REVOKED.
  */
 export function peerOf(socket: TLSSocket, checks: PeerChecks): Peer {
-  const { certificate, key } = presentedOn(socket);
+  const { certificate, peer } = presentedOn(socket);
   checkVerified(socket);
   checkPurpose(certificate);
   checkTerm(certificate, checks.now);
   refuseUnless(
-    !checks.isRevoked?.(key.name),
+    !checks.isRevoked?.(peer.name),
     "CERTIFICATE_REVOKED",
     "your key was revoked; make a new key and have the authority certify it",
   );
-  return { name: key.name, sha1: key.sha1, key };
+  return peer;
 }
 
-type Presented = { readonly certificate: X509Certificate; readonly key: PublicKey };
+type Presented = { readonly certificate: X509Certificate; readonly peer: Peer };
 
 /** What was parsed of a connection's certificate. It can't change: renegotiation is off. */
 const presented = new WeakMap<TLSSocket, Presented>();
@@ -164,7 +164,8 @@ function presentedOn(socket: TLSSocket): Presented {
   if (known) return known;
   const certificate = socket.getPeerX509Certificate();
   refuseUnless(certificate, "NO_CERTIFICATE", "present the certificate the authority issued to your key");
-  const parsed = { certificate, key: keyOfCertificate(certificate) };
+  const key = keyOfCertificate(certificate);
+  const parsed = { certificate, peer: { name: key.name, sha1: key.sha1, key } };
   presented.set(socket, parsed);
   return parsed;
 }

@@ -208,7 +208,7 @@ test("many issuing at once over one directory leave one whole record each", asyn
 test("a record cut short by a power cut was never acknowledged: it is dropped and written over", async () => {
   await using fresh = await freshAuthority();
   await fresh.authority.issue(request(alice), ALICE);
-  await appendFile(join(fresh.path, "issued.jsonl"), '{"serial":"4242","key":"ab');
+  await appendFile(join(fresh.path, "issued.jsonl"), `{"serial":"4242","name":"${"a".repeat(500)}`);
   const reopened = await openAuthority(fresh.path);
   assert.equal((await reopened.issued()).length, 1);
   await reopened.issue(request(bob), ALICE);
@@ -217,6 +217,7 @@ test("a record cut short by a power cut was never acknowledged: it is dropped an
     records.map((record) => record.key),
     [alice.public.name, bob.public.name],
   );
+  assert.match(await readFile(join(fresh.path, "issued.jsonl"), "utf8"), /^\{.*\}\n\{.*\}\n$/);
 });
 
 const DAMAGE: Record<string, (path: string) => Promise<void>> = {
