@@ -48,7 +48,9 @@ function publicKeyFrom(object: KeyObject, spki: Buffer): PublicKey {
     name: createHash("sha256").update(spki).digest("hex"),
     // Only when asked: exporting the text costs a third of importing a key, and verifying a chain never needs it.
     get sha1() {
-      return createHash("sha1").update(object.export({ format: "pem", type: "spki" })).digest("hex");
+      return createHash("sha1")
+        .update(object.export({ format: "pem", type: "spki" }))
+        .digest("hex");
     },
     algorithm,
     spki,
