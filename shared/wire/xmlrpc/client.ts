@@ -34,7 +34,7 @@ type ClientMethod<M extends Method> =
     ? (params?: Arguments<M>, options?: CallOptions) => Promise<z.output<M["result"]>>
     : (params: Arguments<M>, options?: CallOptions) => Promise<z.output<M["result"]>>;
 
-/** One function for every method of a contract. */
+/** One function for every method of a contract. Called without parameters it sends none: not even an empty struct. */
 export type XmlRpcClient<C extends Contract> = { readonly [N in keyof C]: ClientMethod<C[N]> };
 
 const TIMEOUT_MS = 30_000;
@@ -49,19 +49,18 @@ export function xmlRpcClient<C extends Contract>(api: C, options: ClientOptions)
   const target: Target = { url: new URL(options.url), connections, expectedPeer, onPeer };
   const methods = Object.entries(api).map(([name, method]) => [
     name,
-    (params: object = {}, { signal, timeoutMs: ownMs }: CallOptions = {}) =>
+    (params?: object, { signal, timeoutMs: ownMs }: CallOptions = {}) =>
       call(target, name, method, { params, signal, timeoutMs: ownMs ?? timeoutMs }),
   ]);
   return Object.fromEntries(methods);
 }
 
-type Invocation = { readonly params: object; readonly signal?: AbortSignal; readonly timeoutMs: number };
+type Invocation = { readonly params?: object; readonly signal?: AbortSignal; readonly timeoutMs: number };
 
 async function call(target: Target, name: string, method: Method, invocation: Invocation): Promise<unknown> {
   const { params, signal, timeoutMs } = invocation;
-  const members = Object.values(params).some((member) => member !== undefined);
-  const body = encodeCall(name, members ? [params] : []);
-  const repeatable = !method.mutates || "request_id" in params;
+  const body = encodeCall(name, params ? [params] : []);
+  const repeatable = !method.mutates || (params !== undefined && "request_id" in params);
   const deadline = AbortSignal.timeout(timeoutMs);
   let reply: Buffer;
   try {

@@ -15,6 +15,8 @@ export type Call<P extends Peer | null = Peer | null> = {
   readonly peer: P;
   readonly method: string;
   readonly now: Instant;
+  /** Whether there was no struct at all, which v0.5's methods tell from an empty one. */
+  readonly bare: boolean;
   /** Present when the caller sent a `request_id`. */
   readonly replay?: Replay;
 };
@@ -86,7 +88,7 @@ export function dispatcher<C extends Contract>(
         `${name} needs your certificate; call it over TLS, with the certificate the authority issued to you`,
       );
       const handler = handlers[name] as unknown as Handler;
-      const call = { peer, method: name, now: options.clock.now() };
+      const call = { peer, method: name, now: options.clock.now(), bare: params.length === 0 };
       return await perform(method, handler, onlyStruct(name, params), call, replies);
     } catch (error) {
       return encodeFault(await refusal(error, { peer, method: known }));

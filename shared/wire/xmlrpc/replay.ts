@@ -64,17 +64,6 @@ export class Replay {
     this.#argumentsHash = createHash("sha256").update(canonicalBytes(params)).digest("hex");
   }
 
-  /** For a store that keeps what an answer is made of rather than its bytes, and then does not `remember`. */
-  get scope(): ReplayScope {
-    if (!this.#signerIsKnown) throw new TypeError(`${this.#scope.method} did not say who signed`);
-    return this.#scope;
-  }
-
-  /** SHA-256 (hex) of the call's arguments, whatever the order of their members. */
-  get argumentsHash(): string {
-    return this.#argumentsHash;
-  }
-
   /** The stored answer to this very call, where it can be known yet. MALFORMED if its arguments were others. */
   async answer(): Promise<Buffer | undefined> {
     if (!this.#signerIsKnown) return undefined;
@@ -99,9 +88,9 @@ export class Replay {
    * The handler must then return the same `result`. `until` is the instant from which nothing in it is valid any more.
    */
   remember<T>(result: unknown, until: Instant, save: (kept: ReplyToKeep) => T): T {
-    const { scope } = this;
-    this.#reply = encodeResponse(result);
-    return save({ scope, argumentsHash: this.#argumentsHash, reply: this.#reply, until });
+    const reply = encodeResponse(result);
+    this.#reply = reply;
+    return this.rememberRemade(until, (kept) => save({ ...kept, reply }));
   }
 
   /**

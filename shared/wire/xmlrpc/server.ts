@@ -46,7 +46,11 @@ export async function startXmlRpcServer<C extends Contract>(
   });
   const open = plain && (await openEndpoint({ ...shared, ...plain }).catch(closing(secure)));
 
-  const close = async () => void (await Promise.all([secure.close(), open?.close()]));
+  let closed: Promise<unknown> | undefined;
+  const close = async () => {
+    closed ??= Promise.all([secure.close(), open?.close()]);
+    await closed;
+  };
   return {
     url: `https://${authority(tls.host, secure.port)}/RPC2`,
     port: secure.port,

@@ -71,7 +71,8 @@ test("a call reaches its handler with checked parameters and the caller's key", 
   const client = xmlRpcClient(toyApi, { url: toy.url, connections });
   assert.equal(await client.whoami(), alice.name);
   assert.equal((await client.add({ amount: 3 })).total, 3);
-  assert.deepEqual(await client.getconfig(), { version: "toy", count: 3 });
+  assert.deepEqual(await client.getconfig(), { version: "toy", count: 3, bare: true });
+  assert.equal((await client.getconfig({})).bare, false);
   assert.deepEqual(await client.echo({ value: ["<&>", 2 ** 40, -1.5, true, null] }), [
     "<&>",
     2 ** 40,

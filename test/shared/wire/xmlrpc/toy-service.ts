@@ -17,7 +17,7 @@ import { type TestIdentity, testAuthority } from "#test/support/authority.ts";
 /** A service as small as can be that has one method of each kind. */
 export const toyApi = contract({
   getconfig: method({
-    result: z.object({ version: z.string(), count: z.int() }),
+    result: z.object({ version: z.string(), count: z.int(), bare: z.boolean() }),
     help: "What this is.",
     plain: true,
   }),
@@ -120,7 +120,7 @@ function handlers(
   gate: Promise<void>,
 ): Handlers<typeof toyApi> {
   return {
-    getconfig: () => ({ version: "toy", count: store.count }),
+    getconfig: (_, { bare }) => ({ version: "toy", count: store.count, bare }),
     echo: ({ value }) => value ?? null,
     whoami: (_, { peer }) => peer.name,
     add: ({ amount }, { replay, now }) =>
