@@ -48,6 +48,11 @@ export async function within<T>(promise: Promise<T>, deadline: Deadline = {}): P
   }
 }
 
+/** Lets a time pass that is itself what is tested: the moment of a kill, say. To wait for something, use `eventually`. */
+export function lapse(milliseconds: number): Promise<void> {
+  return pause(milliseconds);
+}
+
 function late(deadline: Deadline, cause: unknown): Error {
   const waited = deadline.withinMs ?? DEFAULT_WITHIN_MILLISECONDS;
   return new Error(`${deadline.what ?? "what was waited for"} did not happen within ${waited} ms`, { cause });
