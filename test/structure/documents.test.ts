@@ -76,6 +76,14 @@ test("no file names a package registry or a place on somebody's machine", () => 
   assert.deepEqual(found, []);
 });
 
+test("the lock file has every optional package of every platform, without which npm ci refuses it", () => {
+  const { packages } = JSON.parse(readFileSync(join(ROOT, "package-lock.json"), "utf8"));
+  const missing = Object.values<{ optionalDependencies?: Record<string, string> }>(packages)
+    .flatMap(({ optionalDependencies }) => Object.keys(optionalDependencies ?? {}))
+    .filter((name) => !(`node_modules/${name}` in packages));
+  assert.deepEqual(missing, []);
+});
+
 test("a migration that has landed never changes, and every one is in the list", () => {
   const listed = readFileSync(join(ROOT, "migrations/SHA256SUMS"), "utf8");
   const actual = sources(/^migrations\/.*\.sql$/).map(({ path, text }) => {
