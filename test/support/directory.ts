@@ -4,7 +4,8 @@ import { join } from "node:path";
 
 export type TemporaryDirectory = AsyncDisposable & { readonly path: string };
 
-const PREFIX = "slicelab-test-";
+/** What the name of every temporary directory of a test begins with. */
+export const TEST_PREFIX = "slicelab-test-";
 
 /** Linux's file system in memory; small in containers. */
 const MEMORY = "/dev/shm";
@@ -16,12 +17,12 @@ export async function temporaryDirectory(): Promise<TemporaryDirectory> {
 }
 
 /** As `temporaryDirectory`, but in memory where there is room: for what makes many files, not for what is fsynced. */
-export async function memoryDirectory(prefix = PREFIX): Promise<TemporaryDirectory> {
-  return directoryIn((await roomy(MEMORY)) ? MEMORY : tmpdir(), prefix);
+export async function memoryDirectory(): Promise<TemporaryDirectory> {
+  return directoryIn((await roomy(MEMORY)) ? MEMORY : tmpdir());
 }
 
-async function directoryIn(parent: string, prefix = PREFIX): Promise<TemporaryDirectory> {
-  const path = await mkdtemp(join(parent, prefix));
+async function directoryIn(parent: string): Promise<TemporaryDirectory> {
+  const path = await mkdtemp(join(parent, TEST_PREFIX));
   return { path, [Symbol.asyncDispose]: () => rm(path, { recursive: true, force: true }) };
 }
 
