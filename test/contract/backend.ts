@@ -17,6 +17,11 @@ export function somePlan(change: Partial<SliverPlan> = {}): SliverPlan {
   return { id: randomBytes(8).toString("hex"), slice: "princeton_dns", resources, ceilings: {}, ...change };
 }
 
+/** A node's short id that no other test run on this machine uses. */
+export function someNode(): string {
+  return randomBytes(4).toString("hex");
+}
+
 export type Outcome = { code: number; stdout: string; stderr: string };
 
 /** Runs a command to its end, giving it `input` and then the end of input. */
@@ -46,11 +51,12 @@ export function backendContract(
   options: { skip?: string | false } = {},
 ): void {
   describe(`a ${name} backend`, { skip: options.skip }, () => {
+    const node = someNode();
     let bench: BackendBench;
     let backend: Backend;
     before(async () => {
       bench = await makeBench();
-      backend = await bench.open("c0ffee01");
+      backend = await bench.open(node);
     });
     after(() => bench[Symbol.asyncDispose]());
 
@@ -217,7 +223,7 @@ export function backendContract(
 
     test("does not show one node's slivers to another node of the same machine", () =>
       withSliver(async (plan) => {
-        const neighbour = await bench.open("c0ffee02");
+        const neighbour = await bench.open(someNode());
         assert.deepEqual(await neighbour.list(), []);
         await neighbour.remove(plan.id);
         await neighbour.ensure(plan);
@@ -228,7 +234,7 @@ export function backendContract(
 
     test("gives a node manager that starts again what the last one left, or nothing and the chance to make it", () =>
       withSliver(async (plan) => {
-        const restarted = await bench.open("c0ffee01");
+        const restarted = await bench.open(node);
         if (!restarted.statement.simulated) {
           assert.deepEqual(await states(restarted), new Map([[plan.id, "running"]]));
         }

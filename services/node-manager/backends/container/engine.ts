@@ -6,6 +6,7 @@ import { Cgroups } from "./cgroups.ts";
 import { DiskUse } from "./disk-use.ts";
 import { ensureImage, type Image } from "./images.ts";
 import { deleteTree, unmountAll } from "./mounts.ts";
+import { Network } from "./network.ts";
 import { type NodePlaces, nodePlaces, type SliverPlaces, sliverOf, sliverPlaces } from "./places.ts";
 import { isAlive, openFilesLimit, readProcessName } from "./process.ts";
 import { Runc } from "./runc.ts";
@@ -42,15 +43,18 @@ export async function containerBackend(options: ContainerOptions): Promise<Backe
   const names = options.images ?? ["debian-12"];
   const images = new Map<string, Image>();
   for (const name of names) images.set(name, await ensureImage({ ...options, name }));
-  return new ContainerBackend(node, images, await Cgroups.find(), options.onStep);
+  const machine = { runc: new Runc(node), cgroups: await Cgroups.find(), network: await Network.open(node) };
+  return new ContainerBackend(node, images, machine, options.onStep);
 }
+
+/** The parts of the machine the engine makes things in. */
+type Machine = { readonly runc: Runc; readonly cgroups: Cgroups; readonly network: Network };
 
 class ContainerBackend implements Backend {
   readonly statement;
   readonly #node: NodePlaces;
   readonly #images: ReadonlyMap<string, Image>;
-  readonly #cgroups: Cgroups;
-  readonly #runc: Runc;
+  readonly #machine: Machine;
   readonly #onStep: ((step: string) => void) | undefined;
   readonly #turns = new Turns();
   readonly #diskUse = new DiskUse();
@@ -58,7 +62,7 @@ class ContainerBackend implements Backend {
   constructor(
     node: NodePlaces,
     images: ReadonlyMap<string, Image>,
-    cgroups: Cgroups,
+    machine: Machine,
     onStep: ((step: string) => void) | undefined,
   ) {
     const names = [...images.keys()];
@@ -70,8 +74,7 @@ class ContainerBackend implements Backend {
     } as const;
     this.#node = node;
     this.#images = images;
-    this.#cgroups = cgroups;
-    this.#runc = new Runc(node);
+    this.#machine = machine;
     this.#onStep = onStep;
   }
 
@@ -122,22 +125,23 @@ class ContainerBackend implements Backend {
   async exec(id: SliverId, command: Parameters<Backend["exec"]>[1]) {
     const sliver = await this.#known(id);
     refuseUnless(await isRunning(sliver), "BACKEND_FAILED", `the sliver ${id} is stopped; ensure it first`);
-    return this.#runc.execute(sliver, command);
+    return this.#machine.runc.execute(sliver, command);
   }
 
   async usage(id: SliverId) {
     const sliver = await this.#known(id);
     const [counted, diskBytes] = await Promise.all([
-      this.#cgroups.usage(sliver.container),
+      this.#machine.cgroups.usage(sliver.container),
       this.#diskUse.of(id, sliver.upper),
     ]);
     return { ...counted, diskBytes };
   }
 
   async #start(plan: SliverPlan, sliver: SliverPlaces, image: Image): Promise<void> {
-    const [countsSwap, openFiles] = await Promise.all([this.#cgroups.countsSwap(), openFilesLimit()]);
+    const { cgroups, ...machine } = this.#machine;
+    const [countsSwap, openFiles] = await Promise.all([cgroups.countsSwap(), openFilesLimit()]);
     for (const step of STEPS) {
-      await step.take({ plan, sliver, image, init: INIT, countsSwap, openFiles, runc: this.#runc });
+      await step.take({ ...machine, plan, sliver, image, init: INIT, countsSwap, openFiles });
       this.#onStep?.(step.name);
     }
   }
@@ -146,8 +150,10 @@ class ContainerBackend implements Backend {
   async #halt(sliver: SliverPlaces): Promise<void> {
     if (!(await isThere(sliver.directory))) return;
     await rm(sliver.running, { force: true });
-    await this.#runc.end(sliver);
-    await this.#cgroups.remove(sliver.container);
+    const { network, runc, cgroups } = this.#machine;
+    await network.disconnect(sliver);
+    await runc.end(sliver);
+    await cgroups.remove(sliver.container);
     await unmountAll(sliver.root);
   }
 

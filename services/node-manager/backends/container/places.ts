@@ -35,6 +35,8 @@ export type SliverPlaces = {
   readonly bundle: string;
   /** One short-lived file or two for each command that is running. */
   readonly commands: string;
+  /** The sliver's address on the node, as long as it has a link there. */
+  readonly address: string;
   /** Says which process is the sliver's first, once everything around it is ready. */
   readonly running: string;
   /** There from a start to the next end; held while runc is at either, also by one whose node manager was killed. */
@@ -69,6 +71,7 @@ export function sliverPlaces(node: NodePlaces, id: SliverId): SliverPlaces {
     root: join(directory, "root"),
     bundle: join(directory, "bundle"),
     commands: join(directory, "commands"),
+    address: join(directory, "address.json"),
     running: join(directory, "running.json"),
     lock: join(directory, "lock"),
     log: join(directory, "runc.log"),

@@ -5,6 +5,7 @@ import type { SliverPlan } from "../backend.ts";
 import { bundle } from "./bundle.ts";
 import type { Image } from "./images.ts";
 import { mountOverlay } from "./mounts.ts";
+import type { Network } from "./network.ts";
 import type { SliverPlaces } from "./places.ts";
 import { nameProcess, writeProcessName } from "./process.ts";
 import type { Runc } from "./runc.ts";
@@ -19,6 +20,7 @@ export type Start = {
   readonly countsSwap: boolean;
   readonly openFiles: number;
   readonly runc: Runc;
+  readonly network: Network;
 };
 
 type Step = { readonly name: string; readonly take: (start: Start) => Promise<void> };
@@ -51,8 +53,12 @@ export const STEPS: readonly Step[] = [
   },
   {
     name: "processes",
-    take: async ({ sliver, runc }) => {
-      await runc.start(sliver);
+    take: ({ sliver, runc }) => runc.start(sliver),
+  },
+  {
+    name: "network",
+    take: async ({ sliver, plan, runc, network }) => {
+      await network.connect(sliver, await runc.firstProcess(sliver), plan.ceilings);
     },
   },
   { name: "running", take: ({ sliver, runc }) => declareRunning(sliver, runc) },

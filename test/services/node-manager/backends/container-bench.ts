@@ -1,3 +1,4 @@
+import { execFileSync } from "node:child_process";
 import { mkdtemp, readdir, readFile, rm } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
@@ -88,7 +89,15 @@ export async function leftovers(node: string, stateDirectory: string): Promise<s
   const processes = await processesOf(node);
   const slivers = await namesIn(join(stateDirectory, node, "slivers"));
   const containers = await namesIn(join(stateDirectory, node, "runc"));
-  return [mounts, cgroups, processes, slivers, containers].flat();
+  const links = execFileSync("ip", ["-o", "link"])
+    .toString()
+    .split("\n")
+    .filter((line) => line.includes(`sl${node}`));
+  const tables = execFileSync("nft", ["list", "tables"])
+    .toString()
+    .split("\n")
+    .filter((line) => line.includes(node));
+  return [mounts, cgroups, processes, slivers, containers, links, tables].flat();
 }
 
 /** The living processes of a node's slivers. A zombie is not one: reaping it is up to the machine's own init. */

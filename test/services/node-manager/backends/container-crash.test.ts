@@ -6,7 +6,7 @@ import { join } from "node:path";
 import { after, before, describe, test } from "node:test";
 import type { Backend, SliverPlan } from "#services/node-manager/backends/backend.ts";
 import { STEPS } from "#services/node-manager/backends/container/steps.ts";
-import { run, somePlan } from "#test/contract/backend.ts";
+import { run, someNode, somePlan } from "#test/contract/backend.ts";
 import {
   type ContainerBench,
   containerBench,
@@ -17,7 +17,7 @@ import {
 } from "./container-bench.ts";
 
 const probe = await engineProbe();
-const NODE = "c0ffee21";
+const NODE = someNode();
 const CHILD = new URL("container-child.ts", import.meta.url).pathname;
 
 describe("a container sliver", { skip: !probe.ok && probe.reason }, () => {

@@ -4,11 +4,11 @@ import { readdir, readFile, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { after, before, describe, test } from "node:test";
 import type { Backend, Command, SliverPlan } from "#services/node-manager/backends/backend.ts";
-import { type Outcome, run, somePlan } from "#test/contract/backend.ts";
+import { type Outcome, run, someNode, somePlan } from "#test/contract/backend.ts";
 import { type ContainerBench, containerBench, engineProbe, eventually } from "./container-bench.ts";
 
 const probe = await engineProbe();
-const NODE = "c0ffee11";
+const NODE = someNode();
 
 describe("root in a container sliver", { skip: !probe.ok && probe.reason }, () => {
   let bench: ContainerBench;

@@ -1,0 +1,50 @@
+/** 10.128.0.0/9: the addresses of all slivers on all nodes; each is only ever seen by its own node. */
+const BASE = (10 << 24) | (128 << 16);
+const BLOCKS = 2 ** 11;
+const BLOCK_SIZE = 2 ** 12;
+/** The block's first address names it and the second is the gateway; the last is left alone as a broadcast would be. */
+const FIRST = 2;
+
+/** The largest index of a sliver in its node's block. */
+export const LAST_INDEX = BLOCK_SIZE - FIRST - 2;
+
+/**
+ * The addresses and link names of one node's slivers, by their index on the node. The block follows from the node's
+ * short id; two nodes may fall into the same one, so an address is only somebody's once the kernel has routed it.
+ */
+export class AddressBlock {
+  readonly #start: number;
+  readonly #node: string;
+
+  constructor(node: string) {
+    this.#node = node;
+    this.#start = BASE + (Number.parseInt(node, 16) % BLOCKS) * BLOCK_SIZE;
+  }
+
+  get network(): string {
+    return `${dotted(this.#start)}/20`;
+  }
+
+  /** What every sliver sends to first: its node. */
+  get gateway(): string {
+    return dotted(this.#start + 1);
+  }
+
+  address(index: number): string {
+    return dotted(this.#start + FIRST + index);
+  }
+
+  /** At most 15 characters, which is all the kernel takes. */
+  link(index: number): string {
+    return `sl${this.#node}${index.toString(36)}`;
+  }
+
+  /** What the names of this node's links begin with. */
+  get linkPrefix(): string {
+    return `sl${this.#node}`;
+  }
+}
+
+function dotted(address: number): string {
+  return [24, 16, 8, 0].map((shift) => (address >>> shift) & 255).join(".");
+}
