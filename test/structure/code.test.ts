@@ -32,13 +32,10 @@ test("services end by being disposed of", () => {
 });
 
 test("SQL stands in store files only", () => {
-  const sql = /["'`\s](select\s.+\sfrom\s|insert into\s|update\s+\w+\s+set\s|delete from\s|create table\s)/i;
-  const quoted = /["'`]/;
-  const found = offences(outside([...SHARED, ...SERVICES], EXEMPT.sql), sql);
-  assert.deepEqual(
-    found.filter((line) => quoted.test(line)),
-    [],
-  );
+  // At the beginning of a text, or of a line in a longer one.
+  const sql =
+    /(^|["'`])\s*(select\s.+\sfrom\s|insert into\s|update\s+\w+\s+set\s|delete from\s|create table\s)/i;
+  assert.deepEqual(offences(outside([...SHARED, ...SERVICES], EXEMPT.sql), sql), []);
 });
 
 test("only the backends tell engines apart", () => {
