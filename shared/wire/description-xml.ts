@@ -28,7 +28,7 @@ type Inner = {
   startTagPosition: number;
   ENTITIES: Record<string, string>;
   onerror(error: Error): void;
-  onopentag(node: { name: string }): void;
+  onopentag(node: { name: string; attributes: object }): void;
   onclosetag(name: string): void;
   ondoctype?(): void;
   onprocessinginstruction?(instruction: { name: string; body: string }): void;
@@ -109,6 +109,7 @@ class Reading {
     };
     parser.onopentag = (node) => {
       this.#opened(node.name, parser.startTagPosition - 1);
+      this.#refuseRepeated(Object.keys(node.attributes).length);
       onopentag(node);
     };
     parser.onclosetag = (name) => {
@@ -148,6 +149,14 @@ class Reading {
     const path = parent ? [...(parent.path ? [parent.path] : []), name, index].join(".") : "";
     this.#offsets.set(path, offset);
     this.#open.push({ path, seen: new Map() });
+  }
+
+  /** The parser keeps the first of two attributes of one name and says nothing: counted in the tag's own text. */
+  #refuseRepeated(attributes: number): void {
+    const { startTagPosition, position } = this.#parser!;
+    const names = this.#text.slice(startTagPosition - 1, position).replace(/"[^"]*"|'[^']*'/g, "");
+    if (names.split("=").length - 1 !== attributes)
+      this.fail(startTagPosition - 1, "an attribute is there twice; leave one");
   }
 
   #openedRoot(name: string, offset: number): void {
