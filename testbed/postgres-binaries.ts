@@ -3,6 +3,7 @@ import { constants } from "node:fs";
 import { access, cp, mkdir, readFile, rename, rm, stat } from "node:fs/promises";
 import { dirname, join } from "node:path";
 import { fileURLToPath } from "node:url";
+import { OperatorError } from "#shared/model/errors.ts";
 
 /** The user PostgreSQL runs as where we are root, which it refuses to be: Debian's nobody. */
 export const UNPRIVILEGED = 65534;
@@ -30,7 +31,7 @@ function packageDirectory(name: string): string {
   try {
     return dirname(dirname(fileURLToPath(import.meta.resolve(name))));
   } catch (error) {
-    throw new Error(
+    throw new OperatorError(
       `npm has no PostgreSQL here (${name} is not installed): run "npm ci" without --omit=optional, or set DATABASE_URL to a PostgreSQL of your own`,
       { cause: error },
     );
@@ -42,7 +43,7 @@ async function requireLibraries(native: string, name: string): Promise<void> {
   try {
     await access(join(native, "lib", "libpq.so.5"), constants.R_OK);
   } catch (error) {
-    throw new Error(`${name} was installed without its install script: run "npm rebuild ${name}"`, {
+    throw new OperatorError(`${name} was installed without its install script: run "npm rebuild ${name}"`, {
       cause: error,
     });
   }

@@ -6,6 +6,7 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { setTimeout as pause } from "node:timers/promises";
 import pg from "pg";
+import { OperatorError } from "#shared/model/errors.ts";
 import { lockFile } from "#shared/runtime/lock-file.ts";
 import type { Log } from "#shared/runtime/log.ts";
 import { postgresBinaries, UNPRIVILEGED } from "./postgres-binaries.ts";
@@ -181,7 +182,7 @@ async function answering(server: ChildProcess, url: string, log: string): Promis
 
 async function failure(what: string, log: string, cause?: unknown): Promise<Error> {
   const end = (await readFile(log, "utf8")).trimEnd().split("\n").slice(-5).join("\n");
-  return new Error(`${what}; the end of ${log} says:\n${end}`, { cause });
+  return new OperatorError(`${what}; the end of ${log} says:\n${end}`, { cause });
 }
 
 /** Fast shutdown; after a while the immediate one, from which it recovers at the next start. */

@@ -1,6 +1,7 @@
 import { readFileSync } from "node:fs";
 import { parse, TomlError } from "smol-toml";
 import type { z } from "zod";
+import { OperatorError } from "../model/errors.ts";
 import { type Option, optionsOf, readVariable } from "./config-options.ts";
 
 export type ConfigSource = {
@@ -19,9 +20,7 @@ export type ConfigSource = {
 };
 
 /** What is wrong with a configuration, for the person who wrote it: one line a mistake. Ends a start, never a request. */
-export class ConfigError extends Error {
-  override readonly name = "ConfigError";
-}
+export class ConfigError extends OperatorError {}
 
 type Tree = Record<string, unknown>;
 

@@ -2,6 +2,7 @@ import { createHash } from "node:crypto";
 import { readdir, readFile } from "node:fs/promises";
 import { join } from "node:path";
 import { fileURLToPath } from "node:url";
+import { OperatorError } from "../model/errors.ts";
 import { type Database, openDatabase, type Tx } from "./database.ts";
 import type { Log } from "./log.ts";
 
@@ -39,7 +40,7 @@ export async function migrationsOf(service: string, folder = FOLDER): Promise<Mi
   return Promise.all(
     names.map(async (name, index) => {
       if (Number(FILE.exec(name)?.[1]) !== index + 1) {
-        throw new Error(
+        throw new OperatorError(
           `${service}/${name} is misnumbered: migrations are 0001_words.sql, 0002_words.sql and so on`,
         );
       }
@@ -73,12 +74,12 @@ async function notApplied(tx: Tx, files: readonly Migration[]): Promise<Migratio
   for (const [index, { name, sha256 }] of applied.entries()) {
     const file = files[index];
     if (file?.name !== name) {
-      throw new Error(
+      throw new OperatorError(
         `the database has the migration ${name}, which is not here: run the version that made it, or a later one`,
       );
     }
     if (file.sha256 !== sha256) {
-      throw new Error(
+      throw new OperatorError(
         `the migration ${name} was edited after it was applied to this database: restore it, and put the change into a new file`,
       );
     }

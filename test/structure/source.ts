@@ -13,7 +13,13 @@ const MAPPED = /^#(shared|services|testbed|test)\//;
 export type Source = { readonly path: string; readonly text: string };
 
 /** One import as it is written; `target` is the path from the root of what it names, if that is a file of ours. */
-export type Import = { readonly from: string; readonly specifier: string; readonly target?: string };
+export type Import = {
+  readonly from: string;
+  readonly specifier: string;
+  readonly target?: string;
+  /** `import type`: gone when the program runs. */
+  readonly typeOnly: boolean;
+};
 
 /** Every file of the repository's folders whose name matches `pattern`, and those at its root. */
 export function sources(pattern: RegExp): Source[] {
@@ -29,9 +35,9 @@ export function typescript(...folders: string[]): Source[] {
 }
 
 export function importsOf({ path, text }: Source): Import[] {
-  return [...text.matchAll(IMPORT)].map(([, , named, dynamic]) => {
+  return [...text.matchAll(IMPORT)].map(([, type, named, dynamic]) => {
     const specifier = (named ?? dynamic) as string;
-    return { from: path, specifier, target: targetOf(path, specifier) };
+    return { from: path, specifier, target: targetOf(path, specifier), typeOnly: type !== undefined };
   });
 }
 
