@@ -102,7 +102,7 @@ export const agentApi = contract({
     }),
     result: z.union([z.array(advertisement), z.array(ip)]),
     plain: true,
-    help: "Without arguments, the addresses of nodes with something to give. With a filter, even an empty one, advertisements in the order of the nodes' names, of those on which resources are free from one time to the other.",
+    help: "Without arguments, the addresses of nodes with something to give. With any of them, advertisements in the order of the nodes' names, of those on which resources are free from one time to the other.",
   }),
   gettickets: method({
     params: z.object({

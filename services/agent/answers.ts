@@ -1,0 +1,34 @@
+import type { Instant } from "#shared/model/time.ts";
+import type { Database } from "#shared/runtime/database.ts";
+import { encodeResponse } from "#shared/wire/xmlrpc/encode.ts";
+import type { KeptReply, ReplayScope, ReplyFinder } from "#shared/wire/xmlrpc/replay.ts";
+import { sealAll } from "./seal.ts";
+import { type Answer, findAnswer, forgetAnswers } from "./store/replies.ts";
+import { ticketsOf } from "./store/tickets.ts";
+import type { TicketKeys } from "./ticket-keys.ts";
+
+/** Answers given before, byte for byte: tickets are signed again, which gives the same signatures. */
+export class Answers implements ReplyFinder {
+  readonly #database: Database;
+  readonly #keys: TicketKeys;
+
+  constructor(database: Database, keys: TicketKeys) {
+    this.#database = database;
+    this.#keys = keys;
+  }
+
+  async findReply(scope: ReplayScope): Promise<KeptReply | undefined> {
+    const kept = await findAnswer(this.#database, scope);
+    return kept && { argumentsHash: kept.argumentsHash, reply: await this.#bytesOf(kept.answer) };
+  }
+
+  /** Forgets what nobody can need any more. */
+  async forget(before: Instant): Promise<void> {
+    await forgetAnswers(this.#database, before);
+  }
+
+  async #bytesOf(answer: Answer): Promise<Buffer> {
+    if ("reply" in answer) return answer.reply;
+    return encodeResponse(await sealAll(this.#keys, await ticketsOf(this.#database, answer.tickets)));
+  }
+}

@@ -1,0 +1,154 @@
+import { Fault, refuseUnless } from "#shared/model/errors.ts";
+import type { Resources } from "#shared/model/resources.ts";
+import { DEFAULT_LEASE_SECONDS } from "#shared/model/slice-description.ts";
+import { CLOCK_SLACK, type Instant, parseInstant, type Term, term } from "#shared/model/time.ts";
+import type { Database, Tx } from "#shared/runtime/database.ts";
+import { type agentApi, MAX_ADS } from "#shared/wire/agent-api.ts";
+import { readSliceDescription } from "#shared/wire/slice-description.ts";
+import type { Call, Handlers } from "#shared/wire/xmlrpc/dispatch.ts";
+import type { Replay } from "#shared/wire/xmlrpc/replay.ts";
+import type { Deposits } from "./deposit.ts";
+import type { Issuance } from "./issuance.ts";
+import { SILENT_SECONDS } from "./offer.ts";
+import type { Order } from "./order.ts";
+import type { Release } from "./release.ts";
+import { sealAll } from "./seal.ts";
+import type { Settlement } from "./settlement.ts";
+import { advertisements, liveAddresses } from "./store/advertisements.ts";
+import { saveAnswer } from "./store/replies.ts";
+import { countedSlices, outstandingTickets } from "./store/tickets.ts";
+import {
+  advertisementStruct,
+  orderOfCall,
+  orderOfDescription,
+  resourcesOf,
+  resourcesStruct,
+} from "./struct.ts";
+import type { TicketKeys } from "./ticket-keys.ts";
+
+/** What the handlers hand on to. */
+export type AgentParts = {
+  readonly database: Database;
+  readonly keys: TicketKeys;
+  readonly issuance: Issuance;
+  readonly deposits: Deposits;
+  readonly settlement: Settlement;
+  readonly release: Release;
+  readonly self: () => AgentSelf;
+  /** Runs what nobody waits for. */
+  readonly inBackground: (work: () => Promise<void>) => void;
+};
+
+/** What an agent says about itself. */
+export type AgentSelf = {
+  /** 0 where there is none. */
+  readonly ports: { readonly plain: number; readonly tls: number; readonly web: number };
+  readonly maxLeaseSeconds: number;
+  readonly defaultResources: Resources;
+  readonly overbooking: number;
+  readonly agent: string;
+  readonly version: string;
+};
+
+type Params<Name extends keyof typeof agentApi> = Parameters<Handlers<typeof agentApi>[Name]>[0];
+
+/** The most tickets one answer of gettickets lists. */
+const MAX_LISTED = 1000;
+
+const DONE = 1 as const;
+
+/** How long an answer is kept that stays true for ever. */
+const KEEP_SECONDS = 86_400;
+
+export function agentHandlers(parts: AgentParts): Handlers<typeof agentApi> {
+  const { database, keys, issuance, deposits, settlement, release, self } = parts;
+
+  function issue(order: Order, { peer, method, replay }: Call): Promise<string[]> {
+    refuseUnless(peer, "NO_CERTIFICATE", "tickets are issued over TLS, to a certificate of the authority");
+    return issuance.issue(order, { principal: peer.key, method, replay });
+  }
+
+  return {
+    getconfig: () => ({
+      port: self().ports.plain,
+      sslport: self().ports.tls,
+      httpport: self().ports.web,
+      maxlease: self().maxLeaseSeconds,
+      default_resources: resourcesStruct(self().defaultResources),
+      overbooking: self().overbooking,
+      ticket_key: keys.current.public.spki.toString("base64"),
+      agent: self().agent,
+      version: self().version,
+    }),
+
+    getads: async (filter, { now }) => {
+      if (Object.keys(filter).length === 0) return await liveAddresses(database, now - SILENT_SECONDS, now);
+      const { overbooking } = self();
+      const wanted = {
+        ...filter,
+        resources: filter.resources && resourcesOf(filter.resources),
+        during: duringOf(filter, now),
+        limit: filter.limit ?? MAX_ADS,
+      };
+      const ads = await advertisements(database, wanted, now, overbooking);
+      return ads.map((ad) => advertisementStruct(ad, overbooking));
+    },
+
+    gettickets: async ({ description, request, nodes, ips }, call) => {
+      if (request !== undefined) refuseBroker();
+      if (description !== undefined) {
+        const read = readSliceDescription(description);
+        return await issue(orderOfDescription(read, { nodes, ips }, self().defaultResources), call);
+      }
+      refuseUnless(
+        !nodes && !ips,
+        "MALFORMED",
+        "gettickets: nodes and ips narrow a description; send it too",
+      );
+      const since = call.now - CLOCK_SLACK;
+      return await sealAll(keys, await outstandingTickets(database, call.peer?.name, since, MAX_LISTED));
+    },
+
+    getslices: (_, { now }) => countedSlices(database, now),
+
+    newtickets: (asked, call) => issue(orderOfCall(asked, self().defaultResources), call),
+
+    deposittickets: async (deposit, { peer, replay, now }) => {
+      await deposits.deposit(peer.name, deposit, (tx) => keep(tx, replay, DONE, now));
+      return DONE;
+    },
+
+    settletickets: async (word, { peer, replay, now }) => {
+      await settlement.settle(peer.name, word, (tx) => keep(tx, replay, DONE, now));
+      return DONE;
+    },
+
+    releasetickets: async ({ tickets }, { peer, replay, now }) => {
+      const released = await release.release(peer.name, tickets, (tx, answer) =>
+        keep(tx, replay, answer, now),
+      );
+      const waiting = released.filter(({ state }) => state === "released").map(({ ticket }) => ticket);
+      if (waiting.length > 0) parts.inBackground(() => release.reconcile(waiting));
+      return released;
+    },
+  };
+}
+
+/** The term an advertisement is about: from now, for as long as a lease lasts, unless the caller says otherwise. */
+function duringOf({ from, to }: Params<"getads">, now: Instant): Term {
+  const start = from === undefined ? now : parseInstant(from);
+  return term(start, to === undefined ? start + DEFAULT_LEASE_SECONDS : parseInstant(to), "term asked about");
+}
+
+function refuseBroker(): never {
+  throw new Fault(
+    "NO_PRIVILEGE",
+    "this agent issues to principals themselves; let the principal send its description with its own certificate",
+  );
+}
+
+async function keep(tx: Tx, replay: Replay | undefined, answer: unknown, now: Instant): Promise<void> {
+  await replay?.remember(answer, now + KEEP_SECONDS, ({ scope, argumentsHash, reply, until }) =>
+    saveAnswer(tx, scope, { argumentsHash, answer: { reply } }, until),
+  );
+}

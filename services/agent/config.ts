@@ -1,0 +1,74 @@
+import { z } from "zod";
+import { loadConfig } from "#shared/runtime/config.ts";
+
+const port = z.int().min(0).max(65_535);
+const amount = z.int().min(0).max(999_999_999_999);
+const DAY = 86_400;
+
+/** What an agent can be told. Ports of 0 are chosen when it starts. */
+export const agentConfig = z.strictObject({
+  database: z.string().describe("the URL of a PostgreSQL database"),
+  identity: z
+    .strictObject({
+      key: z.string().describe("the agent's private key file"),
+      certificate: z.string().describe("its certificate, made for a server"),
+      authority: z.string().describe("the certificate of the authority"),
+    })
+    .describe("the files of the agent's identity"),
+  ticket_key: z
+    .string()
+    .describe(
+      "the file of the Ed25519 key that signs tickets; it is made the first time, readable by its owner alone",
+    ),
+  previous_ticket_key: z
+    .string()
+    .optional()
+    .describe("the ticket key before this one, for as long as holdings given to it last"),
+  listen: z
+    .strictObject({
+      address: z.string().default("127.0.0.1").describe("the address the agent serves"),
+      tls_port: port.default(7001).describe("where calls are taken"),
+      plain_port: port
+        .optional()
+        .describe("where calls of strangers are answered as version 0.5 did; absent: nowhere"),
+      web_port: port.default(7002).describe("where its page is"),
+    })
+    .prefault({}),
+  max_lease_seconds: z
+    .int()
+    .positive()
+    .default(28 * DAY)
+    .describe("the longest lease anybody gets"),
+  overbooking: z
+    .int()
+    .min(1000)
+    .max(10_000)
+    .default(1000)
+    .describe("how much of what it holds it issues, per mille: 1000 issues no more than it holds"),
+  default_resources: z
+    .strictObject({
+      cpu_millis: amount.default(0),
+      memory_mib: amount.default(128),
+      disk_mib: amount.default(512),
+      egress_kbps: amount.default(0),
+    })
+    .prefault({})
+    .describe("what a sliver gets when nothing is asked for"),
+  scan_seconds: z
+    .int()
+    .positive()
+    .default(60)
+    .describe("how often nodes are asked about tickets that nobody reported"),
+});
+
+export type AgentConfig = z.output<typeof agentConfig>;
+
+/** From a TOML file and the environment: SLICELAB_AGENT_… and, for the database, DATABASE_URL. */
+export function loadAgentConfig(file: string | undefined, env: NodeJS.ProcessEnv): AgentConfig {
+  return loadConfig(agentConfig, {
+    file,
+    env,
+    prefix: "SLICELAB_AGENT",
+    aliases: { DATABASE_URL: "database" },
+  });
+}

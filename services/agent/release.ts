@@ -1,0 +1,141 @@
+import pLimit from "p-limit";
+import { type KeyName, publicKeyFromSpki } from "#shared/identity/key.ts";
+import { refuseUnless } from "#shared/model/errors.ts";
+import type { DocumentId } from "#shared/model/ticket.ts";
+import { CLOCK_SLACK } from "#shared/model/time.ts";
+import type { Clock } from "#shared/runtime/clock.ts";
+import type { ClockWatch } from "#shared/runtime/clock-watch.ts";
+import type { Database, Tx } from "#shared/runtime/database.ts";
+import type { Log } from "#shared/runtime/log.ts";
+import { parseDocument, verifyDocument } from "#shared/wire/document.ts";
+import { MAX_STATED_TICKETS, openStatement } from "#shared/wire/statement-document.ts";
+import { inBatches, sealAll } from "./seal.ts";
+import type { Settlement } from "./settlement.ts";
+import { writeAudit } from "./store/audit.ts";
+import {
+  type Doubt,
+  doubtfulTickets,
+  type KnownTicket,
+  lockTickets,
+  markReleased,
+  ticketsOf,
+} from "./store/tickets.ts";
+import type { TicketKeys } from "./ticket-keys.ts";
+
+/** Asks a node to cancel tickets; gives its signed statement of what became of them. */
+export type CancelAt = (node: Doubt, tickets: readonly string[]) => Promise<string>;
+
+/** How a released ticket stands: freed, still to be freed by its node's word, or used, so that only its lease can end. */
+export type Released = { readonly ticket: DocumentId; readonly state: "released" | "freed" | "redeemed" };
+
+export type ReleaseParts = {
+  readonly database: Database;
+  readonly keys: TicketKeys;
+  readonly settlement: Settlement;
+  readonly clock: Clock;
+  readonly watch: ClockWatch;
+  readonly cancelAt: CancelAt;
+  readonly log: Log;
+};
+
+/** Nodes that are asked at the same time. */
+const AT_ONCE = 32;
+
+/**
+ * Takes tickets back. Only a node knows whether one was redeemed, so each is put to its node until that has said what
+ * became of it: at once when a principal gives it back, and by a timed scan, which also puts those that nobody can
+ * redeem any more and that were not reported.
+ */
+export class Release {
+  readonly #parts: ReleaseParts;
+
+  constructor(parts: ReleaseParts) {
+    this.#parts = parts;
+  }
+
+  /**
+   * Marks tickets as given back by their principal, all or none. `record` is called with the answer, in the
+   * transaction. Their nodes are asked by `reconcile`.
+   */
+  async release(
+    principal: KeyName,
+    documents: readonly string[],
+    record?: (tx: Tx, released: readonly Released[]) => Promise<void>,
+  ): Promise<readonly Released[]> {
+    const { database, clock } = this.#parts;
+    const ids = await this.#verified(documents);
+    return await database.transaction(
+      async (tx) => {
+        const tickets = new Map((await lockTickets(tx, ids)).map((ticket) => [ticket.id, ticket]));
+        const own = ids.every((id) => tickets.get(id)?.principal === principal);
+        refuseUnless(own, "NOT_PRINCIPAL", "only the principal a ticket names can give it back");
+        const released = ids.map((id) => ({ ticket: id, state: releasedState(tickets.get(id)!) }));
+        await markReleased(tx, ids, clock.now());
+        const detail = { tickets: ids.length };
+        const at = clock.milliseconds();
+        await writeAudit(tx, { at, who: principal, method: "releasetickets", outcome: "ok", detail });
+        await record?.(tx, released);
+        return released;
+      },
+      { repeatable: true },
+    );
+  }
+
+  /** The ids of documents that this agent signed, each once. */
+  async #verified(documents: readonly string[]): Promise<DocumentId[]> {
+    const ids = await inBatches(documents, (text) => {
+      const document = parseDocument(text);
+      const key = this.#parts.keys.all.find((k) => k.public.name === document.keyName);
+      refuseUnless(
+        key,
+        "UNKNOWN_KEY",
+        "this agent did not issue the ticket; give it back to the one that did",
+      );
+      return verifyDocument(document, key.public).id;
+    });
+    return [...new Set(ids)];
+  }
+
+  /** Puts every doubtful ticket to its node, or only some. A node that does not answer is asked the next time. */
+  async reconcile(only?: readonly DocumentId[]): Promise<void> {
+    const { database, clock, watch, log } = this.#parts;
+    // A clock that may be wrong says nothing about whose time is over; what was given back is given back.
+    const overdueBefore = watch.sure() ? clock.now() - CLOCK_SLACK : 0;
+    const doubts = await doubtfulTickets(database, overdueBefore, MAX_STATED_TICKETS, only);
+    const limit = pLimit(AT_ONCE);
+    await Promise.all(
+      doubts.map((doubt) =>
+        limit(async () => {
+          try {
+            await this.#ask(doubt);
+          } catch (error) {
+            log.warn({ err: error, node: doubt.node }, "a node did not say what became of tickets");
+          }
+        }),
+      ),
+    );
+  }
+
+  async #ask(doubt: Doubt): Promise<void> {
+    const { database, keys, settlement, cancelAt } = this.#parts;
+    const tickets = await sealAll(keys, await ticketsOf(database, doubt.tickets));
+    const text = await cancelAt(doubt, tickets);
+    const statement = openStatement(text, publicKeyFromSpki(doubt.publicKey));
+    await settlement.settleStated(doubt.node, doubt.tickets, statement.tickets);
+  }
+}
+
+function releasedState({ state }: KnownTicket): Released["state"] {
+  switch (state) {
+    case "issued":
+      return "released";
+    case "redeemed":
+      return "redeemed";
+    case "ended":
+    case "unredeemed":
+    case "cancelled":
+      return "freed";
+    default:
+      return state satisfies never;
+  }
+}

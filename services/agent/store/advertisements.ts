@@ -1,0 +1,158 @@
+import type { KeyName } from "#shared/identity/key.ts";
+import type { Resources, Share } from "#shared/model/resources.ts";
+import type { Instant, Term } from "#shared/model/time.ts";
+import type { Queries } from "#shared/runtime/database.ts";
+import { type ShareRow, shareOf } from "./share-columns.ts";
+
+/** What is held on one node and how it stands (paper §2.2: an agent "advertises the tickets it is holding"). */
+export type Advertisement = {
+  readonly node: KeyName;
+  readonly ip: string;
+  readonly sslport?: number;
+  readonly site?: string;
+  readonly latitude?: number;
+  readonly longitude?: number;
+  readonly country?: string;
+  readonly region?: string;
+  readonly tags: readonly string[];
+  readonly engines: readonly string[];
+  readonly images: readonly string[];
+  readonly simulated: boolean;
+  readonly heard?: Instant;
+  /** Held now, without overbooking. */
+  readonly resources: Share;
+  /** Free at every instant of the term asked about, in the account with most room; never below nothing. */
+  readonly free: Share;
+};
+
+/** Which advertisements are wanted. What is absent does not matter. */
+export type AdvertisementFilter = {
+  readonly nodes?: readonly KeyName[];
+  readonly ips?: readonly string[];
+  readonly engine?: string;
+  readonly image?: string;
+  /** One sliver of this size must fit. */
+  readonly resources?: Resources;
+  readonly during: Term;
+  /** Only nodes whose names come after this one. */
+  readonly after?: KeyName;
+  readonly limit: number;
+};
+
+/** Advertisements of nodes that are not suspended and on which something is held now, in the order of their names. */
+export async function advertisements(
+  queries: Queries,
+  filter: AdvertisementFilter,
+  now: Instant,
+  perMille: number,
+): Promise<Advertisement[]> {
+  const { resources, during } = filter;
+  const rows = await queries.rows<AdvertisementRow>(ADVERTISEMENTS, [
+    now,
+    during.start,
+    during.end,
+    perMille,
+    filter.nodes ?? null,
+    filter.ips ?? null,
+    filter.engine ?? null,
+    filter.image ?? null,
+    resources?.cpuMillis ?? 0,
+    resources?.memoryMib ?? 0,
+    resources?.diskMib ?? 0,
+    resources?.egressKbps ?? 0,
+    resources ? 1 : 0,
+    filter.after ?? "",
+    filter.limit,
+  ]);
+  return rows.map(advertisementOf);
+}
+
+/** Addresses of nodes that were heard from since `since` and on which something is held. */
+export async function liveAddresses(queries: Queries, since: Instant, now: Instant): Promise<string[]> {
+  const rows = await queries.rows<{ ip: string }>(
+    `select n.ip from nodes n join principals p on p.name = n.node
+     where not p.suspended and n.heard >= to_timestamp($1) and exists (
+       select from holdings h
+       where h.node = n.node and h.valid_from <= to_timestamp($2) and to_timestamp($2) < h.valid_to
+         and h.term_start <= to_timestamp($2) and to_timestamp($2) < h.term_end)
+     order by n.node`,
+    [since, now],
+  );
+  return rows.map((row) => row.ip);
+}
+
+const ADVERTISEMENTS = {
+  name: "advertisements",
+  text: `
+    select n.*, p.site, best.*
+    from nodes n join principals p on p.name = n.node
+    join lateral (
+      select l.*, f.cpu_millis as free_cpu_millis, f.memory_mib as free_memory_mib, f.disk_mib as free_disk_mib,
+        f.egress_kbps as free_egress_kbps, f.slivers as free_slivers
+      from (
+        select h.account, max(h.cpu_millis) as cpu_millis, max(h.memory_mib) as memory_mib,
+          max(h.disk_mib) as disk_mib, max(h.egress_kbps) as egress_kbps, max(h.slivers) as slivers
+        from holdings h
+        where h.node = n.node and h.valid_from <= to_timestamp($1) and to_timestamp($1) < h.valid_to
+          and h.term_start <= to_timestamp($1) and to_timestamp($1) < h.term_end
+        group by h.account
+      ) as l
+      cross join lateral account_free(l.account, to_timestamp($2), to_timestamp($3), $4::int) as f
+      where f.cpu_millis >= $9 and f.memory_mib >= $10 and f.disk_mib >= $11 and f.egress_kbps >= $12
+        and f.slivers >= $13
+      order by f.slivers desc, f.memory_mib desc
+      limit 1
+    ) as best on true
+    where not p.suspended and n.node > $14
+      and ($5::text[] is null or n.node = any($5)) and ($6::text[] is null or n.ip = any($6))
+      and ($7::text is null or $7 = any(n.engines)) and ($8::text is null or $8 = any(n.images))
+    order by n.node
+    limit $15`,
+};
+
+type AdvertisementRow = ShareRow & {
+  node: string;
+  ip: string;
+  sslport: number | null;
+  site: string | null;
+  latitude: number | null;
+  longitude: number | null;
+  country: string | null;
+  region: string | null;
+  tags: string[];
+  engines: string[];
+  images: string[];
+  simulated: boolean;
+  heard: Instant | null;
+  free_cpu_millis: number;
+  free_memory_mib: number;
+  free_disk_mib: number;
+  free_egress_kbps: number;
+  free_slivers: number;
+};
+
+function advertisementOf(row: AdvertisementRow): Advertisement {
+  return {
+    node: row.node,
+    ip: row.ip,
+    sslport: row.sslport ?? undefined,
+    site: row.site ?? undefined,
+    latitude: row.latitude ?? undefined,
+    longitude: row.longitude ?? undefined,
+    country: row.country ?? undefined,
+    region: row.region ?? undefined,
+    tags: row.tags,
+    engines: row.engines,
+    images: row.images,
+    simulated: row.simulated,
+    heard: row.heard ?? undefined,
+    resources: shareOf(row),
+    free: {
+      cpuMillis: Math.max(0, row.free_cpu_millis),
+      memoryMib: Math.max(0, row.free_memory_mib),
+      diskMib: Math.max(0, row.free_disk_mib),
+      egressKbps: Math.max(0, row.free_egress_kbps),
+      slivers: Math.max(0, row.free_slivers),
+    },
+  };
+}

@@ -1,0 +1,189 @@
+import type { KeyName } from "#shared/identity/key.ts";
+import type { EngineName } from "#shared/model/ticket.ts";
+import type { Instant, Term } from "#shared/model/time.ts";
+import type { Queries, Sql } from "#shared/runtime/database.ts";
+import type { Offer, OfferedHolding } from "../offer.ts";
+import type { Order } from "../order.ts";
+import { portSet } from "./port-set.ts";
+import { type CeilingRow, ceilingsOf, type ShareRow, shareOf } from "./share-columns.ts";
+
+/** Which nodes are looked at: those named, or a stretch of the ring of all nodes by name, beginning at `pivot`. */
+export type Candidates =
+  | { readonly kind: "ips" | "nodes"; readonly names: readonly string[] }
+  | { readonly kind: "ring"; readonly pivot: KeyName; readonly offset: number; readonly limit: number };
+
+/** For how long and how much of it a ticket of the order would count. */
+export type Counting = {
+  readonly now: Instant;
+  readonly term: Term;
+  /** How far a ticket may be renewed unless its holding ends before. */
+  readonly renewableUntil: Instant;
+  /** The agent's overbooking factor. */
+  readonly perMille: number;
+};
+
+/** What the candidates offer, in their order, and on how many nodes the slice has tickets that count. */
+export type Offers = { readonly offers: Offer[]; readonly heldNodes: number };
+
+/** Reads without locking: whoever takes an offer has it checked again by `insertTickets`. */
+export async function offersOf(
+  tx: Queries,
+  candidates: Candidates,
+  order: Order,
+  counting: Counting,
+): Promise<Offers> {
+  const rows = await tx.rows<OfferRow>(STATEMENTS[candidates.kind], [
+    counting.now,
+    counting.term.start,
+    counting.term.end,
+    counting.renewableUntil,
+    counting.perMille,
+    order.slice,
+    order.engine ?? null,
+    order.image ?? null,
+    portSet(order.ports, "tcp"),
+    portSet(order.ports, "udp"),
+    order.administrative ?? [],
+    order.ceilings.cpuMillis ?? null,
+    order.ceilings.egressKbps ?? null,
+    order.resources.cpuMillis,
+    order.resources.memoryMib,
+    order.resources.diskMib,
+    order.resources.egressKbps,
+    ...valuesOf(candidates),
+  ]);
+  return { offers: rows.map(offerOf), heldNodes: rows[0]?.held_nodes ?? 0 };
+}
+
+function valuesOf(candidates: Candidates): unknown[] {
+  switch (candidates.kind) {
+    case "ips":
+    case "nodes":
+      return [candidates.names];
+    case "ring":
+      return [candidates.pivot, candidates.offset, candidates.limit];
+    default:
+      return candidates satisfies never;
+  }
+}
+
+const CANDIDATES = {
+  ips: `select n.node, a.place from unnest($18::text[]) with ordinality as a (ip, place) join nodes n on n.ip = a.ip`,
+  nodes: `select a.node, a.place from unnest($18::text[]) with ordinality as a (node, place)`,
+  ring: `select node, row_number() over () as place from (
+      (select node from nodes where node >= $18 order by node)
+      union all
+      (select node from nodes where node < $18 order by node)
+      offset $19::int limit $20::int) as ring`,
+};
+
+/**
+ * For every candidate the best holding that a ticket can be split from, by the rules of narrowing, with what is left
+ * of its account over the whole time the ticket would count: one lateral query for all of them.
+ */
+function statement(kind: keyof typeof CANDIDATES): Sql {
+  const text = `
+    with candidate as (${CANDIDATES[kind]}),
+    held as (select distinct c.node from charges c where c.slice = $6 and c.counted_to > to_timestamp($1))
+    select n.node, n.ip, n.country, n.region, n.tags, n.engines, n.images, n.heard, p.site, p.suspended,
+      exists (select from held where held.node = n.node) as held,
+      (select count(*) from held) as held_nodes,
+      best.*
+    from candidate c join nodes n on n.node = c.node join principals p on p.name = n.node
+    left join lateral (
+      select h.id, h.principal, h.valid_to, h.term_end, h.cpu_millis, h.memory_mib, h.disk_mib, h.egress_kbps,
+        h.slivers, h.ceiling_cpu_millis, h.ceiling_egress_kbps, h.engine, h.image, h.lineage,
+        f.cpu_millis as free_cpu_millis, f.memory_mib as free_memory_mib, f.disk_mib as free_disk_mib,
+        f.egress_kbps as free_egress_kbps, f.slivers as free_slivers
+      from holdings h
+      cross join lateral account_free(
+        h.account, to_timestamp($2), least(to_timestamp($4), h.term_end), $5::int) as f
+      where h.node = n.node
+        and h.valid_from <= to_timestamp($1) and to_timestamp($1) < h.valid_to
+        and h.term_start <= to_timestamp($2) and to_timestamp($3) <= h.term_end
+        and (h.slice_prefix is null or $6 = h.slice_prefix or starts_with($6, h.slice_prefix || '_'))
+        and (h.engine is null or $7::text is null or h.engine = $7)
+        and (h.image is null or $8::text is null or h.image = $8)
+        and h.tcp_ports @> $9::int4multirange and h.udp_ports @> $10::int4multirange
+        and h.capabilities @> $11::text[]
+        and (h.ceiling_cpu_millis is null or $12::bigint is null or $12 <= h.ceiling_cpu_millis)
+        and (h.ceiling_egress_kbps is null or $13::bigint is null or $13 <= h.ceiling_egress_kbps)
+      order by
+        least(f.cpu_millis, h.cpu_millis) >= $14::bigint and least(f.memory_mib, h.memory_mib) >= $15::bigint
+          and least(f.disk_mib, h.disk_mib) >= $16::bigint and least(f.egress_kbps, h.egress_kbps) >= $17::bigint
+          and least(f.slivers, h.slivers) >= 1 desc,
+        h.term_end desc, f.slivers desc
+      limit 1
+    ) as best on true
+    order by c.place`;
+  return { name: `offers of ${kind}`, text };
+}
+
+const STATEMENTS = { ips: statement("ips"), nodes: statement("nodes"), ring: statement("ring") };
+
+type OfferRow = ShareRow &
+  CeilingRow & {
+    node: string;
+    ip: string;
+    country: string | null;
+    region: string | null;
+    tags: string[];
+    engines: string[];
+    images: string[];
+    heard: Instant | null;
+    site: string | null;
+    suspended: boolean;
+    held: boolean;
+    held_nodes: number;
+    /** Null, with all that follows, where no holding will do. */
+    id: string | null;
+    principal: string;
+    valid_to: Instant;
+    term_end: Instant;
+    engine: EngineName | null;
+    image: string | null;
+    lineage: string[];
+    free_cpu_millis: number;
+    free_memory_mib: number;
+    free_disk_mib: number;
+    free_egress_kbps: number;
+    free_slivers: number;
+  };
+
+function offerOf(row: OfferRow): Offer {
+  return {
+    node: row.node,
+    ip: row.ip,
+    site: row.site ?? undefined,
+    country: row.country ?? undefined,
+    region: row.region ?? undefined,
+    tags: row.tags,
+    engines: row.engines,
+    images: row.images,
+    suspended: row.suspended,
+    heard: row.heard ?? undefined,
+    held: row.held,
+    holding: row.id === null ? undefined : holdingOf(row.id, row),
+  };
+}
+
+function holdingOf(id: string, row: OfferRow): OfferedHolding {
+  return {
+    id,
+    principal: row.principal,
+    validTo: row.valid_to,
+    termEnd: row.term_end,
+    resources: shareOf(row),
+    free: {
+      cpuMillis: row.free_cpu_millis,
+      memoryMib: row.free_memory_mib,
+      diskMib: row.free_disk_mib,
+      egressKbps: row.free_egress_kbps,
+      slivers: row.free_slivers,
+    },
+    ceilings: ceilingsOf(row),
+    engine: row.engine ?? undefined,
+    image: row.image ?? undefined,
+    lineage: row.lineage,
+  };
+}

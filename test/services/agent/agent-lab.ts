@@ -1,0 +1,214 @@
+import { join } from "node:path";
+import type { AgentConfig } from "#services/agent/config.ts";
+import { Registry } from "#services/agent/registry.ts";
+import { type AgentDeps, type AgentService, openAgentDatabase, startAgent } from "#services/agent/service.ts";
+import { publicKeyFromSpki } from "#shared/identity/key.ts";
+import { clientTlsOptions } from "#shared/identity/tls.ts";
+import type { Share } from "#shared/model/resources.ts";
+import type { Holding } from "#shared/model/ticket.ts";
+import type { Database } from "#shared/runtime/database.ts";
+import { silentLog } from "#shared/runtime/log.ts";
+import { agentApi } from "#shared/wire/agent-api.ts";
+import { type XmlRpcClient, xmlRpcClient } from "#shared/wire/xmlrpc/client.ts";
+import { Connections } from "#shared/wire/xmlrpc/connections.ts";
+import {
+  type TestAuthority,
+  type TestIdentity,
+  testAuthority,
+  writeIdentity,
+} from "../../support/authority.ts";
+import { type FixedClock, fixedClock } from "../../support/clock.ts";
+import { testDatabase } from "../../support/database.ts";
+import { temporaryDirectory } from "../../support/directory.ts";
+import { type HoldingOverrides, NOW, rootTicket, type Sealed, seal } from "../../support/documents.ts";
+
+export type AgentClient = XmlRpcClient<typeof agentApi>;
+
+/** Somebody with a certificate, and a client of the agent that shows it. */
+export type LabPrincipal = TestIdentity & { readonly client: AgentClient };
+
+/** A node as the agent knows it: its key, its registered address, and its client. */
+export type LabNode = LabPrincipal & {
+  readonly ip: string;
+  /** A root ticket of this node to the agent's ticket key. */
+  root(overrides?: HoldingOverrides): Sealed<Holding>;
+  /** Deposits one (by default `root()`), with facts. */
+  deposit(root?: Sealed<Holding>): Promise<Sealed<Holding>>;
+};
+
+export type AgentLab = AsyncDisposable & {
+  readonly agent: AgentService;
+  readonly clock: FixedClock;
+  readonly config: AgentConfig;
+  readonly authority: TestAuthority;
+  /** The agent's own database, to look into and to administer. */
+  readonly database: Database;
+  readonly registry: Registry;
+  readonly alice: LabPrincipal;
+  readonly bob: LabPrincipal;
+  readonly admin: LabPrincipal;
+  readonly nodes: readonly [LabNode, LabNode, ...LabNode[]];
+  /** The ticket key that getconfig shows, which roots are given to. */
+  readonly ticketKey: Holding["principalKey"];
+  client(identity: TestIdentity): AgentClient;
+  plainClient(): AgentClient;
+  /** Ends the agent and starts it again on the same database and keys. */
+  restart(): Promise<void>;
+};
+
+export type LabOptions = {
+  /** How many nodes; each has deposited its root unless `deposited` is false. At least two. */
+  readonly nodes?: number;
+  readonly deposited?: boolean;
+  /** What each root holds. */
+  readonly share?: Partial<Share>;
+  readonly config?: Partial<AgentConfig>;
+  readonly deps?: Partial<AgentDeps>;
+  /** Of a PostgreSQL of the test's own; by default a database of its own in the shared one. */
+  readonly databaseUrl?: string;
+};
+
+export const FACTS = {
+  sslport: 8001,
+  sshport: 2222,
+  engines: ["simulated" as const],
+  images: ["debian-12"],
+  simulated: true,
+  version: "0.1.0",
+};
+
+const people = lazily(async () => {
+  const authority = await testAuthority();
+  const [server, alice, bob, admin] = await Promise.all([
+    authority.server("agent"),
+    authority.client("alice"),
+    authority.client("bob"),
+    authority.client("admin"),
+  ]);
+  return { authority, server, alice, bob, admin, nodes: [] as TestIdentity[] };
+});
+
+async function nodeIdentities(count: number): Promise<TestIdentity[]> {
+  const { authority, nodes } = await people();
+  const missing = Array.from({ length: count - nodes.length }, (_, at) =>
+    authority.server(`node${nodes.length + at}`),
+  );
+  nodes.push(...(await Promise.all(missing)));
+  return nodes.slice(0, count);
+}
+
+/** An agent on a database of its own, that knows alice and bob (researchers), admin and some nodes; its clock stands. */
+export async function agentLab(options: LabOptions = {}): Promise<AgentLab> {
+  await using owned = new AsyncDisposableStack();
+  const { authority, server, ...known } = await people();
+  const clock = fixedClock(NOW);
+  const directory = owned.use(await temporaryDirectory());
+  const url = options.databaseUrl ?? owned.use(await testDatabase()).url;
+  const files = await writeIdentity(directory.path, "agent", server.tls);
+  const config: AgentConfig = {
+    database: url,
+    identity: { key: files.key, certificate: files.cert, authority: files.ca },
+    ticket_key: join(directory.path, "ticket.key"),
+    listen: { address: "127.0.0.1", tls_port: 0, plain_port: 0, web_port: 0 },
+    max_lease_seconds: 28 * 86_400,
+    overbooking: 1000,
+    default_resources: { cpu_millis: 100, memory_mib: 128, disk_mib: 512, egress_kbps: 1000 },
+    scan_seconds: 3600,
+    ...options.config,
+  };
+  const start = () => startAgent(config, { clock, log: silentLog(), ...options.deps });
+  let agent = await start();
+  owned.defer(() => agent[Symbol.asyncDispose]());
+  const database = owned.use(openAgentDatabase(url));
+  const registry = new Registry(database, clock);
+
+  function client(identity: TestIdentity): AgentClient {
+    const connections = owned.use(new Connections(clientTlsOptions(identity.tls)));
+    return xmlRpcClient(agentApi, { url: agent.announce.tls, connections, expectedPeer: server.name });
+  }
+  async function enrol(label: "alice" | "bob" | "admin"): Promise<LabPrincipal> {
+    const identity = known[label];
+    const role = label === "admin" ? "administrator" : "researcher";
+    await registry.addPrincipal({ label, role, certificate: identity.certPem });
+    return { ...identity, client: client(identity) };
+  }
+  const [alice, bob, admin] = [await enrol("alice"), await enrol("bob"), await enrol("admin")];
+  const ticketKey = Buffer.from((await alice.client.getconfig()).ticket_key, "base64");
+
+  async function accept(identity: TestIdentity, at: number): Promise<LabNode> {
+    const ip = `10.77.${Math.floor(at / 250)}.${(at % 250) + 1}`;
+    await registry.addNode({ label: `node${at}`, certificate: identity.certPem, ip });
+    const own = { ...identity, client: client(identity), ip };
+    const root = (overrides: HoldingOverrides = {}) => rootOf(own, ticketKey, options.share, overrides);
+    async function deposit(sealed = root()): Promise<Sealed<Holding>> {
+      await own.client.deposittickets({ tickets: [sealed.text], facts: FACTS });
+      return sealed;
+    }
+    return { ...own, root, deposit };
+  }
+  const nodes: LabNode[] = [];
+  for (const [at, identity] of (await nodeIdentities(options.nodes ?? 2)).entries()) {
+    nodes.push(await accept(identity, at));
+  }
+  if (options.deposited ?? true) await Promise.all(nodes.map((node) => node.deposit()));
+
+  const kept = owned.move();
+  return {
+    get agent() {
+      return agent;
+    },
+    ...{ clock, config, authority, database, registry, alice, bob, admin, ticketKey, client },
+    nodes: nodes as [LabNode, LabNode],
+    plainClient() {
+      const connections = kept.use(new Connections());
+      return xmlRpcClient(agentApi, { url: agent.announce.plain!, connections });
+    },
+    async restart() {
+      const { tls, plain, web } = agent.announce;
+      await agent[Symbol.asyncDispose]();
+      const port = (at: string | undefined) => Number(new URL(at!).port);
+      Object.assign(config.listen, { tls_port: port(tls), plain_port: port(plain), web_port: port(web) });
+      agent = await start();
+    },
+    [Symbol.asyncDispose]: () => kept.disposeAsync(),
+  };
+}
+
+function rootOf(
+  node: { readonly name: string; readonly ip: string; readonly signingKey: TestIdentity["signingKey"] },
+  ticketKey: Buffer,
+  share: Partial<Share> = {},
+  overrides: HoldingOverrides,
+): Sealed<Holding> {
+  const base = rootTicket();
+  const root: Holding = {
+    ...base,
+    issuer: node.name,
+    node: node.name,
+    ip: node.ip,
+    ...keyOf(ticketKey),
+    resources: { ...base.resources, ...share },
+    ...overrides,
+  };
+  return seal(root, node.signingKey);
+}
+
+function lazily<T>(make: () => Promise<T>): () => Promise<T> {
+  let made: Promise<T> | undefined;
+  return () => {
+    made ??= make();
+    return made;
+  };
+}
+
+function keyOf(spki: Buffer): Pick<Holding, "principal" | "principleSha1" | "principalKey"> {
+  const key = publicKeyFromSpki(spki);
+  return { principal: key.name, principleSha1: key.sha1, principalKey: key.spki };
+}
+
+/** Everything in an account over time, as the books say. */
+export async function charges(
+  database: Database,
+): Promise<{ slice: string; node: string; counted_to: number }[]> {
+  return await database.rows("select slice, node, counted_to from charges order by slice, node");
+}
