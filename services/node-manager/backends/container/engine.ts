@@ -1,14 +1,15 @@
 import { mkdir, readdir, realpath, rename, rm, stat } from "node:fs/promises";
 import { Fault, refuseUnless } from "#shared/model/errors.ts";
 import type { Instant } from "#shared/model/time.ts";
+import { readIfPresent } from "#shared/runtime/durable-file.ts";
 import type { Backend, SliverId, SliverPlan } from "../backend.ts";
 import { Cgroups } from "./cgroups.ts";
 import { DiskUse } from "./disk-use.ts";
-import { ensureImage, type Image } from "./images.ts";
+import { ensureImage, findImage, type Image } from "./images.ts";
 import { deleteTree, unmountAll } from "./mounts.ts";
 import { Network } from "./network.ts";
 import { type NodePlaces, nodePlaces, type SliverPlaces, sliverOf, sliverPlaces } from "./places.ts";
-import { isAlive, openFilesLimit, readProcessName } from "./process.ts";
+import { endProcess, isAlive, openFilesLimit, readProcessName } from "./process.ts";
 import { Runc } from "./runc.ts";
 import { STEPS } from "./steps.ts";
 import { Turns } from "./turns.ts";
@@ -44,7 +45,7 @@ export async function containerBackend(options: ContainerOptions): Promise<Backe
   const images = new Map<string, Image>();
   for (const name of names) images.set(name, await ensureImage({ ...options, name }));
   const machine = { runc: new Runc(node), cgroups: await Cgroups.find(), network: await Network.open(node) };
-  return new ContainerBackend(node, images, machine, options.onStep);
+  return new ContainerBackend(node, { ...options, images }, machine);
 }
 
 /** The parts of the machine the engine makes things in. */
@@ -54,6 +55,7 @@ class ContainerBackend implements Backend {
   readonly statement;
   readonly #node: NodePlaces;
   readonly #images: ReadonlyMap<string, Image>;
+  readonly #imagesDirectory: string;
   readonly #machine: Machine;
   readonly #onStep: ((step: string) => void) | undefined;
   readonly #turns = new Turns();
@@ -61,9 +63,12 @@ class ContainerBackend implements Backend {
 
   constructor(
     node: NodePlaces,
-    images: ReadonlyMap<string, Image>,
+    {
+      images,
+      imagesDirectory,
+      onStep,
+    }: Omit<ContainerOptions, "images"> & { images: ReadonlyMap<string, Image> },
     machine: Machine,
-    onStep: ((step: string) => void) | undefined,
   ) {
     const names = [...images.keys()];
     this.statement = {
@@ -74,13 +79,12 @@ class ContainerBackend implements Backend {
     } as const;
     this.#node = node;
     this.#images = images;
+    this.#imagesDirectory = imagesDirectory;
     this.#machine = machine;
     this.#onStep = onStep;
   }
 
   async ensure(plan: SliverPlan): Promise<void> {
-    const image = this.#images.get(plan.image ?? this.statement.defaultImage);
-    refuseUnless(image, "BACKEND_FAILED", `there is no image ${plan.image} here; choose one this node lists`);
     refuseUnless(
       plan.resources.memoryMib >= LEAST_MEMORY_MIB,
       "BACKEND_FAILED",
@@ -89,6 +93,7 @@ class ContainerBackend implements Backend {
     const sliver = sliverPlaces(this.#node, plan.id);
     await this.#turns.take(plan.id, async () => {
       if (await isRunning(sliver)) return;
+      const image = await this.#imageOf(plan, sliver);
       await this.#deleteGone(sliver);
       await this.#halt(sliver);
       await this.#start(plan, sliver, image);
@@ -146,10 +151,21 @@ class ContainerBackend implements Backend {
     }
   }
 
+  /** A disk stays with the image it was made over, also when the node offers others by now. */
+  async #imageOf(plan: SliverPlan, sliver: SliverPlaces): Promise<Image> {
+    const recorded = (await readIfPresent(sliver.image))?.toString();
+    const name = recorded ?? plan.image ?? this.statement.defaultImage;
+    const known = this.#images.get(name) ?? (recorded && (await findImage(this.#imagesDirectory, recorded)));
+    if (known) return known;
+    throw new Fault("BACKEND_FAILED", `there is no image ${name} here; choose one this node lists`);
+  }
+
   /** Undoes every step of a start but the disk itself, whichever of them were taken. */
   async #halt(sliver: SliverPlaces): Promise<void> {
     if (!(await isThere(sliver.directory))) return;
+    const first = await readProcessName(sliver.running);
     await rm(sliver.running, { force: true });
+    if (first) await endProcess(first); // runc would ask only ten times a second whether it has ended
     const { network, runc, cgroups } = this.#machine;
     await network.disconnect(sliver);
     await runc.end(sliver);

@@ -28,6 +28,8 @@ export type SliverPlaces = {
   /** The sliver's own disk: everything that differs from its image. */
   readonly upper: string;
   readonly work: string;
+  /** The name of the image the sliver's disk belongs to, for as long as there is that disk. */
+  readonly image: string;
   /** What the node says to the sliver (its name, its resolver): a layer between the image and the sliver's disk. */
   readonly seed: string;
   /** Where the layers are mounted together. */
@@ -67,6 +69,7 @@ export function sliverPlaces(node: NodePlaces, id: SliverId): SliverPlaces {
     gone: `${directory}.gone`,
     upper: join(directory, "upper"),
     work: join(directory, "work"),
+    image: join(directory, "image"),
     seed: join(directory, "seed"),
     root: join(directory, "root"),
     bundle: join(directory, "bundle"),

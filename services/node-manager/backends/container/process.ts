@@ -2,6 +2,8 @@ import { readFile, rename, writeFile } from "node:fs/promises";
 import { setTimeout as pause } from "node:timers/promises";
 import { readIfPresent } from "#shared/runtime/durable-file.ts";
 
+const END_MILLISECONDS = 5_000;
+
 /**
  * A process named so that nothing else is ever taken for it: process numbers are used again, and after a restart of
  * the machine even together with the same start time.
@@ -20,9 +22,20 @@ export async function nameProcess(pid: number): Promise<ProcessName | undefined>
   return { pid, started: stat.started, boot: await bootId() };
 }
 
-export async function isAlive(process: ProcessName): Promise<boolean> {
-  const now = await nameProcess(process.pid);
-  return now !== undefined && now.started === process.started && now.boot === process.boot;
+export async function isAlive(name: ProcessName): Promise<boolean> {
+  const now = await nameProcess(name.pid);
+  return now !== undefined && now.started === name.started && now.boot === name.boot;
+}
+
+/** Ends a process at once, and waits until it has ended. Nothing when it had already. */
+export async function endProcess(name: ProcessName): Promise<void> {
+  if (!(await isAlive(name))) return;
+  try {
+    process.kill(name.pid, "SIGKILL");
+  } catch (error) {
+    if ((error as NodeJS.ErrnoException).code !== "ESRCH") throw error; // it ended just now
+  }
+  await waitUntil(async () => !(await isAlive(name)), END_MILLISECONDS);
 }
 
 /** Reads what `writeProcessName` wrote; undefined when there is nothing or it is not whole (the machine lost power). */
@@ -39,8 +52,8 @@ export async function readProcessName(path: string): Promise<ProcessName | undef
 }
 
 /** Readers find all of it or nothing. It need not survive a loss of power: the process does not either. */
-export async function writeProcessName(path: string, process: ProcessName): Promise<void> {
-  await writeFile(`${path}.unfinished`, JSON.stringify(process));
+export async function writeProcessName(path: string, name: ProcessName): Promise<void> {
+  await writeFile(`${path}.unfinished`, JSON.stringify(name));
   await rename(`${path}.unfinished`, path);
 }
 

@@ -1,6 +1,7 @@
 import { mkdir, rm, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { Fault } from "#shared/model/errors.ts";
+import { readIfPresent, writeDurably } from "#shared/runtime/durable-file.ts";
 import type { SliverPlan } from "../backend.ts";
 import { bundle } from "./bundle.ts";
 import type { Image } from "./images.ts";
@@ -36,6 +37,12 @@ export const STEPS: readonly Step[] = [
       const directories = [sliver.upper, sliver.work, sliver.seed, sliver.root, sliver.bundle];
       for (const directory of directories) await mkdir(directory, { recursive: true, mode: 0o755 });
       await rm(sliver.commands, { recursive: true, force: true });
+    },
+  },
+  {
+    name: "image",
+    take: async ({ sliver, image }) => {
+      if ((await readIfPresent(sliver.image)) === undefined) await writeDurably(sliver.image, image.name);
     },
   },
   { name: "seed", take: ({ sliver, plan }) => seed(sliver.seed, plan.slice) },

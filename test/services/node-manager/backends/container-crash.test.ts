@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import { spawn } from "node:child_process";
 import { once } from "node:events";
-import { readFile, rename } from "node:fs/promises";
+import { cp, readFile, rename, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { after, before, describe, test } from "node:test";
 import type { Backend, SliverPlan } from "#services/node-manager/backends/backend.ts";
@@ -161,6 +161,25 @@ describe("a container sliver", { skip: !probe.ok && probe.reason }, () => {
     await runs(backend, plan);
     assert.equal((await run(backend, plan.id, { argv: ["cat", "/root/note"] })).stdout, "mine\n");
     await backend.remove(plan.id);
+    await nothingLeft();
+  });
+
+  test("keeps the image its disk was made over when the node offers another by default", async () => {
+    await cp(join(bench.imagesDirectory, "busybox"), join(bench.imagesDirectory, "other"), {
+      recursive: true,
+    });
+    await writeFile(join(other, "root/etc/passwd"), "other\n");
+    const plan = somePlan();
+    const backend = await bench.open(NODE);
+    await backend.ensure(plan);
+    await backend.stop(plan.id);
+    const later = await bench.open(NODE, { images: ["other"] });
+    await later.ensure(plan);
+    assert.match((await run(later, plan.id, { argv: ["cat", "/etc/passwd"] })).stdout, /^root:/);
+    await later.remove(plan.id);
+    await later.ensure(plan);
+    assert.equal((await run(later, plan.id, { argv: ["cat", "/etc/passwd"] })).stdout, "other\n");
+    await later.remove(plan.id);
     await nothingLeft();
   });
 
