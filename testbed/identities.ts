@@ -1,5 +1,5 @@
 import { existsSync } from "node:fs";
-import { copyFile, readFile, rm } from "node:fs/promises";
+import { readFile, rm } from "node:fs/promises";
 import { join } from "node:path";
 import { type Authority, initAuthority, openAuthority } from "#services/authority/authority.ts";
 import { enrol } from "#services/authority/enrolment.ts";

@@ -1,0 +1,83 @@
+import { mkdir } from "node:fs/promises";
+import { join } from "node:path";
+import { stringify } from "smol-toml";
+import type { Share } from "#shared/model/resources.ts";
+import { writeDurably } from "#shared/runtime/durable-file.ts";
+import type { Enrolled } from "./identities.ts";
+import type { TestbedEngine } from "./layout.ts";
+import type { ServicePorts } from "./ports.ts";
+
+/** The files services and people are configured with, written anew at every start; what they keep is beside them. */
+
+export async function writeAgentConfig(
+  directory: string,
+  agent: { enrolled: Enrolled; ip: string; ports: ServicePorts; database: string },
+): Promise<string> {
+  const { enrolled, ip, ports, database } = agent;
+  return write(directory, "agent.toml", {
+    database,
+    identity: { key: enrolled.key, certificate: enrolled.cert, authority: enrolled.ca },
+    ticket_key: join(directory, "ticket.key"),
+    listen: {
+      address: ip,
+      tls_port: ports.tls,
+      web_port: ports.web,
+      ...(ports.plain !== undefined && { plain_port: ports.plain }),
+    },
+    scan_seconds: 15,
+  });
+}
+
+export async function writeNodeConfig(
+  directory: string,
+  node: {
+    enrolled: Enrolled;
+    ip: string;
+    ports: ServicePorts;
+    engine: TestbedEngine;
+    capacity: Share;
+    agent: { identity: string; url: string };
+  },
+): Promise<string> {
+  const { enrolled, ip, ports, engine, capacity, agent } = node;
+  return write(directory, "node-manager.toml", {
+    ip,
+    state: join(directory, "state"),
+    identity: { key: enrolled.key, cert: enrolled.cert, ca: enrolled.ca },
+    ports: definedOnly(ports),
+    engines: [engine],
+    capacity: {
+      cpu_millis: capacity.cpuMillis,
+      memory_mib: capacity.memoryMib,
+      disk_mib: capacity.diskMib,
+      egress_kbps: capacity.egressKbps,
+      slivers: capacity.slivers,
+    },
+    agents: [agent],
+  });
+}
+
+/** What makes a directory a home of the `slice` command. */
+export async function writeResearcherConfig(
+  home: string,
+  person: { enrolled: Enrolled; agent: { identity: string; url: string } },
+): Promise<string> {
+  const { enrolled, agent } = person;
+  return write(home, "config.toml", {
+    authority: enrolled.ca,
+    key: enrolled.key,
+    certificate: enrolled.cert,
+    agents: [agent],
+  });
+}
+
+async function write(directory: string, name: string, table: object): Promise<string> {
+  await mkdir(directory, { recursive: true, mode: 0o700 });
+  const file = join(directory, name);
+  await writeDurably(file, stringify(table));
+  return file;
+}
+
+function definedOnly(ports: ServicePorts): Record<string, number> {
+  return Object.fromEntries(Object.entries(ports).filter(([, port]) => port !== undefined));
+}

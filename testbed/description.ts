@@ -1,0 +1,76 @@
+import type { AgentPart } from "./agent-part.ts";
+import type { Layout, TestbedEngine } from "./layout.ts";
+import type { NodePart } from "./node-part.ts";
+import type { Person } from "./people.ts";
+import { fullCommand } from "./service-process.ts";
+
+type Addresses = {
+  readonly tls: string;
+  readonly plain?: string;
+  readonly web: string;
+  readonly pid: number;
+};
+
+/** testbed.json: a contract for outside programs. Members are only ever added. */
+export type TestbedDescription = {
+  readonly authority: string;
+  readonly agent: Addresses & { readonly sha256: string; readonly command: readonly string[] };
+  readonly nodes: readonly (Addresses & {
+    readonly ip: string;
+    readonly node: string;
+    /** Port of the ssh gateway. */
+    readonly ssh: number;
+    /** The network namespace the node lives in, where it has one. */
+    readonly namespace?: string;
+    /** What starts its node manager, in the project's directory. */
+    readonly command: readonly string[];
+  })[];
+  readonly principals: Readonly<
+    Record<
+      string,
+      { readonly key: string; readonly cert: string; readonly sha256: string; readonly home: string }
+    >
+  >;
+  readonly engine: TestbedEngine;
+  /** The testbed's own process: SIGHUP makes it start services that have ended again, SIGINT ends everything. */
+  readonly pid: number;
+};
+
+type Parts = {
+  layout: Layout;
+  agent: AgentPart;
+  nodes: readonly NodePart[];
+  people: readonly Person[];
+  engine: TestbedEngine;
+};
+
+export function describe({ agent, nodes, people, engine }: Parts): TestbedDescription {
+  return {
+    authority: people[0]!.enrolled.ca,
+    agent: {
+      ...addressesOf(agent.addresses, agent.part.process.pid),
+      sha256: agent.identity,
+      command: fullCommand(agent.part.process.command),
+    },
+    nodes: nodes.map((node) => ({
+      ip: node.ip,
+      node: node.node,
+      ...addressesOf(node.addresses, node.part.process.pid),
+      ssh: node.addresses.ssh,
+      ...(node.namespace && { namespace: node.namespace }),
+      command: fullCommand(node.part.process.command),
+    })),
+    principals: Object.fromEntries(
+      people.map(({ name, enrolled, home }) => [
+        name,
+        { key: enrolled.key, cert: enrolled.cert, sha256: enrolled.sha256, home },
+      ]),
+    ),
+    engine,
+    pid: process.pid,
+  };
+}
+
+function addressesOf({ tls, plain, web }: Omit<Addresses, "pid">, pid: number): Addresses {
+  return { tls, ...(plain && { plain }), web, pid };
+}

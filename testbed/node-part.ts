@@ -1,0 +1,86 @@
+import { execFile } from "node:child_process";
+import { readFile } from "node:fs/promises";
+import { join } from "node:path";
+import { promisify } from "node:util";
+import type { Authority } from "#services/authority/authority.ts";
+import type { Share } from "#shared/model/resources.ts";
+import type { AgentPart } from "./agent-part.ts";
+import { writeNodeConfig } from "./configuration.ts";
+import { enrolOnTestbed } from "./identities.ts";
+import type { Layout } from "./layout.ts";
+import type { Place } from "./network.ts";
+import { Part } from "./part.ts";
+import { choosePorts, NODE_PORTS } from "./ports.ts";
+import { fullCommand, type ServiceCommand } from "./service-process.ts";
+import type { TestbedOptions } from "./testbed.ts";
+
+/** One node of a testbed: an address and a node manager. */
+export type NodePart = AsyncDisposable & {
+  readonly ip: string;
+  readonly node: string;
+  readonly addresses: {
+    readonly tls: string;
+    readonly plain?: string;
+    readonly web: string;
+    readonly ssh: number;
+  };
+  readonly part: Part;
+  readonly config: string;
+  readonly namespace?: string;
+  revive(): Promise<string[]>;
+};
+
+type Terms = {
+  options: TestbedOptions;
+  layout: Layout;
+  authority: Authority;
+  agent: AgentPart;
+  place: Place;
+  number: number;
+  capacity: Share;
+};
+
+const run = promisify(execFile);
+
+/** Enrols a node, has the agent's administrator accept it, and starts its node manager. */
+export async function startNodePart(terms: Terms): Promise<NodePart> {
+  const { options, layout, authority, agent, place, number, capacity } = terms;
+  const directory = layout.node(number);
+  const name = `node-${number}`;
+  const enrolled = await enrolOnTestbed(authority, directory, name, "server", [place.ip]);
+  if (!(await agent.registry.knows(enrolled.sha256))) {
+    const certificate = await readFile(enrolled.cert, "utf8");
+    await agent.registry.addNode({ label: name, certificate, ip: place.ip });
+  }
+  const { plain, ...always } = NODE_PORTS;
+  const wanted = options.plain ? NODE_PORTS : always;
+  // Nothing else lives in a namespace made for the node, so that its ports are free.
+  const ports = place.namespace ? wanted : await choosePorts(place.ip, wanted, options.randomPorts);
+  const config = await writeNodeConfig(directory, {
+    ...{ enrolled, ip: place.ip, ports, engine: options.engine, capacity },
+    agent: { identity: agent.identity, url: agent.addresses.tls },
+  });
+  const part = await Part.start(serving(layout, place, config));
+  return {
+    ...{ ip: place.ip, node: enrolled.sha256, part, config, namespace: place.namespace },
+    addresses: part.process.announcement as unknown as NodePart["addresses"],
+    revive: () => part.revive(),
+    [Symbol.asyncDispose]: () => part[Symbol.asyncDispose](),
+  };
+}
+
+function serving(layout: Layout, place: Place, config: string): ServiceCommand {
+  return {
+    name: `node manager ${place.ip}`,
+    argv: ["services/node-manager/main.ts", "serve", "--config", config],
+    namespace: place.namespace,
+    logFile: join(layout.logs, `node-${place.ip}.log`),
+  };
+}
+
+/** Stops the slivers of a node whose node manager has ended. Their disks stay. */
+export async function stopSlivers({ config, namespace }: NodePart): Promise<void> {
+  const argv = ["services/node-manager/main.ts", "stop-slivers", "--config", config] as const;
+  const [file, ...args] = fullCommand({ name: "", argv, namespace, logFile: "" });
+  await run(file!, args, { cwd: new URL("..", import.meta.url) });
+}

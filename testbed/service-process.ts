@@ -1,0 +1,81 @@
+import { type ChildProcess, spawn } from "node:child_process";
+import { once } from "node:events";
+import { open } from "node:fs/promises";
+import { fileURLToPath } from "node:url";
+import { OperatorError } from "#shared/model/errors.ts";
+import { type Announcement, announcementOf, EXIT_WITH_PARENT } from "#shared/runtime/lifecycle.ts";
+
+/** How a service of the testbed is run. */
+export type ServiceCommand = {
+  /** How it is called in messages, e.g. "node manager 127.0.1.1". */
+  readonly name: string;
+  /** Program and arguments, the program relative to the project. */
+  readonly argv: readonly [program: string, ...rest: string[]];
+  /** The network namespace it runs in, if not the machine's own. */
+  readonly namespace?: string;
+  /** Where its log goes; added to. */
+  readonly logFile: string;
+};
+
+const PROJECT = fileURLToPath(new URL("..", import.meta.url));
+
+/**
+ * A service as a process of its own, so that it can be killed and started again. It ends with the testbed, however the
+ * testbed ends: the pipe to its standard input breaks.
+ */
+export class ServiceProcess implements AsyncDisposable {
+  readonly command: ServiceCommand;
+  readonly announcement: Announcement;
+  readonly #child: ChildProcess;
+
+  private constructor(command: ServiceCommand, child: ChildProcess, announcement: Announcement) {
+    this.command = command;
+    this.#child = child;
+    this.announcement = announcement;
+  }
+
+  /** Starts the service and returns when it serves. */
+  static async start(command: ServiceCommand): Promise<ServiceProcess> {
+    const log = await open(command.logFile, "a", 0o600);
+    const [file, ...args] = fullCommand(command);
+    const child = spawn(file!, args, {
+      cwd: PROJECT,
+      env: { ...process.env, [EXIT_WITH_PARENT]: "1" },
+      stdio: ["pipe", "pipe", log.fd],
+      detached: true, // a terminal's Ctrl-C is for the testbed, which then ends its services in order
+    });
+    child.stdin!.on("error", () => {}); // broken once the service has ended: nothing is ever written to it
+    await log.close();
+    try {
+      return new ServiceProcess(command, child, await announcementOf(child));
+    } catch (cause) {
+      throw new OperatorError(`the ${command.name} did not start: see ${command.logFile}`, { cause });
+    }
+  }
+
+  get pid(): number {
+    return this.#child.pid!;
+  }
+
+  get alive(): boolean {
+    return this.#child.exitCode === null && this.#child.signalCode === null;
+  }
+
+  /** Settles when the process has ended, with what it ended by. */
+  async ended(): Promise<string> {
+    if (this.alive) await once(this.#child, "exit");
+    return this.#child.signalCode ?? `exit code ${this.#child.exitCode}`;
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    if (this.alive) this.#child.kill("SIGTERM");
+    await this.ended();
+    this.#child.stdin!.destroy();
+  }
+}
+
+/** The whole command line: what a person types, in the project's directory, to start the service by hand. */
+export function fullCommand({ argv, namespace }: ServiceCommand): string[] {
+  const enter = namespace ? ["nsenter", `--net=/run/netns/${namespace}`, "--"] : [];
+  return [...enter, process.execPath, ...argv];
+}

@@ -1,0 +1,31 @@
+import type { Testbed } from "./testbed.ts";
+
+/** The testbed as a person wants to see it: where everything answers, and how to be alice. */
+export function testbedTable({ agent, nodes, people, description }: Testbed): string {
+  const rows = [
+    ["SERVICE", "ADDRESS", "PAGE", "PID"],
+    ["agent", agent.addresses.tls, agent.addresses.web, String(agent.part.process.pid)],
+    ...nodes.map((node) => [
+      `node ${node.node.slice(0, 8)}`,
+      node.addresses.tls,
+      node.addresses.web,
+      String(node.part.process.pid),
+    ]),
+  ];
+  const widths = rows[0]!.map((_, column) => Math.max(...rows.map((row) => row[column]!.length)));
+  const lines = rows.map((row) =>
+    row
+      .map((cell, i) => cell.padEnd(widths[i]!))
+      .join("  ")
+      .trimEnd(),
+  );
+  const alice = people.find(({ name }) => name === "alice")!;
+  const real = description.engine === "simulated" ? "Slivers are simulated: nothing runs in them." : "";
+  return [
+    ...lines,
+    "",
+    ...(real ? [real] : []),
+    `To be alice: export SLICELAB_HOME=${alice.home}`,
+    "Then:        bin/slice create hello --nodes 2",
+  ].join("\n");
+}

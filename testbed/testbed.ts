@@ -1,0 +1,118 @@
+import { mkdir, realpath } from "node:fs/promises";
+import pLimit from "p-limit";
+import { writeDurably } from "#shared/runtime/durable-file.ts";
+import { lockFile } from "#shared/runtime/lock-file.ts";
+import { type AgentPart, startAgentPart } from "./agent-part.ts";
+import { capacityOfEach } from "./capacity.ts";
+import { describe, type TestbedDescription } from "./description.ts";
+import { testbedAuthority } from "./identities.ts";
+import { type Layout, layoutOf, PEOPLE, type TestbedEngine } from "./layout.ts";
+import { bridgedNetwork, loopbackNetwork, type TestbedNetwork } from "./network.ts";
+import { type NodePart, startNodePart, stopSlivers } from "./node-part.ts";
+import { type Person, settlePerson } from "./people.ts";
+
+export type TestbedOptions = {
+  readonly home: string;
+  readonly nodes: number;
+  readonly engine: TestbedEngine;
+  /** Also open v0.5's plain ports. */
+  readonly plain: boolean;
+  /** All ports chosen free, instead of only those that are taken. */
+  readonly randomPorts: boolean;
+  /** What is being done, for a person who waits. */
+  readonly progress: (line: string) => void;
+};
+
+export type Testbed = AsyncDisposable & {
+  readonly layout: Layout;
+  readonly agent: AgentPart;
+  readonly nodes: readonly NodePart[];
+  readonly people: readonly Person[];
+  /** What testbed.json says. */
+  readonly description: TestbedDescription;
+  /** Starts again every service that has ended; gives their names. */
+  revive(): Promise<string[]>;
+};
+
+/**
+ * A whole deployment on one machine: PostgreSQL, an authority, an agent and node managers, each a process of its own.
+ * Disposing of it ends them and stops the slivers, whose disks stay; started again on the same home everything comes
+ * back. Throws BUSY when another testbed runs on that home.
+ */
+export async function startTestbed(options: TestbedOptions): Promise<Testbed> {
+  const { progress } = options;
+  await mkdir(options.home, { recursive: true, mode: 0o700 });
+  const layout = layoutOf(await realpath(options.home));
+  await using owned = new AsyncDisposableStack();
+  owned.use(await lockFile(layout.lock, `the testbed in ${layout.home}`));
+  for (const directory of [layout.logs, layout.agent])
+    await mkdir(directory, { recursive: true, mode: 0o700 });
+
+  progress("making addresses for the nodes");
+  const network = owned.use(await networkOf(options, layout));
+  const authority = await testbedAuthority(layout.authority);
+  progress("starting PostgreSQL and the agent");
+  const agent = owned.use(await startAgentPart({ options, layout, authority, ip: network.agentIp }));
+  const people = await Promise.all(PEOPLE.map((who) => settlePerson({ who, layout, authority, agent })));
+
+  progress(`starting ${options.nodes} node managers (${options.engine})`);
+  const capacity = capacityOfEach(options.nodes, options.engine, layout.home);
+  const nodes = await startAll(network, (place, number) =>
+    startNodePart({ options, layout, authority, agent, place, number, capacity }),
+  );
+  owned.defer(() => endNodes(nodes));
+  progress("waiting for the nodes' tickets to reach the agent");
+  await agent.hearsFrom(nodes.map((node) => node.ip));
+
+  const write = async (): Promise<TestbedDescription> => {
+    const description = describe({ layout, agent, nodes, people, engine: options.engine });
+    await writeDurably(layout.description, `${JSON.stringify(description, null, 2)}\n`);
+    return description;
+  };
+  const description = await write();
+  const kept = owned.move();
+  return {
+    ...{ layout, agent, nodes, people, description },
+    async revive() {
+      const revived = [
+        ...(await agent.revive()),
+        ...(await Promise.all(nodes.map((n) => n.revive()))).flat(),
+      ];
+      await write();
+      return revived;
+    },
+    [Symbol.asyncDispose]: () => kept.disposeAsync(),
+  };
+}
+
+function networkOf(
+  { engine, nodes }: TestbedOptions,
+  layout: Layout,
+): TestbedNetwork | Promise<TestbedNetwork> {
+  return engine === "container" ? bridgedNetwork(nodes, layout.mark) : loopbackNetwork(nodes);
+}
+
+/** A few at a time: each is a Node process, and they start faster when they do not all start at once. */
+const STARTS_AT_ONCE = 4;
+
+async function startAll(
+  network: TestbedNetwork,
+  start: (place: TestbedNetwork["places"][number], number: number) => Promise<NodePart>,
+): Promise<NodePart[]> {
+  const limit = pLimit(STARTS_AT_ONCE);
+  const outcomes = await Promise.allSettled(
+    network.places.map((place, i) => limit(() => start(place, i + 1))),
+  );
+  const nodes = outcomes.flatMap((o) => (o.status === "fulfilled" ? [o.value] : []));
+  const failed = outcomes.find((o) => o.status === "rejected");
+  if (failed) {
+    await endNodes(nodes);
+    throw failed.reason;
+  }
+  return nodes;
+}
+
+async function endNodes(nodes: readonly NodePart[]): Promise<void> {
+  await Promise.all(nodes.map((node) => node[Symbol.asyncDispose]()));
+  await Promise.all(nodes.map(stopSlivers));
+}
