@@ -9,6 +9,7 @@ import {
   writeDurably,
 } from "#shared/runtime/durable-file.ts";
 import { temporaryDirectory } from "#test/support/directory.ts";
+import { runProgram } from "#test/support/program.ts";
 
 test("what was written is read back, with its owner's mode and nothing beside it", async () => {
   await using directory = await temporaryDirectory();
@@ -69,4 +70,21 @@ test("what a killed writer left is removed, and nothing else", async () => {
   await writeFile(join(directory.path, "lease.unfinished"), "somebody's");
   await removeUnfinished(directory.path);
   assert.deepEqual(await readdir(directory.path), ["lease.unfinished"]);
+});
+
+test("the contents reach the disk before the name does, and the name before the writer goes on", async (t) => {
+  await using directory = await temporaryDirectory();
+  const write = `
+    const { writeDurably } = await import("#shared/runtime/durable-file.ts");
+    await writeDurably(process.argv[1] + "/lease", "promise");`;
+  const node = [process.execPath, "--input-type=module", "--eval", write, directory.path];
+  const traced = await runProgram("strace", ["-f", "-y", "-e", "trace=fsync,rename", ...node]).catch(
+    () => undefined,
+  );
+  if (traced?.code !== 0) return t.skip("strace cannot be used here");
+  const calls = traced.err.split("\n").flatMap((line) => /\b(fsync|rename)\(.*$/.exec(line)?.[0] ?? []);
+  assert.equal(calls.length, 3, traced.err);
+  assert.match(calls[0]!, /^fsync\(\d+<.*\.unfinished>\) += 0$/);
+  assert.match(calls[1]!, /^rename\(".*\.unfinished", ".*\/lease"\) += 0$/);
+  assert.ok(calls[2]!.startsWith("fsync(") && calls[2]!.includes(`<${directory.path}>) `), calls[2]);
 });
