@@ -1,0 +1,136 @@
+import { isIP } from "node:net";
+import { z } from "zod";
+import type { PortRange } from "#shared/model/ports.ts";
+import type { Share } from "#shared/model/resources.ts";
+import { ENGINES, type EngineName } from "#shared/model/ticket.ts";
+import { type ConfigSource, loadConfig } from "#shared/runtime/config.ts";
+
+const amount = z.int().min(0).max(999_999_999_999);
+const anyPort = z.int().min(0).max(65_535);
+const port = z.int().min(1).max(65_535);
+const address = z.string().refine((text) => isIP(text) !== 0, "must be an IP address");
+const portRange = z
+  .strictObject({ protocol: z.enum(["tcp", "udp"]), from: port, to: port })
+  .refine(({ from, to }) => from <= to, "must not end before it begins");
+const share = z.strictObject({
+  cpu_millis: amount,
+  memory_mib: amount,
+  disk_mib: amount,
+  egress_kbps: amount,
+  slivers: amount,
+});
+
+const schema = z.strictObject({
+  ip: address.describe("the node's address, as tickets, leases and agents have it"),
+  host: address.optional().describe("the address it listens on; the node's own unless told otherwise"),
+  state: z.string().min(1).describe("the directory of its store, its ssh host key and its slivers' disks"),
+  identity: z.strictObject({
+    key: z.string().describe("the file of its private key"),
+    cert: z.string().describe("the file of its certificate"),
+    ca: z.string().describe("the file of the authority's certificate"),
+  }),
+  ports: z
+    .strictObject({
+      tls: anyPort.default(8001).describe("for calls; 0 takes any free port"),
+      plain: anyPort
+        .optional()
+        .describe("for v0.5's probing calls without TLS; without it there is no such port"),
+      web: anyPort.default(8002).describe("for the page"),
+      ssh: anyPort.default(8022).describe("for entering slivers"),
+    })
+    .prefault({}),
+  engines: z.array(z.enum(ENGINES)).min(1).describe("what slivers are made with, the usual one first"),
+  images: z.array(z.string()).min(1).optional().describe("reference images to offer, the usual one first"),
+  images_directory: z.string().optional().describe("where the machine keeps its reference images"),
+  capacity: share.describe("what the node gives away altogether"),
+  agents: z
+    .array(
+      z.strictObject({
+        identity: z.string().regex(/^[0-9a-f]{64}$/, "must be the SHA-256 name of its key, 64 hex digits"),
+        url: z.url({ protocol: /^https$/ }),
+        share: share.optional(),
+      }),
+    )
+    .default([])
+    .describe(
+      "who may hand out tickets for this node, and of how much: an equal part each unless told otherwise",
+    ),
+  leasable_ports: z
+    .array(portRange)
+    .default([
+      { protocol: "tcp", from: 1024, to: 65_535 },
+      { protocol: "udp", from: 1024, to: 65_535 },
+    ])
+    .describe("ports of its address that slices may have"),
+  reserved_ports: z.array(portRange).default([]).describe("ports among them that they may not have"),
+});
+
+/** An agent that may hand out tickets for this node. */
+export type AgentConfig = { readonly identity: string; readonly url: string; readonly share: Share };
+
+/** What one node manager is: a frozen value. Ports of 0 mean any free one. */
+export type NodeManagerConfig = {
+  readonly ip: string;
+  readonly host: string;
+  readonly state: string;
+  readonly identity: { readonly key: string; readonly cert: string; readonly ca: string };
+  readonly ports: {
+    readonly tls: number;
+    readonly plain?: number;
+    readonly web: number;
+    readonly ssh: number;
+  };
+  readonly engines: readonly [EngineName, ...EngineName[]];
+  readonly images?: readonly [string, ...string[]];
+  readonly imagesDirectory?: string;
+  readonly capacity: Share;
+  readonly agents: readonly AgentConfig[];
+  readonly leasablePorts: readonly PortRange[];
+  readonly reservedPorts: readonly PortRange[];
+};
+
+/** Reads a node manager's configuration; variables begin with SLICELAB_NODE_MANAGER. Throws ConfigError. */
+export function loadNodeManagerConfig(source: Omit<ConfigSource, "prefix">): NodeManagerConfig {
+  const read = loadConfig(schema, { ...source, prefix: "SLICELAB_NODE_MANAGER" });
+  const capacity = shareFrom(read.capacity);
+  return Object.freeze({
+    ip: read.ip,
+    host: read.host ?? read.ip,
+    state: read.state,
+    identity: read.identity,
+    ports: read.ports,
+    engines: read.engines as [EngineName, ...EngineName[]],
+    images: read.images as [string, ...string[]] | undefined,
+    imagesDirectory: read.images_directory,
+    capacity,
+    agents: read.agents.map(({ identity, url, share: own }) => ({
+      identity,
+      url,
+      share: own ? shareFrom(own) : partOf(capacity, read.agents.length),
+    })),
+    leasablePorts: read.leasable_ports,
+    reservedPorts: read.reserved_ports,
+  });
+}
+
+function shareFrom(read: z.output<typeof share>): Share {
+  return {
+    cpuMillis: read.cpu_millis,
+    memoryMib: read.memory_mib,
+    diskMib: read.disk_mib,
+    egressKbps: read.egress_kbps,
+    slivers: read.slivers,
+  };
+}
+
+/** So that agents together never hold more than there is, unless the owner says so. */
+function partOf(capacity: Share, parts: number): Share {
+  const part = (whole: number) => Math.floor(whole / parts);
+  return {
+    cpuMillis: part(capacity.cpuMillis),
+    memoryMib: part(capacity.memoryMib),
+    diskMib: part(capacity.diskMib),
+    egressKbps: part(capacity.egressKbps),
+    slivers: part(capacity.slivers),
+  };
+}

@@ -1,0 +1,264 @@
+import { mkdir } from "node:fs/promises";
+import { join } from "node:path";
+import { type Identity, loadIdentity } from "#shared/identity/identity.ts";
+import { clientTlsOptions, peerOf, serverTlsOptions } from "#shared/identity/tls.ts";
+import { type Clock, systemClock } from "#shared/runtime/clock.ts";
+import type { Host, Running } from "#shared/runtime/lifecycle.ts";
+import { agentApi } from "#shared/wire/agent-api.ts";
+import { nodeManagerApi } from "#shared/wire/node-manager-api.ts";
+import { xmlRpcClient } from "#shared/wire/xmlrpc/client.ts";
+import { Connections } from "#shared/wire/xmlrpc/connections.ts";
+import { startXmlRpcServer } from "#shared/wire/xmlrpc/server.ts";
+import packageFile from "../../package.json" with { type: "json" };
+import { type ApiDeps, nodeManagerHandlers } from "./api.ts";
+import type { Backend } from "./backends/backend.ts";
+import { openBackend } from "./backends/open.ts";
+import type { NodeManagerConfig } from "./config.ts";
+import { DEADLINES, type Deadlines } from "./deadline.ts";
+import { type Engines, engineOf } from "./engines.ts";
+import { loadHostKey } from "./host-key.ts";
+import { descriptionOf, factsOf, type Listening, type NodeSelf, portsTaken } from "./listening.ts";
+import { type NodeTime, nodeTime } from "./node-time.ts";
+import { overviewPage } from "./pages/overview.ts";
+import { startWebPage } from "./pages/server.ts";
+import { type Reconciler, startReconciler } from "./reconciler.ts";
+import { auditOfRefusals } from "./refusals.ts";
+import { rootsOfNode } from "./roots.ts";
+import { type Settlement, startSettlement } from "./settlement.ts";
+import { SliverConditions } from "./sliver-conditions.ts";
+import { type Slivers, slivers } from "./slivers.ts";
+import { type SshGateway, startSshGateway } from "./ssh-gateway.ts";
+import { openStore, type Store } from "./store.ts";
+
+/** What a node manager takes from the process it runs in; a test gives more. */
+export type NodeManagerDeps = Host & {
+  /** The machine's own unless given. */
+  readonly clock?: Clock;
+  /** Those of the configuration unless given. */
+  readonly engines?: Engines;
+  readonly deadlines?: Deadlines;
+};
+
+/** A node manager that serves. Disposing of it leaves slivers running; the next one adopts them. */
+export type NodeManager = Running & {
+  readonly node: string;
+  readonly url: string;
+  readonly plainUrl?: string;
+  readonly webUrl: string;
+  readonly sshPort: number;
+  readonly reconciler: Reconciler;
+};
+
+/** What everything else stands on. */
+type Ground = {
+  readonly config: NodeManagerConfig;
+  readonly self: NodeSelf;
+  readonly identity: Identity;
+  readonly store: Store;
+  readonly engines: Engines;
+  readonly clock: Clock;
+  readonly time: NodeTime;
+  readonly deadlines: Deadlines;
+  readonly conditions: SliverConditions;
+  readonly log: Host["log"];
+};
+
+/**
+ * Starts the node manager of one node. Throws, having touched no sliver, when its configuration, keys or store are not
+ * as they must be (RELIABILITY I10). What it builds is disposed of in the opposite order.
+ */
+export async function startNodeManager(
+  config: NodeManagerConfig,
+  deps: NodeManagerDeps,
+): Promise<NodeManager> {
+  await using parts = new AsyncDisposableStack();
+  const ground = await openGround(config, deps, parts);
+  const gateway = parts.use(await openGateway(ground));
+  const listening = { tls: 0, plain: 0, web: 0, ssh: gateway.port };
+  const settlements: Settlement[] = [];
+  const onNews = () => {
+    for (const settlement of settlements) settlement.nudge();
+  };
+  const work = parts.use(slivers({ ...ground, onNews, onGone: (slice) => gateway.disconnect(slice) }));
+  const reconciler = parts.use(startReconciler({ ...ground, slivers: work }));
+  const api = useCases(ground, { gateway, slivers: work, listening, onNews });
+
+  const page = parts.use(await openPage(ground, settlements));
+  listening.web = page.port;
+  const server = parts.use(await openServer(ground, api));
+  listening.tls = server.port;
+  listening.plain = server.plainPort ?? 0;
+  settlements.push(...openSettlements(ground, { parts, listening, roots: api.redemption.roots }));
+
+  const { node, ip } = ground.self;
+  const { url, plainUrl } = server;
+  const webUrl = `http://${inUrl(config.host)}:${page.port}/`;
+  const whole = parts.move();
+  return {
+    ...{ node, url, plainUrl, webUrl, sshPort: gateway.port, reconciler },
+    announce: { node, ip, tls: url, plain: plainUrl, web: webUrl, ssh: gateway.port },
+    [Symbol.asyncDispose]: () => whole.disposeAsync(),
+  };
+}
+
+async function openGround(
+  config: NodeManagerConfig,
+  { log, fail, ...deps }: NodeManagerDeps,
+  parts: AsyncDisposableStack,
+): Promise<Ground> {
+  const clock = deps.clock ?? systemClock();
+  const identity = await loadIdentity(config.identity);
+  const store = parts.use(await openNodeStore(config, { identity, clock, fail }));
+  const engines = deps.engines ?? (await openEngines(config, { identity, clock }));
+  const time = parts.use(nodeTime(clock, store, log));
+  const self = { node: identity.name, ip: config.ip, version: packageFile.version };
+  const { deadlines = DEADLINES } = deps;
+  return {
+    config,
+    self,
+    identity,
+    store,
+    engines,
+    clock,
+    time,
+    deadlines,
+    conditions: new SliverConditions(),
+    log,
+  };
+}
+
+type StoreNeeds = { readonly identity: Identity; readonly clock: Clock; readonly fail: Host["fail"] };
+
+/** The node's store, which stays locked until it is disposed of. */
+export async function openNodeStore(
+  config: NodeManagerConfig,
+  { identity, clock, fail }: StoreNeeds,
+): Promise<Store> {
+  await mkdir(config.state, { recursive: true, mode: 0o700 });
+  const path = join(config.state, "node.sqlite");
+  return await openStore({ path, nodeKey: identity.signingKey.public, now: clock.now(), onFailure: fail });
+}
+
+/** The engines a node is configured with, the usual one first. */
+export async function openEngines(
+  config: NodeManagerConfig,
+  { identity, clock }: Pick<StoreNeeds, "identity" | "clock">,
+): Promise<Engines> {
+  const opened: Backend[] = [];
+  for (const engine of config.engines) {
+    const { images, imagesDirectory } = config;
+    const stateDirectory = join(config.state, engine);
+    const options = {
+      node: identity.name.slice(0, 8),
+      stateDirectory,
+      images,
+      imagesDirectory,
+      now: clock.now,
+    };
+    opened.push(await openBackend(engine, options));
+  }
+  return opened as [Backend, ...Backend[]];
+}
+
+async function openGateway({ config, store, engines, log }: Ground): Promise<SshGateway> {
+  const living = (slice: string) => {
+    const lease = store.leases.ofSlice(slice);
+    return lease?.state === "live" ? lease : undefined;
+  };
+  return await startSshGateway({
+    host: config.host,
+    port: config.ports.ssh,
+    hostKey: await loadHostKey(join(config.state, "ssh-host-key")),
+    keysOf(slice) {
+      const lease = living(slice);
+      return lease ? store.keys.ofLease(lease.serial) : [];
+    },
+    sliverOf(slice) {
+      const lease = living(slice);
+      return lease && { id: lease.sliver };
+    },
+    exec: (id, command) => engineOf(engines, store.leases.ofSliver(id)!.engine).exec(id, command),
+    log: (event, details) => log.info(details, event),
+  });
+}
+
+type CaseNeeds = {
+  readonly gateway: SshGateway;
+  readonly slivers: Slivers;
+  readonly listening: Listening;
+  readonly onNews: () => void;
+};
+
+function useCases(ground: Ground, { gateway, slivers, listening, onNews }: CaseNeeds): ApiDeps {
+  const { config, self, store, time, engines } = ground;
+  const identity = ground.identity.signingKey;
+  const roots = rootsOfNode({ store, time, identity, ip: config.ip, ports: config.leasablePorts });
+  const limits = {
+    capacity: config.capacity,
+    get reservedPorts() {
+      return [...config.reservedPorts, ...portsTaken(listening)];
+    },
+  };
+  const common = { ...ground, identity, roots, limits, slivers, onNews };
+  return {
+    store,
+    description: () => descriptionOf(self, listening, engines),
+    redemption: {
+      ...common,
+      sshOf: (slice) => ({ host: config.ip, port: gateway.port, user: slice, hostKey: gateway.publicKey }),
+    },
+    renewal: common,
+    deletion: common,
+    cancellation: common,
+    keys: common,
+    status: common,
+  };
+}
+
+function openPage(ground: Ground, settlements: readonly Settlement[]) {
+  const { config, self, store, conditions, engines, time } = ground;
+  const render = () =>
+    overviewPage({
+      ...{ self, store, conditions, capacity: config.capacity },
+      engines: engines.map(({ statement }) => statement),
+      now: time.now,
+      clockIsSure: time.sure,
+      settlements: () => settlements.map(({ state }) => state),
+    });
+  return startWebPage({ host: config.host, port: config.ports.web, render });
+}
+
+function openServer({ config, identity, clock, log, store, time }: Ground, api: ApiDeps) {
+  const { host, ports } = config;
+  return startXmlRpcServer(nodeManagerApi, nodeManagerHandlers(api), {
+    tls: { host, port: ports.tls, options: serverTlsOptions(identity.tls) },
+    plain: ports.plain === undefined ? undefined : { host, port: ports.plain },
+    authenticate: (socket) => peerOf(socket, { now: realTime() }),
+    ...{ clock, log, replies: store.replies, onRefusal: auditOfRefusals({ store, time }) },
+  });
+}
+
+/** Certificates are of this world, as TLS checks them, whatever time a test pretends. */
+function realTime(): Date {
+  return new Date(systemClock().milliseconds());
+}
+
+type SettlementNeeds = {
+  readonly parts: AsyncDisposableStack;
+  readonly listening: Listening;
+  readonly roots: ApiDeps["redemption"]["roots"];
+};
+
+function openSettlements(ground: Ground, { parts, listening, roots }: SettlementNeeds): Settlement[] {
+  const { config, self, identity, engines } = ground;
+  const connections = parts.use(new Connections(clientTlsOptions(identity.tls)));
+  return config.agents.map(({ identity: agent, url, share }) => {
+    const client = xmlRpcClient(agentApi, { url, connections, expectedPeer: agent });
+    const facts = () => factsOf(self, listening, engines);
+    return parts.use(startSettlement({ ...ground, roots, grant: { agent, share }, client, facts }));
+  });
+}
+
+function inUrl(host: string): string {
+  return host.includes(":") ? `[${host}]` : host;
+}
