@@ -1,3 +1,5 @@
+import { Fault } from "#shared/model/errors.ts";
+
 /**
  * How a call failed without an answer from the service.
  *
@@ -39,4 +41,11 @@ export class ForeignFault extends Error {
     super(text);
     this.code = code;
   }
+}
+
+/** What a call can fail with through no defect of the caller's. */
+export type CallFailure = Fault | ForeignFault | TransportError;
+
+export function isCallFailure(error: unknown): error is CallFailure {
+  return error instanceof Fault || error instanceof ForeignFault || error instanceof TransportError;
 }

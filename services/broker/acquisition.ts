@@ -1,0 +1,278 @@
+import type { PublicKey } from "#shared/identity/key.ts";
+import { Fault, refuseUnless } from "#shared/model/errors.ts";
+import { type Resources, shareOfOne } from "#shared/model/resources.ts";
+import type { NodeCount, SliceDescription } from "#shared/model/slice-description.ts";
+import { type DocumentId, defaultRenewableUntil, type SliceTicket } from "#shared/model/ticket.ts";
+import type { Instant, Term } from "#shared/model/time.ts";
+import { openIssuedTicket } from "#shared/wire/chain.ts";
+import { type CallFailure, isCallFailure } from "#shared/wire/xmlrpc/transport-error.ts";
+import { match } from "./matching.ts";
+import type { Advertisement, Specification } from "./specification.ts";
+
+/** A node as it is asked for: by its identity; the rest is for whoever redeems its ticket. */
+export type AskedNode = Pick<Advertisement, "node" | "ip" | "sslport" | "site">;
+
+/** One request for tickets, complete: sent again as it is, it gets the same tickets and no others. */
+export type Ask = {
+  readonly requestId: string;
+  readonly agent: string;
+  /** How many tickets, and the fewest that are of use: with fewer there are none at all. */
+  readonly count: number;
+  readonly atleast: number;
+  /** In order of preference; more than `count`, so that the agent can pass over one that filled up meanwhile. */
+  readonly nodes: readonly AskedNode[];
+  /** Length of the term, in seconds. */
+  readonly leaseSeconds: number;
+};
+
+/** A ticket that its agent's key verifies and that says what was asked for. */
+export type GrantedTicket = { readonly id: DocumentId; readonly text: string; readonly ticket: SliceTicket };
+
+/** An agent, as a broker needs it. */
+export interface TicketAgent {
+  readonly name: string;
+  ticketKey(): Promise<PublicKey>;
+  /** All its nodes, with what is free over the whole of `during`. */
+  advertisements(during: Term): Promise<Advertisement[]>;
+  /** Asks for tickets and returns them as they came. */
+  tickets(description: SliceDescription, ask: Ask): Promise<string[]>;
+}
+
+/** Where asks are written down before they are made, and what came of them before anything is done with it. */
+export interface AskBook {
+  /** Durable when it resolves. Gives every ask its request id. */
+  open(asks: readonly Omit<Ask, "requestId">[]): Promise<Ask[]>;
+  granted(ask: Ask, tickets: readonly GrantedTicket[]): Promise<void>;
+  /** Nothing was granted, and never will be for this ask. */
+  refused(ask: Ask): Promise<void>;
+}
+
+export type Acquisition = {
+  readonly description: SliceDescription;
+  /** Whom the tickets must name. */
+  readonly principal: string;
+  readonly resources: Resources;
+  readonly wanted: number;
+  /** Fewer than these are not asked for at all. */
+  readonly atleast: number;
+  readonly standby: number;
+  /** Nodes out of the question, with the reason: those the slice has, those that failed it. */
+  readonly ruledOut: ReadonlyMap<string, string>;
+  /** Sites of the nodes the slice has. */
+  readonly sites: readonly string[];
+};
+
+/** What came of an acquisition: tickets are in the book; here is why there are no more. */
+export type Acquired = {
+  readonly granted: number;
+  readonly specification: Specification;
+  readonly failures: readonly CallFailure[];
+};
+
+/** Turns to other nodes this often when agents grant less than their advertisements promised. */
+const MAX_ROUNDS = 3;
+/** How many nodes one ask may list: a request's body stays far below its limit. */
+const MAX_LISTED = 2_000;
+
+/** The time a sliver of this description is counted for, if it starts now. */
+export function countedTime(leaseSeconds: number, now: Instant): Term {
+  const term = { start: now, end: now + leaseSeconds };
+  return { start: now, end: defaultRenewableUntil(term) };
+}
+
+/**
+ * What all agents together advertise for a time. An agent that fails is passed over as long as another answers.
+ * Throws the first failure when none does.
+ */
+export async function advertised(
+  agents: readonly TicketAgent[],
+  during: Term,
+): Promise<{ ads: Advertisement[]; failures: CallFailure[] }> {
+  const answers = await Promise.all(agents.map((agent) => agent.advertisements(during).catch(asCallFailure)));
+  const failures = answers.filter((answer) => isCallFailure(answer));
+  if (failures.length === agents.length)
+    throw failures[0] ?? new Fault("NO_CAPACITY", "no agent is configured");
+  return { ads: answers.flatMap((answer) => (isCallFailure(answer) ? [] : answer)), failures };
+}
+
+/** A failure to be looked at later; a defect of ours is thrown on. */
+function asCallFailure(error: unknown): CallFailure {
+  if (!isCallFailure(error)) throw error;
+  return error;
+}
+
+/**
+ * The paper's broker at work: matches a description to the ads of agents and gathers the tickets. Nodes that their agent
+ * cannot grant after all are passed over for others, as long as there are any.
+ *
+ * Throws NO_CAPACITY, with nothing asked, when not even `atleast` nodes fit; what else an agent refused, when none
+ * granted anything.
+ */
+export async function acquire(
+  acquisition: Acquisition,
+  agents: readonly TicketAgent[],
+  book: AskBook,
+  now: Instant,
+): Promise<Acquired> {
+  const ruledOut = new Map(acquisition.ruledOut);
+  const sites = [...acquisition.sites];
+  const failures: CallFailure[] = [];
+  let granted = 0;
+  for (let round = 0; ; round++) {
+    const { ads, failures: silent } = await advertised(
+      agents,
+      countedTime(acquisition.description.leaseSeconds, now),
+    );
+    const specification = match(acquisition.description, ads, now, {
+      demand: shareOfOne(acquisition.resources),
+      wanted: acquisition.wanted - granted,
+      standby: acquisition.standby,
+      ruledOut,
+      sites,
+    });
+    if (round === 0) failures.push(...silent);
+    const enough = granted + specification.chosen.length >= acquisition.atleast;
+    if (!enough && granted === 0)
+      throw failures.find(isRefusal) ?? tooFew(specification, acquisition.atleast);
+    const asks = await book.open(asksFor(specification, acquisition, agents.length));
+    for (const outcome of await makeAsks(asks, acquisition, agents, book)) {
+      if ("error" in outcome) failures.push(outcome.error);
+      const had = new Set(("tickets" in outcome ? outcome.tickets : []).map((t) => t.ticket.node));
+      granted += had.size;
+      for (const { node, site } of outcome.ask.nodes) {
+        if (had.has(node)) sites.push(site);
+        ruledOut.set(node, had.has(node) ? "has the slice" : "could not be granted by its agent");
+      }
+    }
+    const over = asks.length === 0 || granted >= acquisition.wanted || round + 1 >= MAX_ROUNDS;
+    if (over && granted === 0 && failures.length > 0) throw failures[0];
+    if (over) return { granted, specification, failures };
+  }
+}
+
+/** One ask an agent: its chosen nodes and standbys first, then whatever else it has that would do. */
+function asksFor(
+  { chosen, standby, spare }: Specification,
+  { atleast, description }: Acquisition,
+  agents: number,
+): Omit<Ask, "requestId">[] {
+  const wanted = [...chosen, ...standby];
+  return [...new Set(wanted.map((ad) => ad.agent))].map((agent) => {
+    const own = wanted.filter((ad) => ad.agent === agent);
+    const others = spare.filter((ad) => ad.agent === agent);
+    return {
+      agent,
+      count: own.length,
+      // With several agents, what one lacks another may have.
+      atleast: agents === 1 ? Math.max(1, Math.min(atleast, own.length)) : 1,
+      nodes: [...own, ...others]
+        .slice(0, MAX_LISTED)
+        .map(({ node, ip, sslport, site }) => ({ node, ip, sslport, site })),
+      leaseSeconds: description.leaseSeconds,
+    };
+  });
+}
+
+type AskOutcome = { readonly ask: Ask } & (
+  | { readonly tickets: GrantedTicket[] }
+  | { readonly error: CallFailure }
+);
+
+async function makeAsks(
+  asks: readonly Ask[],
+  acquisition: Acquisition,
+  agents: readonly TicketAgent[],
+  book: AskBook,
+): Promise<AskOutcome[]> {
+  return await Promise.all(
+    asks.map(async (ask): Promise<AskOutcome> => {
+      try {
+        return { ask, tickets: await makeAsk(ask, acquisition, agents, book) };
+      } catch (error) {
+        return { ask, error: asCallFailure(error) };
+      }
+    }),
+  );
+}
+
+/**
+ * Makes an ask, or makes it again: the same tickets come back. They are verified by the agent's ticket key and must say
+ * what was asked. A refusal closes the ask; where nobody knows whether the agent acted, it stays open.
+ */
+export async function makeAsk(
+  ask: Ask,
+  { description, principal, resources }: Pick<Acquisition, "description" | "principal" | "resources">,
+  agents: readonly TicketAgent[],
+  book: AskBook,
+): Promise<GrantedTicket[]> {
+  const agent = agents.find((a) => a.name === ask.agent);
+  if (!agent) throw new Fault("UNKNOWN_KEY", `the agent ${ask.agent} is configured no more; put it back`);
+  try {
+    const [key, texts] = await Promise.all([
+      agent.ticketKey(),
+      agent.tickets(describing(description, ask), ask),
+    ]);
+    const tickets = texts.map((text) => granted(text, key));
+    checkGranted(tickets, ask, { slice: description.name, principal, resources });
+    await book.granted(ask, tickets);
+    return tickets;
+  } catch (error) {
+    if (isRefusal(error)) await book.refused(ask);
+    throw error;
+  }
+}
+
+/** The description an ask carries: the same needs, for as many nodes as this agent is to find. */
+function describing(description: SliceDescription, { count, atleast, leaseSeconds }: Ask): SliceDescription {
+  const { program: _, ...needs } = description; // what runs there is none of the agent's business
+  const nodes: NodeCount = { count, atleast, standby: 0 };
+  return { ...needs, nodes, leaseSeconds, where: { ...description.where, nodes: [], avoid: [] } };
+}
+
+function granted(text: string, key: PublicKey): GrantedTicket {
+  const { id, ticket } = openIssuedTicket(text, key);
+  return { id, text, ticket };
+}
+
+/** An agent's answer is used only as far as it was asked for. */
+function checkGranted(
+  tickets: readonly GrantedTicket[],
+  ask: Ask,
+  { slice, principal, resources }: { slice: string; principal: string; resources: Resources },
+): void {
+  const asked = new Map(ask.nodes.map((n) => [n.node, n.ip]));
+  const nodes = new Set(tickets.map((t) => t.ticket.node));
+  const proper =
+    tickets.length <= ask.count &&
+    nodes.size === tickets.length &&
+    tickets.every(
+      ({ ticket }) =>
+        asked.get(ticket.node) === ticket.ip &&
+        ticket.slice === slice &&
+        ticket.principal === principal &&
+        ticket.resources.cpuMillis >= resources.cpuMillis &&
+        ticket.resources.memoryMib >= resources.memoryMib &&
+        ticket.resources.diskMib >= resources.diskMib &&
+        ticket.resources.egressKbps >= resources.egressKbps,
+    );
+  refuseUnless(
+    proper,
+    "BAD_CHAIN",
+    `the agent ${ask.agent} answered with other tickets than those asked for; tell its owner`,
+  );
+}
+
+/** A fault that says that nothing was done. */
+export function isRefusal(error: unknown): error is Fault {
+  return error instanceof Fault && !error.retryable;
+}
+
+function tooFew({ chosen, refused }: Specification, atleast: number): Fault {
+  const reasons = refused.slice(0, 3).map(({ node, ip, reason }) => `${ip || node.slice(0, 12)} ${reason}`);
+  const more = refused.length > reasons.length ? `, and ${refused.length - reasons.length} more` : "";
+  const why = reasons.length > 0 ? `: ${reasons.join("; ")}${more}` : "";
+  return new Fault(
+    "NO_CAPACITY",
+    `${chosen.length} of the ${atleast} nodes needed fit${why}; ask for less, or see slice plan for every node`,
+  );
+}

@@ -1,0 +1,46 @@
+import type { Share } from "#shared/model/resources.ts";
+import type { Instant } from "#shared/model/time.ts";
+
+/** What an agent says about one node on which it holds resources (paper §2.2: it "advertises the tickets it holds"). */
+export type Advertisement = {
+  /** The agent that says so, as the caller names it. */
+  readonly agent: string;
+  readonly node: string;
+  readonly ip: string;
+  readonly sslport: number;
+  /** Empty when the agent knows none. */
+  readonly site: string;
+  /** What tags are compared with: name and values, e.g. region → eu. */
+  readonly tags: ReadonlyMap<string, readonly string[]>;
+  readonly engines: readonly string[];
+  readonly images: readonly string[];
+  readonly simulated: boolean;
+  /** What the agent holds there now, without its overbooking. */
+  readonly resources: Share;
+  /** What is free over the whole time that was asked about. */
+  readonly free: Share;
+  /** Processes that want a processor, or undefined when nobody measured. */
+  readonly load?: number;
+  /** When the node last reported to the agent; undefined if it never did. */
+  readonly heard?: Instant;
+};
+
+/** Why a node was left out. */
+export type Refusal = {
+  readonly node: string;
+  readonly ip: string;
+  readonly site: string;
+  /** A clause to follow the node's name, e.g. "has 64 of 128 MiB of memory free". */
+  readonly reason: string;
+};
+
+/** The broker's answer to a description (paper, Figure 1): which nodes, of which agents, and why not the others. */
+export type Specification = {
+  /** In order of preference, at most as many as are wanted. */
+  readonly chosen: readonly Advertisement[];
+  /** Kept in reserve for chosen ones that fail. */
+  readonly standby: readonly Advertisement[];
+  /** Would do as well, and are not needed. */
+  readonly spare: readonly Advertisement[];
+  readonly refused: readonly Refusal[];
+};

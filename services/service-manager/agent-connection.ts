@@ -1,0 +1,153 @@
+import type { TicketAgent } from "#services/broker/acquisition.ts";
+import type { Advertisement } from "#services/broker/specification.ts";
+import { type KeyName, type PublicKey, publicKeyFromSpki } from "#shared/identity/key.ts";
+import { Fault } from "#shared/model/errors.ts";
+import type { Resources } from "#shared/model/resources.ts";
+import { formatInstant, parseInstant, type Term } from "#shared/model/time.ts";
+import { type AdvertisementStruct, agentApi, MAX_ADS } from "#shared/wire/agent-api.ts";
+import { readBase64 } from "#shared/wire/fields.ts";
+import { writeSliceDescription } from "#shared/wire/slice-description.ts";
+import { type XmlRpcClient, xmlRpcClient } from "#shared/wire/xmlrpc/client.ts";
+import type { Connections } from "#shared/wire/xmlrpc/connections.ts";
+import { TransportError } from "#shared/wire/xmlrpc/transport-error.ts";
+import { callOptions, type Effort } from "./fan-out.ts";
+
+/** What became of a ticket that was given back: `freed` is certain, of the others the node has the last word. */
+export type Release = { readonly ticket: string; readonly state: "released" | "freed" | "redeemed" };
+
+/** What an agent says of itself. */
+export type AgentFacts = {
+  readonly ticketKey: PublicKey;
+  readonly defaultResources: Resources;
+  /** Longest lease in seconds. */
+  readonly maxLease: number;
+};
+
+/** An agent, called in the name of one principal. Named by its URL. */
+export type AgentConnection = TicketAgent & {
+  facts(): Promise<AgentFacts>;
+  /** Tickets of the caller that its agent still counts. */
+  outstanding(): Promise<string[]>;
+  release(tickets: readonly string[]): Promise<Release[]>;
+};
+
+/** Tickets of up to some 4 KiB each, in a request of less than 1 MiB. */
+const RELEASED_AT_ONCE = 100;
+
+export function agentConnection(
+  { url, identity }: { readonly url: string; readonly identity?: KeyName },
+  connections: Connections,
+  effort: Pick<Effort, "signal" | "deadlineMs">,
+): AgentConnection {
+  const api = xmlRpcClient(agentApi, { url, connections, expectedPeer: identity });
+  const options = callOptions(effort);
+  let facts: Promise<AgentFacts> | undefined;
+  const askFacts = () => {
+    facts ??= api.getconfig({}, options).then(factsOf);
+    return facts;
+  };
+
+  async function advertisements(during: Term): Promise<Advertisement[]> {
+    const ads: Advertisement[] = [];
+    const [from, to] = [formatInstant(during.start), formatInstant(during.end)];
+    for (let after: string | undefined; ; after = ads.at(-1)!.node) {
+      const page = await api.getads({ from, to, after, limit: MAX_ADS }, options);
+      for (const ad of page) ads.push(advertisementOf(url, ad));
+      if (page.length < MAX_ADS) return ads;
+    }
+  }
+
+  return {
+    name: url,
+    facts: askFacts,
+    ticketKey: async () => (await askFacts()).ticketKey,
+    advertisements,
+    tickets: async (description, { requestId, nodes }) =>
+      await api.gettickets(
+        {
+          description: writeSliceDescription(description),
+          nodes: nodes.map(({ node }) => node),
+          request_id: requestId,
+        },
+        options,
+      ),
+    outstanding: async () => await api.gettickets({}, options),
+    async release(tickets) {
+      const releases: Release[] = [];
+      for (let at = 0; at < tickets.length; at += RELEASED_AT_ONCE) {
+        const some = tickets.slice(at, at + RELEASED_AT_ONCE);
+        releases.push(...(await api.releasetickets({ tickets: some }, options)));
+      }
+      return releases;
+    },
+  };
+}
+
+function factsOf(config: Awaited<ReturnType<XmlRpcClient<typeof agentApi>["getconfig"]>>): AgentFacts {
+  const { default_resources: share } = config;
+  return {
+    ticketKey: publicKeyFromSpki(readBase64(config.ticket_key)),
+    defaultResources: resourcesOf(share),
+    maxLease: config.maxlease,
+  };
+}
+
+/** An agent's word is used as data only; what does not make sense is no proper answer. */
+function advertisementOf(agent: string, ad: AdvertisementStruct | string): Advertisement {
+  if (typeof ad === "string")
+    throw new TransportError("malformed", `${agent} answered getads with addresses alone`);
+  try {
+    return {
+      agent,
+      node: ad.node,
+      ip: ad.ip,
+      sslport: ad.sslport,
+      site: ad.site,
+      tags: tagsOf(ad),
+      engines: ad.engines,
+      images: ad.images,
+      simulated: ad.simulated,
+      resources: { ...resourcesOf(ad.resources), slivers: ad.resources.slivers },
+      free: { ...resourcesOf(ad.free), slivers: ad.free.slivers },
+      load: ad.load ?? undefined,
+      heard: ad.heard === null ? undefined : parseInstant(ad.heard),
+    };
+  } catch (cause) {
+    if (!(cause instanceof Fault)) throw cause;
+    throw new TransportError("malformed", `${agent} advertises what makes no sense: ${cause.sentence}`, {
+      cause,
+    });
+  }
+}
+
+/** As descriptions write tags: `site`, `country` and `region` by their names, others as name=value. */
+function tagsOf({ site, where }: AdvertisementStruct): Map<string, string[]> {
+  const tags = new Map<string, string[]>();
+  const add = (name: string, value: string | undefined) => {
+    if (value) tags.set(name, [...(tags.get(name) ?? []), value]);
+  };
+  add("site", site);
+  add("country", where.country);
+  add("region", where.region);
+  for (const tag of where.tags ?? []) {
+    const [name = "", ...value] = tag.split("=");
+    add(name, value.join("="));
+  }
+  return tags;
+}
+
+type WireResources = {
+  readonly cpu_millis: number;
+  readonly memory_mib: number;
+  readonly disk_mib: number;
+  readonly egress_kbps: number;
+};
+
+function resourcesOf(wire: WireResources): Resources {
+  return {
+    cpuMillis: wire.cpu_millis,
+    memoryMib: wire.memory_mib,
+    diskMib: wire.disk_mib,
+    egressKbps: wire.egress_kbps,
+  };
+}

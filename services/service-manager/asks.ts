@@ -1,0 +1,62 @@
+import type { Ask, AskBook, GrantedTicket } from "#services/broker/acquisition.ts";
+import type { PublicKey } from "#shared/identity/key.ts";
+import type { SliceJournal } from "./slice-journal.ts";
+import type { NodeAddress, OpenAsk, SliceRecord } from "./slice-record.ts";
+
+/**
+ * The asks of one slice, in its journal. An ask is written down, with its request id and the key that will verify what
+ * comes of it, before it is made; it is crossed out when all its tickets are on the disk.
+ */
+export function askBook(
+  journal: SliceJournal,
+  purpose: OpenAsk["purpose"],
+  ticketKeyOf: (agent: string) => Promise<PublicKey>,
+): AskBook {
+  return {
+    async open(drafts) {
+      const keys = await Promise.all(drafts.map((draft) => ticketKeyOf(draft.agent)));
+      const first = journal.record.asksMade;
+      const asks = drafts.map((draft, index) => ({
+        ...draft,
+        requestId: `${journal.record.requestId}-${first + index + 1}`,
+      }));
+      const spkis = keys.map((key) => key.spki.toString("base64"));
+      await journal.update((record) => ({
+        ...record,
+        asksMade: first + asks.length,
+        asks: [...record.asks, ...asks.map((ask) => ({ ...ask, purpose }))],
+        ticketKeys: [...new Set([...record.ticketKeys, ...spkis])],
+      }));
+      return asks;
+    },
+    async granted(ask, tickets) {
+      await journal.update((record) => ({ ...record, nodes: withNodes(record.nodes, ask, tickets) }));
+      await Promise.all(tickets.map((ticket) => journal.keepTicket(ticket)));
+      await journal.update((record) => withoutAsk(record, ask));
+    },
+    async refused(ask) {
+      await journal.update((record) => withoutAsk(record, ask));
+    },
+  };
+}
+
+function withoutAsk(record: SliceRecord, { requestId }: Ask): SliceRecord {
+  return { ...record, asks: record.asks.filter((ask) => ask.requestId !== requestId) };
+}
+
+/** The nodes of a slice with those of new tickets, in the order in which they were preferred. */
+function withNodes(
+  nodes: readonly NodeAddress[],
+  ask: Ask,
+  tickets: readonly GrantedTicket[],
+): NodeAddress[] {
+  const granted = new Set(tickets.map(({ ticket }) => ticket.node));
+  const fresh = ask.nodes
+    .filter(({ node }) => granted.has(node))
+    .map((node) => ({ ...node, agent: ask.agent }));
+  const known = new Set(nodes.map(({ node }) => node));
+  return [
+    ...nodes.map((old) => fresh.find(({ node }) => node === old.node) ?? old),
+    ...fresh.filter(({ node }) => !known.has(node)),
+  ];
+}

@@ -1,0 +1,59 @@
+import type { Command } from "commander";
+import { formatInstant } from "#shared/model/time.ts";
+import { EXIT, type ExitCode } from "../exit-code.ts";
+import { type CommonOptions, type Invocation, invoke, type Tools, withCommonOptions } from "../invocation.ts";
+import type { Listing } from "../output.ts";
+import type { SliceState } from "../slice-state.ts";
+
+export function addList(parent: Command, tools: Tools): void {
+  withCommonOptions(parent.command("list"))
+    .summary("list your slices")
+    .description("Lists the slices kept here. Asks nobody: see `slice status` for how their nodes are.")
+    .action(async (options: CommonOptions) => {
+      await invoke(tools, options, list);
+    });
+}
+
+async function list(invocation: Invocation): Promise<ExitCode> {
+  const { readSlice, sliceNames } = await import("../slice-state.ts");
+  const names = await sliceNames(invocation.home);
+  const slices = await Promise.all(names.map((name) => readSlice(invocation.home, name)));
+  await invocation.print(listing(slices.filter((slice) => slice !== undefined)));
+  return EXIT.ok;
+}
+
+/** When the first of a slice's leases ends. */
+function endOf({ leases }: SliceState): number | undefined {
+  return leases.size === 0 ? undefined : Math.min(...[...leases.values()].map(({ lease }) => lease.term.end));
+}
+
+function ends(slice: SliceState): string {
+  const end = endOf(slice);
+  return end === undefined ? "" : formatInstant(end);
+}
+
+function listing(rows: readonly SliceState[]): Listing<SliceState> {
+  return {
+    rows,
+    columns: [
+      { header: "SLICE", value: ({ record }) => record.name },
+      { header: "PHASE", value: ({ record }) => record.phase },
+      { header: "SLIVERS", value: ({ record, leases }) => `${leases.size}/${record.count}` },
+      { header: "TICKETS", value: ({ tickets }) => String(tickets.size) },
+      { header: "FIRST ENDS (UTC)", value: ends },
+      { header: "CREATED (UTC)", value: ({ record }) => formatInstant(record.createdAt), wide: true },
+      { header: "DIRECTORY", value: ({ paths }) => paths.directory, wide: true },
+    ],
+    name: ({ record }) => record.name,
+    member: (slice) => ({
+      slice: slice.record.name,
+      phase: slice.record.phase,
+      slivers: slice.leases.size,
+      wanted: slice.record.count,
+      tickets: slice.tickets.size,
+      end_time: ends(slice) || null,
+      created_time: formatInstant(slice.record.createdAt),
+      directory: slice.paths.directory,
+    }),
+  };
+}

@@ -1,0 +1,86 @@
+import type { Command } from "commander";
+import type { Advertisement } from "#services/broker/specification.ts";
+import type { Share } from "#shared/model/resources.ts";
+import { formatInstant } from "#shared/model/time.ts";
+import { EXIT, type ExitCode } from "../exit-code.ts";
+import { type CommonOptions, type Invocation, invoke, type Tools, withCommonOptions } from "../invocation.ts";
+import { type Listing, shortName } from "../output.ts";
+import { formatDuration } from "../quantity.ts";
+
+export function addNodeCommands(parent: Command, tools: Tools): void {
+  const node = parent.command("node").summary("look at the nodes agents advertise");
+  withCommonOptions(node.command("list"))
+    .description("list the nodes your agents hold resources on, and what is free there")
+    .action(async (options: CommonOptions) => {
+      await invoke(tools, options, list);
+    });
+}
+
+async function list(invocation: Invocation): Promise<ExitCode> {
+  const [{ advertised, countedTime }, { DEFAULT_LEASE_SECONDS }] = await Promise.all([
+    import("#services/broker/acquisition.ts"),
+    import("#shared/model/slice-description.ts"),
+  ]);
+  using network = await invocation.network();
+  const { now } = invocation;
+  const { ads, failures } = await advertised(network.agents, countedTime(DEFAULT_LEASE_SECONDS, now));
+  await invocation.print(listing(ads, now));
+  for (const failure of failures) invocation.warn(failure.message);
+  return failures.length === 0 ? EXIT.ok : EXIT.partial;
+}
+
+function listing(rows: readonly Advertisement[], now: number): Listing<Advertisement> {
+  return {
+    rows,
+    columns: [
+      { header: "NODE", value: ({ node }) => shortName(node) },
+      { header: "IP", value: ({ ip }) => ip },
+      { header: "SITE", value: ({ site }) => site },
+      {
+        header: "ENGINES",
+        value: ({ engines, simulated }) => `${engines.join(",")}${simulated ? " (simulated)" : ""}`,
+      },
+      { header: "FREE CPU", value: ({ free }) => String(free.cpuMillis / 1000) },
+      { header: "MEMORY MiB", value: ({ free }) => String(free.memoryMib) },
+      { header: "DISK MiB", value: ({ free }) => String(free.diskMib) },
+      { header: "EGRESS kbit/s", value: ({ free }) => String(free.egressKbps), wide: true },
+      { header: "SLIVERS", value: ({ free }) => String(free.slivers) },
+      { header: "LOAD", value: ({ load }) => (load === undefined ? "" : String(load)) },
+      {
+        header: "HEARD",
+        value: ({ heard }) => (heard === undefined ? "never" : `${formatDuration(now - heard)} ago`),
+      },
+      { header: "IMAGES", value: ({ images }) => images.join(","), wide: true },
+      { header: "TAGS", value: ({ tags }) => tagList(tags).join(","), wide: true },
+      { header: "AGENT", value: ({ agent }) => agent, wide: true },
+    ],
+    name: ({ node }) => node,
+    member: (ad) => ({
+      ...{
+        node: ad.node,
+        ip: ad.ip,
+        sslport: ad.sslport,
+        site: ad.site,
+        tags: tagList(ad.tags),
+        agent: ad.agent,
+      },
+      ...{ engines: ad.engines, images: ad.images, simulated: ad.simulated },
+      ...{ resources: shareMember(ad.resources), free: shareMember(ad.free) },
+      ...{ load: ad.load ?? null, heard: ad.heard === undefined ? null : formatInstant(ad.heard) },
+    }),
+  };
+}
+
+function tagList(tags: Advertisement["tags"]): string[] {
+  return [...tags].flatMap(([name, values]) => values.map((value) => `${name}=${value}`));
+}
+
+function shareMember({ cpuMillis, memoryMib, diskMib, egressKbps, slivers }: Share): object {
+  return {
+    cpu_millis: cpuMillis,
+    memory_mib: memoryMib,
+    disk_mib: diskMib,
+    egress_kbps: egressKbps,
+    slivers,
+  };
+}

@@ -1,0 +1,35 @@
+import type { Command } from "commander";
+
+/** What is wanted, said on the command line: for `create` and `plan` alike. */
+export function withWishOptions(command: Command): Command {
+  return command
+    .argument(
+      "<file|name>",
+      "a slice description (a path, or - for standard input), or just a name for the slice",
+    )
+    .option("--nodes <nodes>", "how many nodes, or which: addresses or beginnings of identities, with commas")
+    .option("--lease <duration>", "how long, such as 12h or 7d (renewable)")
+    .option("--cpu <cores>", "guaranteed to each sliver, such as 0.25 or 250m")
+    .option("--memory <size>", "of each sliver, such as 128M or 1G")
+    .option("--disk <size>", "of each sliver, such as 512M or 10G")
+    .option("--egress <rate>", "guaranteed to each sliver, such as 1000k or 10M (bit/s)")
+    .option("--engine <engine>", "what slivers are: container, simulated …")
+    .option("--image <image>", "the reference image slivers begin with")
+    .option(
+      "--where <tag=value>",
+      "only nodes that say so of themselves, such as region=eu (repeatable)",
+      collect,
+    )
+    .option("--distinct-sites", "no two nodes at one site");
+}
+
+function collect(value: string, before: readonly string[] | undefined): string[] {
+  return [...(before ?? []), value];
+}
+
+/** The wish among a command's options: the others are about how it is carried out. */
+export function wishAmong<T extends object>({ output, quiet, deadline, timeout, ...wish }: T & CommonNames) {
+  return wish;
+}
+
+type CommonNames = { output?: unknown; quiet?: unknown; deadline?: unknown; timeout?: unknown };

@@ -1,0 +1,133 @@
+import { randomBytes } from "node:crypto";
+import { Fault } from "#shared/model/errors.ts";
+import type { SliceDescription } from "#shared/model/slice-description.ts";
+import type { Instant } from "#shared/model/time.ts";
+import { callOptions, type Effort, type Failure, failureName, failureSentence, onEach } from "./fan-out.ts";
+import { Filling } from "./filling.ts";
+import type { Network } from "./network.ts";
+import { launchProgram } from "./program-launch.ts";
+import type { SliceJournal } from "./slice-journal.ts";
+import type { Order } from "./slice-order.ts";
+import { checkGoingOn } from "./slice-owner.ts";
+import { addressOf, type SliceRecord, type Trouble } from "./slice-record.ts";
+import { isGone } from "./ticket-disposal.ts";
+
+/** What a creation came to; every node's lease, ticket or trouble is in the journal. */
+export type Creation = {
+  /** What kept agents from granting more. */
+  readonly shortfall: readonly Failure[];
+  /** Whether the description is fulfilled: at least as many slivers as it asks for, each with its program. */
+  readonly complete: boolean;
+};
+
+/**
+ * Creates a slice, or goes on where an earlier run was stopped: by the end of it, every node has a lease, a ticket that
+ * the next run will redeem, or a trouble with a name (RELIABILITY I11).
+ *
+ * Throws what an agent refused when there is nothing to go on with; the journal then holds nothing of the slice.
+ */
+export async function createSlice(
+  journal: SliceJournal,
+  order: Order,
+  network: Network,
+  effort: Effort,
+  now: Instant,
+): Promise<Creation> {
+  const resumed = journal.begun;
+  if (resumed) {
+    checkGoingOn(journal.record, network.principal);
+    await dropLostLeases(journal, network, effort, now);
+  } else await journal.begin(beginning(order, network.principal, now));
+  const filling = new Filling(journal, order, network, effort, now);
+  try {
+    await filling.fill();
+    if (isEmpty(journal)) throw filling.lastFailure ?? new Fault("NO_CAPACITY", "no node took its ticket");
+  } catch (error) {
+    if (!resumed && isEmpty(journal)) await journal.remove();
+    throw error;
+  }
+  const unlaunched = await launchOn(journal, order.description, effort);
+  for (const [node, failure] of unlaunched) filling.troubles.set(node, failure);
+  const complete = journal.leases.size >= order.description.nodes.atleast && unlaunched.size === 0;
+  const troubles = [...filling.troubles].map(([node, failure]) => troubleOf(node, failure, now));
+  await journal.update((record) => ({ ...record, phase: complete ? "created" : "creating", troubles }));
+  return { shortfall: filling.shortfall, complete };
+}
+
+function beginning(order: Order, principal: string, now: Instant) {
+  const record: SliceRecord = {
+    version: 1,
+    name: order.description.name,
+    phase: "creating",
+    principal,
+    createdAt: now,
+    requestId: randomBytes(16).toString("hex"),
+    asksMade: 0,
+    asks: [],
+    intent: order.intent,
+    files: order.files,
+    count: order.description.nodes.count,
+    atleast: order.description.nodes.atleast,
+    nodes: [],
+    ticketKeys: [],
+    unwanted: [],
+    keys: [],
+    troubles: [],
+  };
+  return { record, description: order.xml, files: order.contents };
+}
+
+/** Leases that have ended, here or as their nodes say: those slivers are gone and are made again. */
+async function dropLostLeases(
+  journal: SliceJournal,
+  network: Network,
+  effort: Effort,
+  now: Instant,
+): Promise<void> {
+  const leases = [...journal.leases.values()].map(({ lease }) => lease);
+  await onEach(
+    "looking at slivers",
+    leases,
+    async (lease) => {
+      const node = network.node(addressOf(journal.record, lease.node));
+      const gone =
+        lease.term.end <= now ||
+        (await node.api.getstatus({ slice: lease.slice }, callOptions(effort)).then(() => false, goneOnly));
+      if (gone) await journal.forgetLease(lease.node);
+    },
+    effort,
+  );
+}
+
+function goneOnly(error: unknown): true {
+  if (!isGone(error)) throw error;
+  return true;
+}
+
+/** Whether there is nothing of a slice anywhere: no lease, no ticket, and no ask that may still be granted. */
+function isEmpty({ leases, tickets, record }: SliceJournal): boolean {
+  return leases.size === 0 && tickets.size === 0 && record.asks.length === 0;
+}
+
+/** Starts the program in every sliver; gives back where it could not be. */
+async function launchOn(
+  journal: SliceJournal,
+  description: SliceDescription,
+  effort: Effort,
+): Promise<Map<string, Failure>> {
+  const { program } = description;
+  if (!program) return new Map();
+  const privateKey = await journal.identity();
+  const leases = [...journal.leases.values()].map(({ lease }) => lease);
+  const outcomes = await onEach(
+    "starting the program",
+    leases,
+    (lease) => launchProgram(program, journal, lease.ssh, privateKey, effort),
+    effort,
+  );
+  return new Map(outcomes.flatMap((outcome) => (outcome.ok ? [] : [[outcome.item.node, outcome.error]])));
+}
+
+export function troubleOf(node: string, failure: Failure, at: Instant): Trouble {
+  return { node, name: failureName(failure), sentence: failureSentence(failure), at };
+}

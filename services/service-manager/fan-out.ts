@@ -1,0 +1,117 @@
+import pLimit from "p-limit";
+import { Fault } from "#shared/model/errors.ts";
+import type { CallOptions } from "#shared/wire/xmlrpc/client.ts";
+import {
+  type CallFailure,
+  ForeignFault,
+  isCallFailure,
+  TransportError,
+} from "#shared/wire/xmlrpc/transport-error.ts";
+
+/** How work on many nodes is done: how long each may take, and who is told. */
+export type Effort = {
+  /** Aborted when the whole command is to end: its reason is thrown. */
+  readonly signal: AbortSignal;
+  /** For each node by itself, in milliseconds. */
+  readonly deadlineMs: number;
+  readonly progress: Progress;
+};
+
+/** Told how far the work on many nodes has come. */
+export type Progress = (step: string, done: number, total: number, failed: number) => void;
+
+/** What came of one of many. Failures are what a node or a network can do to us; defects of ours are thrown. */
+export type Outcome<I, T> =
+  | { readonly ok: true; readonly item: I; readonly value: T }
+  | { readonly ok: false; readonly item: I; readonly error: Failure };
+
+export type Failure = CallFailure;
+
+const AT_ONCE = 64;
+
+/**
+ * Does `work` for every item, 64 at a time, and gives back all outcomes in order, whatever some of them were. When the
+ * command is interrupted, what is under way is finished or cut off first, and then the reason is thrown.
+ */
+export async function onEach<I, T>(
+  step: string,
+  items: readonly I[],
+  work: (item: I) => Promise<T>,
+  { signal, progress }: Pick<Effort, "signal" | "progress">,
+): Promise<Outcome<I, T>[]> {
+  const limit = pLimit(AT_ONCE);
+  let [done, failed] = [0, 0];
+  if (items.length > 0) progress(step, done, items.length, failed);
+  const settled = await Promise.allSettled(
+    items.map((item) =>
+      limit(async () => {
+        signal.throwIfAborted();
+        const outcome = await outcomeOf(item, work);
+        done += 1;
+        if (!outcome.ok) failed += 1;
+        progress(step, done, items.length, failed);
+        return outcome;
+      }),
+    ),
+  );
+  signal.throwIfAborted();
+  return settled.map((s) => {
+    if (s.status === "rejected") throw s.reason;
+    return s.value;
+  });
+}
+
+async function outcomeOf<I, T>(item: I, work: (item: I) => Promise<T>): Promise<Outcome<I, T>> {
+  try {
+    return { ok: true, item, value: await work(item) };
+  } catch (error) {
+    if (!isCallFailure(error)) throw error;
+    return { ok: false, item, error };
+  }
+}
+
+/** What one call to a node or agent is limited by. */
+export function callOptions({ signal, deadlineMs }: Pick<Effort, "signal" | "deadlineMs">): CallOptions {
+  return { signal, timeoutMs: deadlineMs };
+}
+
+/** Gives `work` a signal that ends it at the node's deadline, and tells a missed deadline as such. */
+export async function withinDeadline<T>(
+  what: string,
+  { signal, deadlineMs }: Pick<Effort, "signal" | "deadlineMs">,
+  work: (signal: AbortSignal) => Promise<T>,
+): Promise<T> {
+  const deadline = AbortSignal.timeout(deadlineMs);
+  try {
+    return await work(AbortSignal.any([signal, deadline]));
+  } catch (error) {
+    signal.throwIfAborted();
+    if (!deadline.aborted) throw error;
+    throw new TransportError("timeout", `${what} took longer than ${deadlineMs} ms`, { cause: error });
+  }
+}
+
+/** The name under which a failure is shown: a fault's own, or what the network did. */
+export function failureName(error: Failure): string {
+  if (error instanceof Fault) return error.name;
+  if (error instanceof ForeignFault) return `FAULT_${error.code}`;
+  switch (error.kind) {
+    case "timeout":
+      return "TIMEOUT";
+    case "refused":
+    case "tls":
+      return "UNREACHABLE";
+    case "wrong-peer":
+      return "WRONG_PEER";
+    case "broken":
+    case "too-large":
+    case "malformed":
+      return "BAD_ANSWER";
+    default:
+      return error.kind satisfies never;
+  }
+}
+
+export function failureSentence(error: Failure): string {
+  return error instanceof Fault ? error.sentence : error.message;
+}

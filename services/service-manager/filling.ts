@@ -1,0 +1,176 @@
+import { acquire, isRefusal, makeAsk } from "#services/broker/acquisition.ts";
+import { Fault } from "#shared/model/errors.ts";
+import type { Instant } from "#shared/model/time.ts";
+import { isCallFailure } from "#shared/wire/xmlrpc/transport-error.ts";
+import { askBook } from "./asks.ts";
+import { type Effort, type Failure, failureName, failureSentence } from "./fan-out.ts";
+import type { Network } from "./network.ts";
+import { fateAfter, redeem } from "./redemption.ts";
+import type { SliceJournal } from "./slice-journal.ts";
+import type { Order } from "./slice-order.ts";
+import type { HeldTicket } from "./slice-state.ts";
+import { disposeOfUnwanted, rejectTickets } from "./ticket-disposal.ts";
+
+/** How often nodes that have no use for a ticket are replaced by others in one run. */
+const MAX_REPLACEMENTS = 5;
+
+/** One run towards as many leases as are wanted. */
+export class Filling {
+  /** What kept agents from granting more. */
+  readonly shortfall: Failure[] = [];
+  /** The last thing that went wrong on each node that has no lease. */
+  readonly troubles = new Map<string, Failure>();
+  readonly #journal: SliceJournal;
+  readonly #order: Order;
+  readonly #network: Network;
+  readonly #effort: Effort;
+  readonly #now: Instant;
+  /** Tickets that failed in this run; the next run tries them again. */
+  readonly #tried = new Set<string>();
+
+  constructor(journal: SliceJournal, order: Order, network: Network, effort: Effort, now: Instant) {
+    this.#journal = journal;
+    this.#order = order;
+    this.#network = network;
+    this.#effort = effort;
+    this.#now = now;
+  }
+
+  /** Why there is nothing, if there is nothing. */
+  get lastFailure(): Failure | undefined {
+    return [...this.troubles.values()].at(-1) ?? this.shortfall.at(-1);
+  }
+
+  async fill(): Promise<void> {
+    const { count, atleast } = this.#order.description.nodes;
+    await this.#settleAsks();
+    for (let replacements = 0; ; replacements++) {
+      await this.#redeemAll(count);
+      await this.#dispose();
+      const held = this.#journal.leases.size + this.#journal.redeemable.length;
+      if (held >= count || replacements >= MAX_REPLACEMENTS) break;
+      if (!(await this.#acquire(count - held, atleast - held))) break;
+    }
+    if (this.#journal.leases.size >= count) await this.#giveBackAll(); // standbys nobody needs any more
+  }
+
+  /** Asks that an earlier run may or may not have got an answer to. */
+  async #settleAsks(): Promise<void> {
+    const { record } = this.#journal;
+    for (const ask of record.asks.filter(({ purpose }) => purpose === "slivers")) {
+      try {
+        await makeAsk(ask, this.#terms(), this.#network.agents, this.#book());
+      } catch (error) {
+        if (!isRefusal(error)) throw error; // its agent must be heard before anything else is asked
+      }
+    }
+  }
+
+  /** Redeems tickets until enough slivers are made, standbys in the place of those that fail. */
+  async #redeemAll(wanted: number): Promise<void> {
+    for (;;) {
+      const untried = this.#inOrder().filter(({ id }) => !this.#tried.has(id));
+      const next = untried.slice(0, wanted - this.#journal.leases.size);
+      if (next.length === 0) return;
+      const outcomes = await redeem(this.#journal, next, this.#network, this.#effort);
+      for (const outcome of outcomes) {
+        this.#tried.add(outcome.item.id);
+        if (outcome.ok) this.troubles.delete(outcome.item.ticket.node);
+        else await this.#failed(outcome.item, outcome.error);
+      }
+    }
+  }
+
+  async #failed({ id, ticket }: HeldTicket, failure: Failure): Promise<void> {
+    this.troubles.set(ticket.node, failure);
+    await this.#journal.note(this.#now, `${ticket.ip}: ${failureName(failure)}: ${failureSentence(failure)}`);
+    if (fateAfter(failure) !== "keep") await rejectTickets(this.#journal, [id]);
+  }
+
+  #inOrder() {
+    const rank = new Map(this.#journal.record.nodes.map(({ node }, index) => [node, index]));
+    return this.#journal.redeemable.sort(
+      (a, b) => (rank.get(a.ticket.node) ?? 0) - (rank.get(b.ticket.node) ?? 0),
+    );
+  }
+
+  /**
+   * Gets tickets for more nodes; whether there are any new ones. A slice that cannot begin with at least as many as
+   * its description needs does not begin: then what was granted is given back.
+   */
+  async #acquire(wanted: number, atleast: number): Promise<boolean> {
+    const journal = this.#journal;
+    const first = journal.leases.size === 0 && journal.tickets.size === 0 && this.#tried.size === 0;
+    const acquisition = {
+      ...this.#terms(),
+      wanted,
+      atleast: first ? atleast : 1,
+      standby: first ? this.#order.description.nodes.standby : 0,
+      ruledOut: this.#ruledOut(),
+      sites: this.#sites(),
+    };
+    try {
+      const { granted, failures } = await acquire(acquisition, this.#network.agents, this.#book(), this.#now);
+      this.shortfall.push(...failures);
+      if (first && granted < atleast) await this.#giveUp(granted, atleast);
+      return granted > 0;
+    } catch (error) {
+      if (first || !isCallFailure(error)) throw error;
+      this.shortfall.push(error);
+      return false;
+    }
+  }
+
+  async #giveUp(granted: number, atleast: number): Promise<never> {
+    await this.#giveBackAll();
+    throw (
+      this.shortfall.find(isRefusal) ??
+      new Fault(
+        "NO_CAPACITY",
+        `agents granted ${granted} of the ${atleast} nodes needed; ask for less or later`,
+      )
+    );
+  }
+
+  #ruledOut(): Map<string, string> {
+    const reasons = new Map<string, string>();
+    for (const [node, failure] of this.troubles) {
+      if (fateAfter(failure) === "useless")
+        reasons.set(node, `has just refused: ${failureSentence(failure)}`);
+    }
+    for (const { ticket } of this.#journal.tickets.values())
+      reasons.set(ticket.node, "has a ticket of the slice");
+    for (const node of this.#journal.leases.keys()) reasons.set(node, "has the slice");
+    return reasons;
+  }
+
+  #sites(): string[] {
+    const { record, leases, redeemable } = this.#journal;
+    const held = new Set([...leases.keys(), ...redeemable.map(({ ticket }) => ticket.node)]);
+    return record.nodes.filter(({ node }) => held.has(node)).map(({ site }) => site);
+  }
+
+  async #giveBackAll(): Promise<void> {
+    const { redeemable } = this.#journal;
+    await rejectTickets(
+      this.#journal,
+      redeemable.map(({ id }) => id),
+    );
+    await this.#dispose();
+  }
+
+  async #dispose(): Promise<void> {
+    const outcomes = await disposeOfUnwanted(this.#journal, this.#network, this.#effort, this.#now);
+    for (const outcome of outcomes)
+      if (!outcome.ok) this.troubles.set(outcome.item.ticket.node, outcome.error);
+  }
+
+  #terms() {
+    const { description, resources } = this.#order;
+    return { description, principal: this.#network.principal, resources };
+  }
+
+  #book() {
+    return askBook(this.#journal, "slivers", (agent) => this.#network.agent(agent).ticketKey());
+  }
+}

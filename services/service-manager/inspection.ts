@@ -1,0 +1,42 @@
+import type { Instant } from "#shared/model/time.ts";
+import { callOptions, type Effort, type Failure, failureName, failureSentence, onEach } from "./fan-out.ts";
+import type { Network } from "./network.ts";
+import type { SliceState } from "./slice-state.ts";
+import { type SliverView, sliverViews } from "./sliver-view.ts";
+
+/** Every node of a slice, in its own words where it has a lease: the lease says only what was promised. */
+export async function lookAtSlivers(
+  slice: SliceState,
+  network: Network,
+  effort: Effort,
+  now: Instant,
+): Promise<{ views: SliverView[]; failures: Failure[] }> {
+  const { name, nodes } = slice.record;
+  const leased = nodes.filter(({ node }) => slice.leases.has(node));
+  const outcomes = await onEach(
+    "asking nodes",
+    leased,
+    async (address) => await network.node(address).api.getstatus({ slice: name }, callOptions(effort)),
+    effort,
+  );
+  const byNode = new Map(outcomes.map((outcome) => [outcome.item.node, outcome]));
+  const views = sliverViews(slice, now).map((view): SliverView => {
+    const outcome = byNode.get(view.address.node);
+    if (!outcome) return view;
+    if (!outcome.ok) {
+      const { error } = outcome;
+      return {
+        ...view,
+        state: "unknown",
+        trouble: { name: failureName(error), sentence: failureSentence(error) },
+      };
+    }
+    const wrong = outcome.value.conditions.find(({ status }) => !status);
+    return {
+      ...view,
+      state: outcome.value.state,
+      trouble: wrong ? { name: wrong.type, sentence: wrong.reason } : view.trouble,
+    };
+  });
+  return { views, failures: outcomes.flatMap((outcome) => (outcome.ok ? [] : [outcome.error])) };
+}

@@ -1,0 +1,74 @@
+import type { KeyName, PublicKey } from "#shared/identity/key.ts";
+import { Fault } from "#shared/model/errors.ts";
+import { nodeManagerApi } from "#shared/wire/node-manager-api.ts";
+import { type XmlRpcClient, xmlRpcClient } from "#shared/wire/xmlrpc/client.ts";
+import type { Connections } from "#shared/wire/xmlrpc/connections.ts";
+import { TransportError } from "#shared/wire/xmlrpc/transport-error.ts";
+import { type AgentConnection, agentConnection } from "./agent-connection.ts";
+import type { Effort } from "./fan-out.ts";
+import type { NodeAddress } from "./slice-record.ts";
+
+/** Everybody this principal can talk to, over connections made in its name. */
+export type Network = Disposable & {
+  readonly principal: KeyName;
+  readonly agents: readonly AgentConnection[];
+  /** Throws UNKNOWN_KEY for an agent that is not configured (any more). */
+  agent(name: string): AgentConnection;
+  node(address: NodeAddress): NodeConnection;
+};
+
+type NetworkParts = {
+  readonly principal: KeyName;
+  readonly agents: readonly { readonly url: string; readonly identity?: KeyName }[];
+  /** Disposed of with the network. */
+  readonly connections: Connections;
+  readonly effort: Pick<Effort, "signal" | "deadlineMs">;
+};
+
+export function networkOf({ principal, agents, connections, effort }: NetworkParts): Network {
+  const known = agents.map((agent) => agentConnection(agent, connections, effort));
+  return {
+    principal,
+    agents: known,
+    agent(name) {
+      const agent = known.find((one) => one.name === name);
+      if (!agent)
+        throw new Fault(
+          "UNKNOWN_KEY",
+          `the agent ${name} is configured no more; put it back into config.toml`,
+        );
+      return agent;
+    },
+    node: (address) => nodeConnection(address, connections),
+    [Symbol.dispose]: () => connections[Symbol.dispose](),
+  };
+}
+
+/** One node manager, known by its key: whoever answers at its address with another one is refused. */
+export type NodeConnection = {
+  readonly address: NodeAddress;
+  readonly api: XmlRpcClient<typeof nodeManagerApi>;
+  /** The key that answered, which signs its leases and statements. Only after an answer. */
+  key(): PublicKey;
+};
+
+function nodeConnection(address: NodeAddress, connections: Connections): NodeConnection {
+  let peer: PublicKey | undefined;
+  const host = address.ip.includes(":") ? `[${address.ip}]` : address.ip;
+  const api = xmlRpcClient(nodeManagerApi, {
+    url: `https://${host}:${address.sslport}/RPC2`,
+    connections,
+    expectedPeer: address.node,
+    onPeer: (key) => {
+      peer = key;
+    },
+  });
+  return {
+    address,
+    api,
+    key() {
+      if (!peer) throw new TransportError("malformed", `${address.ip} has not answered yet`);
+      return peer;
+    },
+  };
+}

@@ -1,0 +1,59 @@
+/** How data is shown: for people, or for programs. */
+export const FORMATS = ["table", "wide", "json", "yaml", "name"] as const;
+export type Format = (typeof FORMATS)[number];
+
+/** One column of a table. `wide` ones are shown only with `-o wide`. */
+export type Column<T> = { readonly header: string; readonly value: (row: T) => string; readonly wide?: true };
+
+/** What can be shown of some rows, in every format. */
+export type Listing<T> = {
+  readonly rows: readonly T[];
+  readonly columns: readonly Column<T>[];
+  /** What `-o name` prints, one a line. */
+  readonly name: (row: T) => string;
+  /** What `-o json` and `-o yaml` print: by default the list of `member`s. */
+  readonly member: (row: T) => object;
+  readonly document?: object;
+};
+
+/** The text of a listing in a format, with its last newline. */
+export async function formatListing<T>(format: Format, listing: Listing<T>): Promise<string> {
+  switch (format) {
+    case "json":
+      return `${JSON.stringify(documentOf(listing), undefined, 2)}\n`;
+    case "yaml":
+      return (await import("yaml")).stringify(documentOf(listing));
+    case "name":
+      return listing.rows.map((row) => `${printable(listing.name(row))}\n`).join("");
+    case "table":
+    case "wide":
+      return table(listing, format === "wide");
+    default:
+      return format satisfies never;
+  }
+}
+
+function documentOf<T>({ document, rows, member }: Listing<T>): object {
+  return document ?? rows.map(member);
+}
+
+function table<T>({ rows, columns }: Listing<T>, wide: boolean): string {
+  const shown = columns.filter((column) => wide || !column.wide);
+  const lines = [
+    shown.map(({ header }) => header),
+    ...rows.map((row) => shown.map(({ value }) => printable(value(row)) || "-")),
+  ];
+  const widths = shown.map((_, index) => Math.max(...lines.map((line) => line[index]!.length)));
+  const padded = lines.map((line) => line.map((cell, index) => cell.padEnd(widths[index]!)).join("  "));
+  return padded.map((line) => `${line.trimEnd()}\n`).join("");
+}
+
+/** Text from elsewhere, unable to move the cursor, change colours or break a line. */
+export function printable(text: string): string {
+  return text.replace(/[\0-\x1f\x7f-\x9f\u2028\u2029\u202a-\u202e\u2066-\u2069]/g, "?");
+}
+
+/** How identities are shown to people: enough digits to tell them apart, and to be given to `--nodes`. */
+export function shortName(name: string): string {
+  return name.slice(0, 12);
+}

@@ -1,0 +1,78 @@
+import { Command, CommanderError } from "commander";
+import { Fault, OperatorError } from "#shared/model/errors.ts";
+import { addCreate } from "./commands/create.ts";
+import { addDelete } from "./commands/delete.ts";
+import { addExec } from "./commands/exec.ts";
+import { addKeyCommands } from "./commands/key.ts";
+import { addList } from "./commands/list.ts";
+import { addNodeCommands } from "./commands/node.ts";
+import { addPlan } from "./commands/plan.ts";
+import { addRenew } from "./commands/renew.ts";
+import { addStatus } from "./commands/status.ts";
+import { addTicketCommands } from "./commands/ticket.ts";
+import { EXIT, exitCodeOf, Interrupted, UsageError } from "./exit-code.ts";
+import type { Tools } from "./invocation.ts";
+import { printable } from "./output.ts";
+
+const AFTER = `
+A slice is a network of virtual machines (slivers) on nodes of different owners, for a time.
+
+  slice node list                        what there is
+  slice plan oceanstore.xml              which nodes a description would get, and why not others
+  slice create oceanstore.xml            tickets, slivers, the program started in each
+  slice create web --nodes 3 --lease 1d  the same without a description
+  slice exec web -- uptime               a command in every sliver
+  slice renew web
+  slice delete web
+
+Exit codes: 0 ok, 1 error, 2 usage, 3 partial (run it again to finish), 4 not allowed, 5 not found,
+6 no capacity, 124 timeout, 130 interrupted. Slices are kept in $SLICELAB_HOME, or else in ~/.slicelab.`;
+
+/** Runs one `slice` command line; tells `tools.finish` what the process ends with, whatever happens. */
+export async function runCommandLine(argv: readonly string[], tools: Tools): Promise<void> {
+  try {
+    await commandTree(tools).parseAsync(argv, { from: "user" });
+  } catch (error) {
+    if (error instanceof CommanderError) tools.finish(error.exitCode === 0 ? EXIT.ok : EXIT.usage);
+    else {
+      tools.terminal.err(`slice: ${sentenceOf(error)}\n`);
+      tools.finish(exitCodeOf(error));
+    }
+  }
+}
+
+function commandTree(tools: Tools): Command {
+  const { out, err } = tools.terminal;
+  const program = new Command("slice")
+    .description("Creates slices, runs programs in them, renews and deletes them.")
+    .addHelpText("after", AFTER)
+    .exitOverride()
+    .configureOutput({ writeOut: (text) => void out(text), writeErr: err })
+    .showHelpAfterError("(slice --help says what there is)")
+    .configureHelp({ sortSubcommands: false });
+  addCreate(program, tools);
+  addPlan(program, tools);
+  addList(program, tools);
+  addStatus(program, tools);
+  addExec(program, tools);
+  addRenew(program, tools);
+  addDelete(program, tools);
+  addKeyCommands(program, tools);
+  addNodeCommands(program, tools);
+  addTicketCommands(program, tools);
+  return program;
+}
+
+/** What a person is told. A defect of ours is told with its stack. */
+function sentenceOf(error: unknown): string {
+  if (error instanceof OperatorError) return error.message; // its lines are its own
+  if (error instanceof UsageError) return `${printable(error.message)} (slice --help)`;
+  const expected = error instanceof Fault || error instanceof Interrupted || isNamed(error);
+  if (expected || (error instanceof Error && "syscall" in error)) return printable((error as Error).message);
+  return (error as Error)?.stack ?? String(error);
+}
+
+/** Errors of parts that are loaded only where they are used, so that `slice --help` need not load them. */
+function isNamed(error: unknown): boolean {
+  return error instanceof Error && ["TransportError", "ForeignFault", "ConfigError"].includes(error.name);
+}

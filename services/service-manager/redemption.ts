@@ -1,0 +1,69 @@
+import { Fault } from "#shared/model/errors.ts";
+import type { Lease } from "#shared/model/lease.ts";
+import { callOptions, type Effort, type Failure, type Outcome, onEach } from "./fan-out.ts";
+import { acceptLease } from "./lease-acceptance.ts";
+import type { Network } from "./network.ts";
+import type { SliceJournal } from "./slice-journal.ts";
+import { addressOf } from "./slice-record.ts";
+import type { HeldTicket } from "./slice-state.ts";
+
+/**
+ * Redeems tickets, each at its node, all nodes at once (WIRE.md §2, newleasevm). The lease is on our disk before its
+ * ticket is forgotten. Asking again with the same ticket gets the same lease, so nothing needs to be known of earlier
+ * attempts. What one node does changes nothing for the others.
+ */
+export async function redeem(
+  journal: SliceJournal,
+  tickets: readonly HeldTicket[],
+  network: Network,
+  effort: Effort,
+): Promise<Outcome<HeldTicket, Lease>[]> {
+  const publickey = await journal.publicIdentity();
+  return await onEach(
+    "making slivers",
+    tickets,
+    async (held) => {
+      const node = network.node(addressOf(journal.record, held.ticket.node));
+      const text = await node.api.newleasevm({ ticketdata: held.text, publickey }, callOptions(effort));
+      const key = node.key();
+      const lease = acceptLease(text, key, held);
+      await journal.keepLease(text, lease, key);
+      await journal.forgetTicket(held.id);
+      for (const more of journal.record.keys) {
+        await node.api.addkey(
+          { slice: lease.slice, key: more, lease_serial: lease.serial },
+          callOptions(effort),
+        );
+      }
+      return lease;
+    },
+    effort,
+  );
+}
+
+/**
+ * What becomes of a ticket its node did not take. `keep`: the same call may succeed later, or nobody knows whether it
+ * did. `spent`: this ticket never will, another for the same node may. `useless`: this node has no use for any.
+ */
+export type Fate = "keep" | "spent" | "useless";
+
+export function fateAfter(failure: Failure): Fate {
+  if (!(failure instanceof Fault) || failure.retryable) return "keep";
+  switch (failure.name) {
+    case "NO_CERTIFICATE":
+    case "CERTIFICATE_EXPIRED":
+    case "CERTIFICATE_REVOKED":
+    case "WEAK_KEY":
+    case "FOREIGN_CERTIFICATE":
+    case "NO_PRIVILEGE":
+    case "SUSPENDED":
+    case "QUOTA":
+    case "NOT_YET_VALID":
+      return "keep";
+    case "EXPIRED":
+    case "ALREADY_REDEEMED":
+      return "spent";
+    default:
+      return "useless";
+  }
+}

@@ -1,0 +1,37 @@
+import type { Connections } from "#shared/wire/xmlrpc/connections.ts";
+import type { Effort } from "./fan-out.ts";
+import { homeDirectory } from "./home.ts";
+import type { Network } from "./network.ts";
+import { runCommandLine } from "./program.ts";
+import type { Terminal } from "./terminal.ts";
+
+/** Runs one `slice` command line and returns what the process ends with. */
+export async function runServiceManager(argv: readonly string[], terminal: Terminal): Promise<number> {
+  const home = homeDirectory(terminal.env);
+  let ending = 0;
+  await runCommandLine(argv, {
+    terminal,
+    home,
+    openNetwork: (effort) => openNetwork(home, effort),
+    finish: (code) => {
+      ending = code;
+    },
+  });
+  return ending;
+}
+
+/** Everybody the configuration of a home lets us talk to. Loaded only by commands that talk to somebody. */
+async function openNetwork(home: string, effort: Effort): Promise<Network> {
+  const [{ loadServiceManagerConfig }, { loadIdentity }, { clientTlsOptions }, { Connections: Made }] =
+    await Promise.all([
+      import("./config.ts"),
+      import("#shared/identity/identity.ts"),
+      import("#shared/identity/tls.ts"),
+      import("#shared/wire/xmlrpc/connections.ts"),
+    ]);
+  const { key, certificate: cert, authority: ca, agents } = loadServiceManagerConfig(home);
+  const identity = await loadIdentity({ key, cert, ca });
+  const connections: Connections = new Made(clientTlsOptions(identity.tls));
+  const { networkOf } = await import("./network.ts");
+  return networkOf({ principal: identity.name, agents, connections, effort });
+}

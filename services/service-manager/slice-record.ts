@@ -1,0 +1,108 @@
+import type { Ask } from "#services/broker/acquisition.ts";
+import { Fault, OperatorError } from "#shared/model/errors.ts";
+import type { DocumentId } from "#shared/model/ticket.ts";
+import type { Instant } from "#shared/model/time.ts";
+
+/** Where a node is reached, as its agent advertised it. Only the identity is trusted: the key is pinned to it. */
+export type NodeAddress = {
+  readonly node: string;
+  readonly ip: string;
+  readonly sslport: number;
+  readonly site: string;
+  /** The agent its ticket comes from, as the configuration names it. */
+  readonly agent: string;
+};
+
+/** Why a node has not done what was asked of it, when that was last tried. */
+export type Trouble = {
+  readonly node: string;
+  /** A fault's name, or TIMEOUT, UNREACHABLE, BAD_ANSWER for what no node would say of itself. */
+  readonly name: string;
+  readonly sentence: string;
+  readonly at: Instant;
+};
+
+/** A file of the program, kept in the journal under the SHA-256 of its contents. */
+export type KeptFile = { readonly path: string; readonly mode: number; readonly sha256: string };
+
+/** An ask for tickets that was not answered yet, as far as anybody knows. */
+export type OpenAsk = Ask & { readonly purpose: "slivers" | "renewal" };
+
+/**
+ * slices/NAME/slice.json: what its owner intends and what has been asked for, written before anything is asked. What
+ * came of it lies beside it, one file a ticket and one a lease, so that progress on one node rewrites nothing else.
+ */
+export type SliceRecord = {
+  readonly version: 1;
+  readonly name: string;
+  /** `deleting`: nothing but its deletion can be done with it any more. */
+  readonly phase: "creating" | "created" | "deleting";
+  /** The key that its tickets name. Only it can go on. */
+  readonly principal: string;
+  readonly createdAt: Instant;
+  /** Begins the request ids of everything asked for this slice. */
+  readonly requestId: string;
+  readonly asksMade: number;
+  readonly asks: readonly OpenAsk[];
+  /** SHA-256 of description.xml and of the program's files: tells a rerun from another slice of the same name. */
+  readonly intent: string;
+  readonly files: readonly KeptFile[];
+  /** How many slivers are wanted, and with how few it does. */
+  readonly count: number;
+  readonly atleast: number;
+  /** Every node a ticket was asked for, and not given up. */
+  readonly nodes: readonly NodeAddress[];
+  /** Ticket keys of agents (SubjectPublicKeyInfo, base64), by which tickets in the journal are verified again. */
+  readonly ticketKeys: readonly string[];
+  /** Tickets that are to be given back, not redeemed. */
+  readonly unwanted: readonly DocumentId[];
+  /** SSH keys let in besides the slice's own: type and base64. */
+  readonly keys: readonly string[];
+  readonly troubles: readonly Trouble[];
+};
+
+const LISTS = ["asks", "files", "nodes", "ticketKeys", "unwanted", "keys", "troubles"] as const;
+const TEXTS = ["principal", "requestId", "intent"] as const;
+const NUMBERS = ["createdAt", "asksMade", "count", "atleast"] as const;
+
+export function writeRecord(record: SliceRecord): string {
+  return `${JSON.stringify(record, undefined, 2)}\n`;
+}
+
+/** Reads a record this program wrote. Throws OperatorError for any other text: it is never taken for an empty one. */
+export function readRecord(text: string, name: string): SliceRecord {
+  const record = parseJson(text, name) as SliceRecord | null;
+  const sound =
+    typeof record === "object" &&
+    record !== null &&
+    record.version === 1 &&
+    record.name === name &&
+    ["creating", "created", "deleting"].includes(record.phase) &&
+    LISTS.every((member) => Array.isArray(record[member])) &&
+    TEXTS.every((member) => typeof record[member] === "string") &&
+    NUMBERS.every((member) => Number.isSafeInteger(record[member]));
+  if (!sound) throw unreadable(name);
+  return record;
+}
+
+function parseJson(text: string, name: string): unknown {
+  try {
+    return JSON.parse(text);
+  } catch (cause) {
+    throw unreadable(name, cause);
+  }
+}
+
+function unreadable(name: string, cause?: unknown): OperatorError {
+  return new OperatorError(
+    `the record of slice ${name} (slice.json) is damaged or of another version; put it back from a copy, or delete the slice's leases on its nodes by hand`,
+    { cause },
+  );
+}
+
+/** The node a ticket or lease of this slice is for. Throws BAD_CHAIN when it was never asked for. */
+export function addressOf(record: SliceRecord, node: string): NodeAddress {
+  const address = record.nodes.find((n) => n.node === node);
+  if (!address) throw new Fault("BAD_CHAIN", `node ${node.slice(0, 12)}… is none that this slice asked for`);
+  return address;
+}
