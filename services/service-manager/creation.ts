@@ -2,7 +2,9 @@ import { randomBytes } from "node:crypto";
 import { Fault } from "#shared/model/errors.ts";
 import type { SliceDescription } from "#shared/model/slice-description.ts";
 import type { Instant } from "#shared/model/time.ts";
-import { callOptions, type Effort, type Failure, failureName, failureSentence, onEach } from "./fan-out.ts";
+import type { CallFailure } from "#shared/wire/xmlrpc/transport-error.ts";
+import { failureName, failureSentence } from "./failure.ts";
+import { callOptions, type Effort, onEach } from "./fan-out.ts";
 import { Filling } from "./filling.ts";
 import type { Network } from "./network.ts";
 import { launchProgram } from "./program-launch.ts";
@@ -15,7 +17,7 @@ import { isGone } from "./ticket-disposal.ts";
 /** What a creation came to; every node's lease, ticket or trouble is in the journal. */
 export type Creation = {
   /** What kept agents from granting more. */
-  readonly shortfall: readonly Failure[];
+  readonly shortfall: readonly CallFailure[];
   /** Whether the description is fulfilled: at least as many slivers as it asks for, each with its program. */
   readonly complete: boolean;
 };
@@ -114,7 +116,7 @@ async function launchOn(
   journal: SliceJournal,
   description: SliceDescription,
   effort: Effort,
-): Promise<Map<string, Failure>> {
+): Promise<Map<string, CallFailure>> {
   const { program } = description;
   if (!program) return new Map();
   const privateKey = await journal.identity();
@@ -128,6 +130,6 @@ async function launchOn(
   return new Map(outcomes.flatMap((outcome) => (outcome.ok ? [] : [[outcome.item.node, outcome.error]])));
 }
 
-export function troubleOf(node: string, failure: Failure, at: Instant): Trouble {
+export function troubleOf(node: string, failure: CallFailure, at: Instant): Trouble {
   return { node, name: failureName(failure), sentence: failureSentence(failure), at };
 }

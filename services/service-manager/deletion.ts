@@ -2,9 +2,9 @@ import { isRefusal, makeAsk } from "#services/broker/acquisition.ts";
 import { Fault } from "#shared/model/errors.ts";
 import type { Instant } from "#shared/model/time.ts";
 import { readSliceDescription } from "#shared/wire/slice-description.ts";
-import { isCallFailure, TransportError } from "#shared/wire/xmlrpc/transport-error.ts";
+import { type CallFailure, isCallFailure, TransportError } from "#shared/wire/xmlrpc/transport-error.ts";
 import { askBook } from "./asks.ts";
-import { callOptions, type Effort, type Failure, onEach } from "./fan-out.ts";
+import { callOptions, type Effort, onEach } from "./fan-out.ts";
 import type { Network } from "./network.ts";
 import type { SliceJournal } from "./slice-journal.ts";
 import { addressOf } from "./slice-record.ts";
@@ -15,7 +15,7 @@ import { disposeOfUnwanted, isGone, rejectTickets } from "./ticket-disposal.ts";
 export type Deletion = {
   readonly ended: number;
   /** By node, or by agent for asks nobody has answered. */
-  readonly failures: ReadonlyMap<string, Failure>;
+  readonly failures: ReadonlyMap<string, CallFailure>;
 };
 
 /**
@@ -29,7 +29,7 @@ export async function deleteSlice(
   now: Instant,
 ): Promise<Deletion> {
   await journal.update((record) => ({ ...record, phase: "deleting" }));
-  const failures = new Map<string, Failure>();
+  const failures = new Map<string, CallFailure>();
   for (const [agent, failure] of await settleAsks(journal, network)) failures.set(agent, failure);
   await rejectTickets(journal, [...journal.tickets.keys()]);
   const leases = [...journal.leases.values()];
@@ -51,8 +51,8 @@ export async function deleteSlice(
  * Asks that may have been granted without our knowing are made again: the same tickets come, and are given back with
  * the others. One that was never granted is granted now, or refused; both are certain.
  */
-async function settleAsks(journal: SliceJournal, network: Network): Promise<[string, Failure][]> {
-  const failures: [string, Failure][] = [];
+async function settleAsks(journal: SliceJournal, network: Network): Promise<[string, CallFailure][]> {
+  const failures: [string, CallFailure][] = [];
   if (journal.record.asks.length === 0) return failures;
   const description = readSliceDescription(await journal.description());
   const { resources } = description;

@@ -1,12 +1,6 @@
 import pLimit from "p-limit";
-import { Fault } from "#shared/model/errors.ts";
 import type { CallOptions } from "#shared/wire/xmlrpc/client.ts";
-import {
-  type CallFailure,
-  ForeignFault,
-  isCallFailure,
-  TransportError,
-} from "#shared/wire/xmlrpc/transport-error.ts";
+import { type CallFailure, isCallFailure, TransportError } from "#shared/wire/xmlrpc/transport-error.ts";
 
 /** How work on many nodes is done: how long each may take, and who is told. */
 export type Effort = {
@@ -23,9 +17,7 @@ export type Progress = (step: string, done: number, total: number, failed: numbe
 /** What came of one of many. Failures are what a node or a network can do to us; defects of ours are thrown. */
 export type Outcome<I, T> =
   | { readonly ok: true; readonly item: I; readonly value: T }
-  | { readonly ok: false; readonly item: I; readonly error: Failure };
-
-export type Failure = CallFailure;
+  | { readonly ok: false; readonly item: I; readonly error: CallFailure };
 
 const AT_ONCE = 64;
 
@@ -89,29 +81,4 @@ export async function withinDeadline<T>(
     if (!deadline.aborted) throw error;
     throw new TransportError("timeout", `${what} took longer than ${deadlineMs} ms`, { cause: error });
   }
-}
-
-/** The name under which a failure is shown: a fault's own, or what the network did. */
-export function failureName(error: Failure): string {
-  if (error instanceof Fault) return error.name;
-  if (error instanceof ForeignFault) return `FAULT_${error.code}`;
-  switch (error.kind) {
-    case "timeout":
-      return "TIMEOUT";
-    case "refused":
-    case "tls":
-      return "UNREACHABLE";
-    case "wrong-peer":
-      return "WRONG_PEER";
-    case "broken":
-    case "too-large":
-    case "malformed":
-      return "BAD_ANSWER";
-    default:
-      return error.kind satisfies never;
-  }
-}
-
-export function failureSentence(error: Failure): string {
-  return error instanceof Fault ? error.sentence : error.message;
 }

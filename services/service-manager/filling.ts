@@ -1,9 +1,10 @@
 import { acquire, isRefusal, makeAsk } from "#services/broker/acquisition.ts";
 import { Fault } from "#shared/model/errors.ts";
 import type { Instant } from "#shared/model/time.ts";
-import { isCallFailure } from "#shared/wire/xmlrpc/transport-error.ts";
+import { type CallFailure, isCallFailure } from "#shared/wire/xmlrpc/transport-error.ts";
 import { askBook } from "./asks.ts";
-import { type Effort, type Failure, failureName, failureSentence } from "./fan-out.ts";
+import { failureName, failureSentence } from "./failure.ts";
+import type { Effort } from "./fan-out.ts";
 import type { Network } from "./network.ts";
 import { fateAfter, redeem } from "./redemption.ts";
 import type { SliceJournal } from "./slice-journal.ts";
@@ -17,9 +18,9 @@ const MAX_REPLACEMENTS = 5;
 /** One run towards as many leases as are wanted. */
 export class Filling {
   /** What kept agents from granting more. */
-  readonly shortfall: Failure[] = [];
+  readonly shortfall: CallFailure[] = [];
   /** The last thing that went wrong on each node that has no lease. */
-  readonly troubles = new Map<string, Failure>();
+  readonly troubles = new Map<string, CallFailure>();
   readonly #journal: SliceJournal;
   readonly #order: Order;
   readonly #network: Network;
@@ -37,7 +38,7 @@ export class Filling {
   }
 
   /** Why there is nothing, if there is nothing. */
-  get lastFailure(): Failure | undefined {
+  get lastFailure(): CallFailure | undefined {
     return [...this.troubles.values()].at(-1) ?? this.shortfall.at(-1);
   }
 
@@ -81,7 +82,7 @@ export class Filling {
     }
   }
 
-  async #failed({ id, ticket }: HeldTicket, failure: Failure): Promise<void> {
+  async #failed({ id, ticket }: HeldTicket, failure: CallFailure): Promise<void> {
     this.troubles.set(ticket.node, failure);
     await this.#journal.note(this.#now, `${ticket.ip}: ${failureName(failure)}: ${failureSentence(failure)}`);
     if (fateAfter(failure) !== "keep") await rejectTickets(this.#journal, [id]);

@@ -1,5 +1,7 @@
 import type { Instant } from "#shared/model/time.ts";
-import { callOptions, type Effort, type Failure, failureName, failureSentence, onEach } from "./fan-out.ts";
+import type { CallFailure } from "#shared/wire/xmlrpc/transport-error.ts";
+import { failureName, failureSentence } from "./failure.ts";
+import { callOptions, type Effort, onEach } from "./fan-out.ts";
 import type { Network } from "./network.ts";
 import type { SliceState } from "./slice-state.ts";
 import { type SliverView, sliverViews } from "./sliver-view.ts";
@@ -10,7 +12,7 @@ export async function lookAtSlivers(
   network: Network,
   effort: Effort,
   now: Instant,
-): Promise<{ views: SliverView[]; failures: Failure[] }> {
+): Promise<{ views: SliverView[]; failures: CallFailure[] }> {
   const { name, nodes } = slice.record;
   const leased = nodes.filter(({ node }) => slice.leases.has(node));
   const outcomes = await onEach(

@@ -4,7 +4,7 @@ import type { Specification } from "#services/broker/specification.ts";
 import { shareOfOne } from "#shared/model/resources.ts";
 import type { SliceDescription } from "#shared/model/slice-description.ts";
 import type { Instant } from "#shared/model/time.ts";
-import type { Failure } from "./fan-out.ts";
+import type { CallFailure } from "#shared/wire/xmlrpc/transport-error.ts";
 import type { Network } from "./network.ts";
 import { newOrder } from "./slice-order.ts";
 import type { Wish } from "./wish.ts";
@@ -13,7 +13,7 @@ export type Plan = {
   readonly description: SliceDescription;
   readonly specification: Specification;
   /** Agents that did not answer. */
-  readonly failures: readonly Failure[];
+  readonly failures: readonly CallFailure[];
 };
 
 /** Does everything of a creation but ask for anything (the paper's slice specification, as a dry run). */

@@ -1,6 +1,7 @@
 import { Fault } from "#shared/model/errors.ts";
 import type { Lease } from "#shared/model/lease.ts";
-import { callOptions, type Effort, type Failure, type Outcome, onEach } from "./fan-out.ts";
+import type { CallFailure } from "#shared/wire/xmlrpc/transport-error.ts";
+import { callOptions, type Effort, type Outcome, onEach } from "./fan-out.ts";
 import { acceptLease } from "./lease-acceptance.ts";
 import type { Network } from "./network.ts";
 import type { SliceJournal } from "./slice-journal.ts";
@@ -47,7 +48,7 @@ export async function redeem(
  */
 export type Fate = "keep" | "spent" | "useless";
 
-export function fateAfter(failure: Failure): Fate {
+export function fateAfter(failure: CallFailure): Fate {
   if (!(failure instanceof Fault) || failure.retryable) return "keep";
   switch (failure.name) {
     case "NO_CERTIFICATE":

@@ -3,9 +3,9 @@ import { Fault } from "#shared/model/errors.ts";
 import type { Lease } from "#shared/model/lease.ts";
 import type { SliceDescription } from "#shared/model/slice-description.ts";
 import { formatInstant, type Instant } from "#shared/model/time.ts";
-import { isCallFailure } from "#shared/wire/xmlrpc/transport-error.ts";
+import { type CallFailure, isCallFailure } from "#shared/wire/xmlrpc/transport-error.ts";
 import { askBook } from "./asks.ts";
-import { callOptions, type Effort, type Failure, onEach } from "./fan-out.ts";
+import { callOptions, type Effort, onEach } from "./fan-out.ts";
 import { acceptRenewal } from "./lease-acceptance.ts";
 import type { Network, NodeConnection } from "./network.ts";
 import { fateAfter } from "./redemption.ts";
@@ -19,7 +19,7 @@ export type Renewed = {
   readonly lease: Lease;
   readonly before: Instant;
   /** Why it does not reach as far as was asked. */
-  readonly failure?: Failure;
+  readonly failure?: CallFailure;
 };
 
 /**
@@ -78,8 +78,8 @@ async function getTickets(
   until: Instant,
   network: Network,
   now: Instant,
-): Promise<Failure | undefined> {
-  let failure: Failure | undefined;
+): Promise<CallFailure | undefined> {
+  let failure: CallFailure | undefined;
   const terms = { description, principal: network.principal, resources: resourcesOf(description) };
   const book = askBook(journal, "renewal", (agent) => network.agent(agent).ticketKey());
   const make = async (ask: Parameters<typeof makeAsk>[0]) => {

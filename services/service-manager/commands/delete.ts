@@ -1,7 +1,7 @@
 import type { Command } from "commander";
 import { TransportError } from "#shared/wire/xmlrpc/transport-error.ts";
 import { EXIT, type ExitCode, exitCodeOfMany } from "../exit-code.ts";
-import { failureName, failureSentence } from "../fan-out.ts";
+import { failureName, failureSentence } from "../failure.ts";
 import { type CommonOptions, type Invocation, invoke, type Tools, withCommonOptions } from "../invocation.ts";
 import { shortName } from "../output.ts";
 

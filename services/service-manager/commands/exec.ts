@@ -2,7 +2,8 @@ import type { Command } from "commander";
 import type { Lease } from "#shared/model/lease.ts";
 import type { CollectedOutput, Execution } from "../execution.ts";
 import { EXIT, exitCodeOfMany, UsageError } from "../exit-code.ts";
-import { failureName, failureSentence, type Outcome } from "../fan-out.ts";
+import { failureName, failureSentence } from "../failure.ts";
+import type { Outcome } from "../fan-out.ts";
 import { type CommonOptions, type Invocation, invoke, type Tools, withCommonOptions } from "../invocation.ts";
 import type { Listing } from "../output.ts";
 

@@ -1,7 +1,8 @@
 import type { Command } from "commander";
 import type { Lease } from "#shared/model/lease.ts";
 import { EXIT, type ExitCode, exitCodeOfMany } from "../exit-code.ts";
-import { failureName, failureSentence, type Outcome } from "../fan-out.ts";
+import { failureName, failureSentence } from "../failure.ts";
+import type { Outcome } from "../fan-out.ts";
 import { type CommonOptions, type Invocation, invoke, type Tools, withCommonOptions } from "../invocation.ts";
 import { shortName } from "../output.ts";
 

@@ -2,7 +2,7 @@ import type { Command } from "commander";
 import { Option } from "commander";
 import { formatInstant } from "#shared/model/time.ts";
 import { type ExitCode, exitCodeOfMany, UsageError } from "../exit-code.ts";
-import { failureName, failureSentence } from "../fan-out.ts";
+import { failureName, failureSentence } from "../failure.ts";
 import { type CommonOptions, type Invocation, invoke, type Tools, withCommonOptions } from "../invocation.ts";
 import { type Listing, shortName } from "../output.ts";
 import type { Renewed } from "../renewal.ts";
