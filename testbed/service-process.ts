@@ -1,6 +1,6 @@
 import { type ChildProcess, spawn } from "node:child_process";
 import { once } from "node:events";
-import { open } from "node:fs/promises";
+import { open, readFile } from "node:fs/promises";
 import { fileURLToPath } from "node:url";
 import { OperatorError } from "#shared/model/errors.ts";
 import { type Announcement, announcementOf, EXIT_WITH_PARENT } from "#shared/runtime/lifecycle.ts";
@@ -49,7 +49,8 @@ export class ServiceProcess implements AsyncDisposable {
     try {
       return new ServiceProcess(command, child, await announcementOf(child));
     } catch (cause) {
-      throw new OperatorError(`the ${command.name} did not start: see ${command.logFile}`, { cause });
+      const said = await lastWords(command.logFile);
+      throw new OperatorError(`the ${command.name} did not start: ${said} (log: ${command.logFile})`, { cause });
     }
   }
 
@@ -71,6 +72,18 @@ export class ServiceProcess implements AsyncDisposable {
     if (this.alive) this.#child.kill("SIGTERM");
     await this.ended();
     this.#child.stdin!.destroy();
+  }
+}
+
+/** What a service that could not run gave as the reason, which is the last line of its log. */
+async function lastWords(logFile: string): Promise<string> {
+  const line = (await readFile(logFile, "utf8")).trimEnd().split("\n").at(-1) ?? "";
+  try {
+    const { err, msg } = JSON.parse(line) as { err?: { message?: string }; msg?: string };
+    return err?.message ?? msg ?? line;
+  } catch (error) {
+    if (error instanceof SyntaxError) return line; // not of the log's making: a crash, or a program's own words
+    throw error;
   }
 }
 

@@ -24,7 +24,7 @@ export async function openBackend(engine: Engine, options: BackendOptions): Prom
     case "simulated":
       return simulatedBackend();
     case "container":
-      return containerBackend({ imagesDirectory: IMAGES_DIRECTORY, ...options });
+      return containerBackend({ ...options, imagesDirectory: options.imagesDirectory ?? IMAGES_DIRECTORY });
     case "microvm":
     case "docker":
       throw new Fault(
