@@ -6,9 +6,8 @@ import { Fault, refuseUnless } from "#shared/model/errors.ts";
 import type { Lease, SshAccess } from "#shared/model/lease.ts";
 import { shareOfOne } from "#shared/model/resources.ts";
 import type { SliceTicket } from "#shared/model/ticket.ts";
-import { CLOCK_SLACK, formatInstant, type Instant } from "#shared/model/time.ts";
+import { formatInstant, type Instant } from "#shared/model/time.ts";
 import { type Chain, checkTimes, openSliceTicketAtAnyTime } from "#shared/wire/chain.ts";
-import { withoutParents } from "#shared/wire/document.ts";
 import { sealLease } from "#shared/wire/lease-document.ts";
 import { checkAdmission } from "./admission.ts";
 import { byDeadline, type Deadlines } from "./deadline.ts";
@@ -22,6 +21,7 @@ import { type NodeLimits, START_JITTER, standingOf } from "./standing.ts";
 import type { Tx } from "./store/database.ts";
 import type { StoredLease } from "./store/lease-rows.ts";
 import type { Store } from "./store.ts";
+import { checkPrincipal, recordHoldings, spend } from "./ticket-use.ts";
 
 /** A ticket presented by whoever is at the other end, perhaps with the first SSH key of its sliver. */
 export type RedemptionRequest = { readonly peer: Peer; readonly ticketdata: string; readonly key?: SshKey };
@@ -58,15 +58,6 @@ export async function redeem(deps: RedemptionDeps, request: RedemptionRequest): 
   );
   if (request.key) letIn(deps, living, request.peer.name, request.key);
   return living.document;
-}
-
-/** Only the principal a ticket names can redeem it, whoever holds a copy. */
-export function checkPrincipal(ticket: SliceTicket, peer: KeyName): void {
-  refuseUnless(
-    ticket.principal === peer,
-    "NOT_PRINCIPAL",
-    `the ticket is for the principal ${ticket.principal.slice(0, 12)}…; only that key can use it`,
-  );
 }
 
 /**
@@ -122,7 +113,7 @@ function promiseLease(
     const holdings = chain.above.map(({ id }) => id);
     checkAdmission(
       { charge: { share: shareOfOne(ticket.resources), during }, ports: ticket.ports },
-      standingOf(store, deps.limits, { during, holdings }),
+      standingOf(store, deps.limits, { during, holdings, wantsPorts: ticket.ports.length > 0 }),
     );
     const lease = newLease(deps, chain, peer, choice, now);
     if (!store.leases.insert(tx, lease)) throw sliceExists(ticket.slice);
@@ -167,35 +158,6 @@ function sliceExists(slice: string): Fault {
     "SLICE_EXISTS",
     `the slice ${slice} already exists on this node; renew its lease, or delete it first. The ticket was not used`,
   );
-}
-
-/** Remembers every holding above a ticket, and refuses one that was closed. */
-export function recordHoldings(store: Store, tx: Tx, chain: Chain<SliceTicket>): void {
-  for (const { id, ticket, document } of chain.above) {
-    store.holdings.record(tx, id, ticket, withoutParents(document));
-    refuseUnless(
-      store.holdings.find(id)!.closedAt === undefined,
-      "REVOKED",
-      `the holding ${id.slice(0, 12)}… above the ticket was closed: nothing beneath it is redeemed any more; ask for a new ticket`,
-    );
-  }
-}
-
-export function spend(
-  store: Store,
-  tx: Tx,
-  { above, leaf }: Chain<SliceTicket>,
-  into: { lease: string; agent: KeyName; spentBy: "redemption" | "renewal" },
-): void {
-  const spent = store.tickets.spend(tx, {
-    id: leaf.id,
-    principal: leaf.ticket.principal,
-    document: withoutParents(leaf.document),
-    parent: above.at(-1)!.id,
-    keepUntil: leaf.ticket.validity.end + 2 * CLOCK_SLACK,
-    ...into,
-  });
-  refuseUnless(spent, "ALREADY_REDEEMED", "the ticket was used already; ask for a new one");
 }
 
 function newLease(

@@ -12,12 +12,12 @@ import type { Replay } from "#shared/wire/xmlrpc/replay.ts";
 import { checkAdmission } from "./admission.ts";
 import type { NodeTime } from "./node-time.ts";
 import { findLastingLease, type LeaseReference } from "./ownership.ts";
-import { checkPrincipal, recordHoldings, spend } from "./redemption.ts";
 import type { RootsOfNode } from "./roots.ts";
 import { type NodeLimits, standingOf } from "./standing.ts";
 import type { Tx } from "./store/database.ts";
 import { leaseOf, type StoredLease } from "./store/lease-rows.ts";
 import type { Store } from "./store.ts";
+import { checkPrincipal, recordHoldings, spend } from "./ticket-use.ts";
 
 export type RenewalDeps = {
   readonly store: Store;
@@ -158,7 +158,12 @@ function charge({ store, limits }: RenewalDeps, tx: Tx, lease: StoredLease, chai
   store.charges.cut(tx, lease.serial, during.start);
   checkAdmission(
     { charge: { share: shareOfOne(ticket.resources), during }, ports: ticket.ports },
-    standingOf(store, limits, { during, holdings, except: lease.serial }),
+    standingOf(store, limits, {
+      during,
+      holdings,
+      except: lease.serial,
+      wantsPorts: ticket.ports.length > 0,
+    }),
   );
   for (const id of holdings) store.charges.add(tx, lease.serial, id, during);
 }

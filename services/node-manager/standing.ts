@@ -19,22 +19,27 @@ export type NodeLimits = {
  */
 export const START_JITTER = 10;
 
+export type StandingTerms = {
+  readonly during: Term;
+  /** Those above the ticket, recorded before. */
+  readonly holdings: readonly DocumentId[];
+  /** A lease that is renewed, whose own time before is no obstacle. */
+  readonly except?: string;
+  /** Whether the ticket asks for any. */
+  readonly wantsPorts: boolean;
+};
+
 /**
- * How the node and every account above a ticket stand in `during`, read in the transaction that decides. `holdings`
- * are those above the ticket, recorded before. `except`: a lease that is renewed, whose own time before is no obstacle.
+ * How the node and every account above a ticket stand in `during`, read in the transaction that decides.
  */
-export function standingOf(
-  store: Store,
-  limits: NodeLimits,
-  terms: { readonly during: Term; readonly holdings: readonly DocumentId[]; readonly except?: string },
-): Standing {
+export function standingOf(store: Store, limits: NodeLimits, terms: StandingTerms): Standing {
   const { during, holdings, except } = terms;
   return {
     capacity: limits.capacity,
     charges: store.charges.ofNode(during, except),
     accounts: holdings.map((holding) => accountOf(store, holding, during)),
     reserved: limits.reservedPorts,
-    taken: takenPorts(store, during, except),
+    taken: terms.wantsPorts ? takenPorts(store, during, except) : [],
   };
 }
 

@@ -20,10 +20,12 @@ import {
 import { type FixedClock, fixedClock } from "#test/support/clock.ts";
 import { temporaryDirectory } from "#test/support/directory.ts";
 import {
+  type HoldingOverrides,
   KEYS,
   NOW,
   type Sealed,
   type SliceTicketOverrides,
+  sealedHolding,
   sealedSliceTicket,
   serial,
 } from "#test/support/documents.ts";
@@ -53,6 +55,8 @@ export type NodeLab = AsyncDisposable & {
   root(): Promise<Sealed<Holding>>;
   /** A ticket for alice out of the root, made unlike every other by its serial. */
   ticket(overrides?: SliceTicketOverrides, parent?: Sealed<Holding>): Promise<Sealed<SliceTicket>>;
+  /** A holding for the branch's key out of the root or another one, for 30 days from now. */
+  holding(overrides?: HoldingOverrides, parent?: Sealed<Holding>): Promise<Sealed<Holding>>;
   lease(document: string): Lease;
   /** The store's contents but for the audit. */
   dump(): string;
@@ -136,6 +140,14 @@ export async function nodeLab(options: NodeLabOptions = {}): Promise<NodeLab> {
       const term = { start: clock.now(), end: clock.now() + 86_400 };
       return sealedSliceTicket(parent ?? (await agent.root()), {
         ...{ serial: serial(1000 + serials), validity, term, renewableUntil: term.start + 2 * 86_400 },
+        ...overrides,
+      });
+    },
+    async holding(overrides = {}, parent) {
+      serials += 1;
+      const month = { start: clock.now(), end: clock.now() + 30 * 86_400 };
+      return sealedHolding(parent ?? (await agent.root()), {
+        ...{ serial: serial(1000 + serials), validity: month, term: month },
         ...overrides,
       });
     },

@@ -18,9 +18,11 @@ export function dumpStore(directory: string): string {
 export type AuditRow = { readonly action: string; readonly outcome: string; readonly peer: string };
 
 export function auditOf(directory: string): AuditRow[] {
-  return reading(
-    directory,
-    (db) => db.prepare("select action, outcome, peer from audit order by number").all() as AuditRow[],
+  return reading(directory, (db) =>
+    db
+      .prepare("select action, outcome, peer from audit order by number")
+      .all()
+      .map((row) => ({ ...row }) as AuditRow),
   );
 }
 
