@@ -34,7 +34,7 @@ const EXAMPLES: Readonly<Record<string, string>> = {
   env: '<env name="ROLE">peer</env>',
   command: "<command>./run.sh</command>",
   arg: "<arg>--join</arg>",
-  restart: "<restart>always</restart>, on-failure or never",
+  restart: "<restart>always</restart>",
 };
 
 type Issue = z.core.$ZodIssue;

@@ -57,6 +57,14 @@ function matching(rule: (text: string) => boolean, sentence: string) {
   };
 }
 
+function oneOf<T extends string>(choices: readonly T[]) {
+  return (text: string): T => {
+    const choice = choices.find((choice) => choice === text);
+    refuseUnless(choice, "MALFORMED", `it is one of ${choices.join(", ")}`);
+    return choice;
+  };
+}
+
 /** A rule over all of what was read. */
 function rule<T>(holds: (value: T) => boolean, sentence: string) {
   return (value: T, context: Context<T>) => {
@@ -131,7 +139,7 @@ const port = z
   .transform(reading(({ "@": range }) => readPortRange(range.protocol, range.from, range.to)));
 
 const site = z
-  .strictObject({ "@": z.strictObject({ distinct: z.enum(["true", "false"]) }) })
+  .strictObject({ "@": z.strictObject({ distinct: value(oneOf(["true", "false"])) }) })
   .transform((element) => element["@"].distinct === "true");
 
 const readTagName = matching((text) => TAG_NAME.test(text), "a tag's name is up to 32 of a-z, 0-9, _ and -");
@@ -183,6 +191,11 @@ const file = z
 
 const readEnvName = matching((text) => ENV_NAME.test(text), "a variable's name is letters, digits and _");
 
+/** Alone among values, arguments and variables may be empty. */
+const argument = z
+  .strictObject({ "#text": z.string().optional() })
+  .transform((element) => element["#text"] ?? "");
+
 const env = z
   .strictObject({ "@": z.strictObject({ name: value(readEnvName) }), "#text": z.string().optional() })
   .transform((element) => ({ name: element["@"].name, value: element["#text"] ?? "" }));
@@ -190,13 +203,9 @@ const env = z
 const program = children({
   file: many(file),
   env: many(env),
-  command: one(textOf((text) => text)),
-  arg: many(
-    z.strictObject({ "#text": z.string().optional() }).transform((element) => element["#text"] ?? ""),
-  ),
-  restart: one(
-    z.strictObject({ "#text": z.enum(RESTARTS) }).transform((element) => element["#text"]),
-  ).optional(),
+  command: one(textOf(String)),
+  arg: many(argument),
+  restart: one(textOf(oneOf(RESTARTS))).optional(),
 })
   .transform((element) => ({
     files: element.file ?? [],
