@@ -13,10 +13,10 @@ import { Connections } from "#shared/wire/xmlrpc/connections.ts";
 import { writeAgentConfig } from "./configuration.ts";
 import { enrolOnTestbed } from "./identities.ts";
 import type { Layout } from "./layout.ts";
+import type { TestbedOptions } from "./options.ts";
 import { Part } from "./part.ts";
 import { AGENT_PORTS, choosePorts } from "./ports.ts";
 import { startPostgres } from "./postgres.ts";
-import type { TestbedOptions } from "./testbed.ts";
 
 /** The agent of a testbed with its PostgreSQL. */
 export type AgentPart = AsyncDisposable & {

@@ -16,6 +16,9 @@ const PROJECT = fileURLToPath(new URL("..", import.meta.url));
 const SLICE = "oceanstore";
 const NODES = 3;
 
+/** Ctrl-C: what was started is ended in order all the same. */
+const interrupted = new AbortController();
+
 /** What is typed, word by word, and why. */
 const STEPS: readonly (readonly [why: string, ...words: string[]])[] = [
   ["What would happen?", "plan", "examples/oceanstore.xml"],
@@ -33,6 +36,7 @@ function programLog(): string {
 }
 
 async function main(): Promise<void> {
+  for (const signal of ["SIGINT", "SIGTERM"] as const) process.on(signal, () => interrupted.abort());
   const home = await mkdtemp(join(tmpdir(), "slicelab-demo-"));
   try {
     const started = performance.now();
@@ -69,6 +73,7 @@ async function step(testbed: Testbed, why: string, words: readonly string[]): Pr
   heading(`${why}\n$ slice ${words.map(quoted).join(" ")}`);
   const begin = performance.now();
   const code = await slice(testbed, words);
+  interrupted.signal.throwIfAborted();
   const took = performance.now() - begin;
   if (code !== 0) throw new Error(`slice ${words[0]} ended with exit code ${code}`);
   return [`slice ${words.slice(0, 2).join(" ")}`, took];
@@ -101,4 +106,9 @@ function say(line: string): void {
   process.stderr.write(`demo: ${line}\n`);
 }
 
-await main();
+try {
+  await main();
+} catch (error) {
+  say(interrupted.signal.aborted ? "interrupted; everything was taken down again" : (error as Error).message);
+  process.exitCode = interrupted.signal.aborted ? 130 : 1;
+}

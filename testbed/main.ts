@@ -1,8 +1,9 @@
 import { parseArgs } from "node:util";
 import { chooseEngine } from "./engine-choice.ts";
 import { TESTBED_ENGINES, type TestbedEngine } from "./layout.ts";
+import type { TestbedOptions } from "./options.ts";
 import { testbedTable } from "./table.ts";
-import type { Testbed, TestbedOptions } from "./testbed.ts";
+import type { Testbed } from "./testbed.ts";
 
 const USAGE = `Usage: npm run testbed -- --home DIR [--nodes N] [--engine simulated|container] [--plain] [--ports random]
 

@@ -9,10 +9,10 @@ import { writeNodeConfig } from "./configuration.ts";
 import { enrolOnTestbed } from "./identities.ts";
 import type { Layout } from "./layout.ts";
 import type { Place } from "./network.ts";
+import type { TestbedOptions } from "./options.ts";
 import { Part } from "./part.ts";
 import { choosePorts, NODE_PORTS } from "./ports.ts";
 import { fullCommand, type ServiceCommand } from "./service-process.ts";
-import type { TestbedOptions } from "./testbed.ts";
 
 /** One node of a testbed: an address and a node manager. */
 export type NodePart = AsyncDisposable & {

@@ -50,7 +50,9 @@ export class ServiceProcess implements AsyncDisposable {
       return new ServiceProcess(command, child, await announcementOf(child));
     } catch (cause) {
       const said = await lastWords(command.logFile);
-      throw new OperatorError(`the ${command.name} did not start: ${said} (log: ${command.logFile})`, { cause });
+      throw new OperatorError(`the ${command.name} did not start: ${said} (log: ${command.logFile})`, {
+        cause,
+      });
     }
   }
 

@@ -6,22 +6,11 @@ import { type AgentPart, startAgentPart } from "./agent-part.ts";
 import { capacityOfEach } from "./capacity.ts";
 import { describe, type TestbedDescription } from "./description.ts";
 import { testbedAuthority } from "./identities.ts";
-import { type Layout, layoutOf, PEOPLE, type TestbedEngine } from "./layout.ts";
+import { type Layout, layoutOf, PEOPLE } from "./layout.ts";
 import { bridgedNetwork, loopbackNetwork, type TestbedNetwork } from "./network.ts";
 import { type NodePart, startNodePart, stopSlivers } from "./node-part.ts";
+import type { TestbedOptions } from "./options.ts";
 import { type Person, settlePerson } from "./people.ts";
-
-export type TestbedOptions = {
-  readonly home: string;
-  readonly nodes: number;
-  readonly engine: TestbedEngine;
-  /** Also open v0.5's plain ports. */
-  readonly plain: boolean;
-  /** All ports chosen free, instead of only those that are taken. */
-  readonly randomPorts: boolean;
-  /** What is being done, for a person who waits. */
-  readonly progress: (line: string) => void;
-};
 
 export type Testbed = AsyncDisposable & {
   readonly layout: Layout;

@@ -1,0 +1,14 @@
+import type { TestbedEngine } from "./layout.ts";
+
+/** What somebody who wants a testbed says. */
+export type TestbedOptions = {
+  readonly home: string;
+  readonly nodes: number;
+  readonly engine: TestbedEngine;
+  /** Also open v0.5's plain ports. */
+  readonly plain: boolean;
+  /** All ports chosen free, instead of only those that are taken. */
+  readonly randomPorts: boolean;
+  /** What is being done, for a person who waits. */
+  readonly progress: (line: string) => void;
+};
