@@ -1,5 +1,5 @@
 import { z } from "zod";
-import { Fault, refuseUnless } from "../model/errors.ts";
+import { refuseUnless } from "../model/errors.ts";
 import {
   ANYWHERE,
   clashingPath,
@@ -10,6 +10,18 @@ import {
   RESTARTS,
   type SliceDescription,
 } from "../model/slice-description.ts";
+import {
+  children,
+  many,
+  matching,
+  one,
+  oneOf,
+  present,
+  reading,
+  rule,
+  textOf,
+  value,
+} from "./description-element.ts";
 import {
   readCapability,
   readEngine,
@@ -29,76 +41,6 @@ const ENV_NAME = /^[A-Za-z_][A-Za-z0-9_]{0,63}$/;
 const TAG_NAME = /^[a-z][a-z0-9_-]{0,31}$/;
 const MODE = /^0?[0-7]{3}$/;
 const IDENTITY = /^[0-9a-f]{64}$/;
-
-type Context<T> = z.core.$RefinementCtx<T>;
-
-/** A reader as zod takes it: the fault it throws becomes an issue that keeps its name. */
-function reading<I, O>(reader: (input: I) => O) {
-  return (input: I, context: Context<I>): O => {
-    try {
-      return reader(input);
-    } catch (error) {
-      if (!(error instanceof Fault)) throw error;
-      context.addIssue({ code: "custom", message: error.sentence, params: { fault: error.name } });
-      return z.NEVER;
-    }
-  };
-}
-
-function value<T>(reader: (text: string) => T) {
-  return z.string().transform(reading(reader));
-}
-
-/** A reader that takes a text as it is, unless a rule refuses it. */
-function matching(rule: (text: string) => boolean, sentence: string) {
-  return (text: string): string => {
-    refuseUnless(rule(text), "MALFORMED", sentence);
-    return text;
-  };
-}
-
-function oneOf<T extends string>(choices: readonly T[]) {
-  return (text: string): T => {
-    const choice = choices.find((choice) => choice === text);
-    refuseUnless(choice, "MALFORMED", `it is one of ${choices.join(", ")}`);
-    return choice;
-  };
-}
-
-/** A rule over all of what was read. */
-function rule<T>(holds: (value: T) => boolean, sentence: string) {
-  return (value: T, context: Context<T>) => {
-    if (!holds(value)) context.addIssue({ code: "custom", message: sentence });
-  };
-}
-
-/** Children by name, and no others: the message about another lists these. */
-function children<S extends z.core.$ZodLooseShape>(shape: S) {
-  const known = Object.keys(shape).map((name) => `<${name}>`);
-  return z.strictObject(shape, {
-    error: (issue) => (issue.code === "unrecognized_keys" ? known.join(", ") : undefined),
-  });
-}
-
-/** An element that holds text alone. */
-function textOf<T>(reader: (text: string) => T) {
-  return z.strictObject({ "#text": value(reader) }).transform((element) => element["#text"]);
-}
-
-/** Exactly one such element; `.optional()` makes it at most one. */
-function one<S extends z.ZodType>(element: S) {
-  return z.tuple([element]).transform(([only]) => only);
-}
-
-/** Any number of such elements, none too. */
-function many<S extends z.ZodType>(element: S) {
-  return z.array(element).optional();
-}
-
-/** Without members that are absent, so that what is read equals what was written. */
-function present<T extends object>(members: T): T {
-  return Object.fromEntries(Object.entries(members).filter(([, member]) => member !== undefined)) as T;
-}
 
 const nodes = z
   .strictObject({
