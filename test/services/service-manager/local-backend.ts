@@ -1,0 +1,86 @@
+import { type ChildProcess, spawn } from "node:child_process";
+import { once } from "node:events";
+import { mkdir, rm } from "node:fs/promises";
+import { constants } from "node:os";
+import { join } from "node:path";
+import type {
+  Backend,
+  Command,
+  RunningCommand,
+  SliverId,
+  SliverPlan,
+} from "#services/node-manager/backends/backend.ts";
+import { Fault } from "#shared/model/errors.ts";
+
+/** An engine for tests: slivers are directories, and commands run on this machine with such a directory as home. */
+export type LocalBackend = Backend &
+  AsyncDisposable & {
+    /** Slivers that are there, by the slice's name. */
+    readonly slivers: ReadonlyMap<SliverId, SliverPlan>;
+    homeOf(id: SliverId): string;
+    /** Stands in the way of making slivers. */
+    beforeEnsure?: (plan: SliverPlan) => Promise<void>;
+  };
+
+export function localBackend(directory: string): LocalBackend {
+  const slivers = new Map<SliverId, SliverPlan>();
+  const children = new Set<ChildProcess>();
+  const homeOf = (id: SliverId) => join(directory, id);
+
+  async function exec(id: SliverId, { argv, env }: Command): Promise<RunningCommand> {
+    if (!slivers.has(id)) throw new Fault("NO_SLICE", `there is no sliver ${id}`);
+    const [file = "", ...args] = argv;
+    const home = homeOf(id);
+    const child = spawn(file, args, {
+      cwd: home,
+      env: { PATH: process.env.PATH, HOME: home, ...env },
+      detached: true,
+    });
+    children.add(child);
+    const exit = once(child, "close").then((ended) => {
+      const [code, signal] = ended as [number | null, NodeJS.Signals | null];
+      children.delete(child);
+      return signal ? { code: 128 + constants.signals[signal], signal } : { code: code ?? 255 };
+    });
+    return {
+      stdin: child.stdin,
+      stdout: child.stdout,
+      stderr: child.stderr,
+      exit,
+      kill: (name) => void child.kill(name),
+    };
+  }
+
+  const backend: LocalBackend = {
+    statement: { engine: "simulated", simulated: true, images: ["debian-12"], defaultImage: "debian-12" },
+    slivers,
+    homeOf,
+    async ensure(plan) {
+      await backend.beforeEnsure?.(plan);
+      await mkdir(homeOf(plan.id), { recursive: true });
+      slivers.set(plan.id, plan);
+    },
+    async stop() {},
+    async remove(id) {
+      slivers.delete(id);
+      await endProcessesIn(homeOf(id));
+      await rm(homeOf(id), { recursive: true, force: true });
+    },
+    list: async () => [...slivers.keys()].map((id) => ({ id, state: "running" as const })),
+    exec,
+    usage: async () => ({ cpuMicroseconds: 0, memoryBytes: 0, processes: 0, diskBytes: 0 }),
+    async [Symbol.asyncDispose]() {
+      for (const child of children) child.kill("SIGKILL");
+      for (const id of slivers.keys()) await endProcessesIn(homeOf(id));
+    },
+  };
+  return backend;
+}
+
+/** Ends what was left running with this directory as its own: supervisors of programs outlive their connections. */
+async function endProcessesIn(home: string): Promise<void> {
+  const script = `for d in /proc/[0-9]*; do
+    if tr '\\0' '\\n' <"$d/environ" 2>/dev/null | grep -qxF "HOME=${home}"; then kill -9 "\${d#/proc/}" 2>/dev/null; fi
+  done; true`;
+  await once(spawn("sh", ["-c", script], { env: { PATH: process.env.PATH } }), "close");
+}

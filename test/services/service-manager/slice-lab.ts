@@ -1,0 +1,285 @@
+import { mkdir, writeFile } from "node:fs/promises";
+import { join } from "node:path";
+import { stringify } from "smol-toml";
+import type { AgentConfig } from "#services/agent/config.ts";
+import { Registry } from "#services/agent/registry.ts";
+import { type AgentService, openAgentDatabase, startAgent } from "#services/agent/service.ts";
+import type { NodeManagerConfig } from "#services/node-manager/config.ts";
+import { type NodeManager, startNodeManager } from "#services/node-manager/service.ts";
+import { runServiceManager } from "#services/service-manager/service.ts";
+import { clientTlsOptions } from "#shared/identity/tls.ts";
+import type { Lease } from "#shared/model/lease.ts";
+import type { Share } from "#shared/model/resources.ts";
+import type { Database } from "#shared/runtime/database.ts";
+import { silentLog } from "#shared/runtime/log.ts";
+import { agentApi } from "#shared/wire/agent-api.ts";
+import { openLease } from "#shared/wire/lease-document.ts";
+import { nodeManagerApi } from "#shared/wire/node-manager-api.ts";
+import { type XmlRpcClient, xmlRpcClient } from "#shared/wire/xmlrpc/client.ts";
+import { Connections } from "#shared/wire/xmlrpc/connections.ts";
+import {
+  type TestAuthority,
+  type TestIdentity,
+  testAuthority,
+  writeIdentity,
+} from "#test/support/authority.ts";
+import { type FixedClock, fixedClock } from "#test/support/clock.ts";
+import { testDatabase } from "#test/support/database.ts";
+import { eventually } from "#test/support/deadline.ts";
+import { temporaryDirectory } from "#test/support/directory.ts";
+import { type LocalBackend, localBackend } from "./local-backend.ts";
+
+/** What one run of the `slice` command came to. */
+export type Ran = { readonly code: number; readonly out: string; readonly err: string };
+
+export type SliceLabNode = {
+  readonly name: string;
+  readonly ip: string;
+  readonly identity: TestIdentity;
+  readonly backend: LocalBackend;
+  /** Throws while it is stopped. */
+  readonly manager: NodeManager;
+  /** Calls it as alice. */
+  readonly client: XmlRpcClient<typeof nodeManagerApi>;
+  /** Leases that live there, as anybody sees them. */
+  leases(): Promise<Lease[]>;
+  stop(): Promise<void>;
+  start(): Promise<void>;
+};
+
+/** A real agent and real node managers in this process, and people who use the `slice` command. */
+export type SliceLab = AsyncDisposable & {
+  readonly clock: FixedClock;
+  readonly authority: TestAuthority;
+  readonly agent: AgentService;
+  readonly agentClient: XmlRpcClient<typeof agentApi>;
+  readonly database: Database;
+  readonly registry: Registry;
+  readonly nodes: readonly SliceLabNode[];
+  readonly alice: TestIdentity;
+  /** Alice's $SLICELAB_HOME, and a directory of hers for files. */
+  readonly home: string;
+  readonly files: string;
+  /** Runs a command line of alice's, here in this process. */
+  slice(...argv: string[]): Promise<Ran>;
+  /** The same with something else about it. */
+  sliceWith(terms: { home?: string; signal?: AbortSignal }, ...argv: string[]): Promise<Ran>;
+  /** What the agent's books count, of every slice. */
+  charges(): Promise<{ slice: string; node: string }[]>;
+  stopAgent(): Promise<void>;
+  startAgent(): Promise<void>;
+};
+
+export type SliceLabOptions = {
+  readonly nodes?: number;
+  readonly share?: Partial<Share>;
+  readonly agent?: Partial<AgentConfig>;
+  readonly sites?: readonly string[];
+};
+
+const SHARE: Share = { cpuMillis: 4000, memoryMib: 4096, diskMib: 20_000, egressKbps: 100_000, slivers: 20 };
+
+const people = lazily(async () => {
+  const authority = await testAuthority();
+  const [server, alice, bob] = await Promise.all([
+    authority.server("agent"),
+    authority.client("alice"),
+    authority.client("bob"),
+  ]);
+  return { authority, server, alice, bob, nodes: [] as TestIdentity[] };
+});
+
+async function nodeIdentities(count: number): Promise<readonly TestIdentity[]> {
+  const { authority, nodes } = await people();
+  const missing = Array.from({ length: Math.max(0, count - nodes.length) }, (_, at) =>
+    authority.server(`node${nodes.length + at}`),
+  );
+  nodes.push(...(await Promise.all(missing)));
+  return nodes.slice(0, count);
+}
+
+export async function sliceLab(options: SliceLabOptions = {}): Promise<SliceLab> {
+  await using owned = new AsyncDisposableStack();
+  const { authority, server, alice } = await people();
+  const clock = fixedClock(Math.floor(Date.now() / 1000));
+  const directory = owned.use(await temporaryDirectory()).path;
+  const { url } = owned.use(await testDatabase());
+  const database = owned.use(openAgentDatabase(url));
+
+  const agentFiles = await writeIdentity(await made(join(directory, "agent")), "agent", server.tls);
+  const agentConfig: AgentConfig = {
+    database: url,
+    identity: { key: agentFiles.key, certificate: agentFiles.cert, authority: agentFiles.ca },
+    ticket_key: join(directory, "agent", "ticket.key"),
+    listen: { address: "127.0.0.1", tls_port: 0, web_port: 0 },
+    max_lease_seconds: 28 * 86_400,
+    overbooking: 1000,
+    default_resources: { cpu_millis: 100, memory_mib: 128, disk_mib: 512, egress_kbps: 0 },
+    scan_seconds: 3600,
+    ...options.agent,
+  };
+  let agent: AgentService | undefined = await startAgent(agentConfig, {
+    clock,
+    log: silentLog(),
+    cancelTimeoutMs: 2000,
+  });
+  agentConfig.listen.tls_port = Number(new URL(agent.announce.tls).port);
+  owned.defer(() => agent?.[Symbol.asyncDispose]());
+  const agentUrl = agent.announce.tls;
+  const registry = new Registry(database, clock);
+  await registry.addPrincipal({ label: "alice", role: "researcher", certificate: alice.certPem });
+
+  const home = await made(join(directory, "alice"));
+  const files = await made(join(directory, "files"));
+  const own = await writeIdentity(home, "alice", alice.tls);
+  await writeFile(
+    join(home, "config.toml"),
+    stringify({
+      authority: own.ca,
+      key: own.key,
+      certificate: own.cert,
+      agents: [{ url: agentUrl, identity: server.name }],
+    }),
+  );
+
+  const connections = owned.use(new Connections(clientTlsOptions(alice.tls)));
+  const agentClient = xmlRpcClient(agentApi, { url: agentUrl, connections, expectedPeer: server.name });
+  const identities = await nodeIdentities(options.nodes ?? 3);
+  const nodes: SliceLabNode[] = [];
+  for (const [at, identity] of identities.entries()) {
+    const ip = `127.0.7.${at + 1}`;
+    const site = options.sites?.[at];
+    if (site !== undefined && options.sites?.indexOf(site) === at) await registry.addSite(site);
+    await registry.addNode({ label: `node${at}`, certificate: identity.certPem, ip, ...(site && { site }) });
+    const state = await made(join(directory, `node${at}`));
+    const agentOfNode = { identity: server.name, url: agentUrl };
+    const node = await labNode({
+      identity,
+      ip,
+      state,
+      clock,
+      connections,
+      agent: agentOfNode,
+      share: options.share,
+    });
+    owned.defer(() => node.stop());
+    owned.use(node.backend);
+    nodes.push(node);
+  }
+  await Promise.all(nodes.map((node) => node.start()));
+  await eventually(async () => (await agentClient.getads()).length === nodes.length, {
+    what: "all nodes being advertised",
+  });
+
+  async function sliceWith(terms: { home?: string; signal?: AbortSignal }, ...argv: string[]): Promise<Ran> {
+    let [out, err] = ["", ""];
+    const code = await runServiceManager(argv, {
+      out: async (text) => {
+        out += text;
+      },
+      err: (text) => {
+        err += text;
+      },
+      live: false,
+      env: { SLICELAB_HOME: terms.home ?? home },
+      clock,
+      interrupted: terms.signal ?? new AbortController().signal,
+    });
+    return { code, out, err };
+  }
+
+  const kept = owned.move();
+  return {
+    ...{ clock, authority, agentClient, database, registry, nodes, alice, home, files, sliceWith },
+    get agent() {
+      if (!agent) throw new Error("the agent is stopped");
+      return agent;
+    },
+    slice: (...argv) => sliceWith({}, ...argv),
+    charges: () => database.rows("select slice, node from charges order by slice, node"),
+    async stopAgent() {
+      await agent?.[Symbol.asyncDispose]();
+      agent = undefined;
+    },
+    async startAgent() {
+      agent = await startAgent(agentConfig, { clock, log: silentLog(), cancelTimeoutMs: 2000 });
+    },
+    [Symbol.asyncDispose]: () => kept.disposeAsync(),
+  };
+}
+
+type NodeTerms = {
+  readonly identity: TestIdentity;
+  readonly ip: string;
+  readonly state: string;
+  readonly clock: FixedClock;
+  readonly connections: Connections;
+  readonly agent: { readonly identity: string; readonly url: string };
+  readonly share?: Partial<Share>;
+};
+
+async function labNode({
+  identity,
+  ip,
+  state,
+  clock,
+  connections,
+  agent,
+  share,
+}: NodeTerms): Promise<SliceLabNode> {
+  const capacity = { ...SHARE, ...share };
+  const config: NodeManagerConfig & { ports: { tls: number; web: number; ssh: number } } = {
+    ...{ ip, host: ip, state: join(state, "state"), capacity },
+    identity: await writeIdentity(state, "node", identity.tls),
+    ports: { tls: 0, web: 0, ssh: 0 },
+    engines: ["simulated"],
+    agents: [{ ...agent, share: capacity }],
+    leasablePorts: [{ protocol: "tcp", from: 1024, to: 65_535 }],
+    reservedPorts: [],
+  };
+  const backend = localBackend(await made(join(state, "slivers")));
+  let manager: NodeManager | undefined;
+  const node: SliceLabNode = {
+    ...{ name: identity.name, ip, identity, backend },
+    get manager() {
+      if (!manager) throw new Error(`node ${ip} is stopped`);
+      return manager;
+    },
+    get client() {
+      return xmlRpcClient(nodeManagerApi, {
+        url: node.manager.url,
+        connections,
+        expectedPeer: identity.name,
+      });
+    },
+    async leases() {
+      return (await node.client.getleases()).map((text) => openLease(text, identity.signingKey.public));
+    },
+    async stop() {
+      await manager?.[Symbol.asyncDispose]();
+      manager = undefined;
+    },
+    async start() {
+      const fail = (error: unknown): never => {
+        throw error;
+      };
+      manager = await startNodeManager(config, { log: silentLog(), fail, clock, engines: [backend] });
+      // The next one is found where this one was.
+      Object.assign(config.ports, { tls: Number(new URL(manager.url).port), ssh: manager.sshPort });
+    },
+  };
+  return node;
+}
+
+async function made(path: string): Promise<string> {
+  await mkdir(path, { recursive: true, mode: 0o700 });
+  return path;
+}
+
+function lazily<T>(make: () => Promise<T>): () => Promise<T> {
+  let value: Promise<T> | undefined;
+  return () => {
+    value ??= make();
+    return value;
+  };
+}
