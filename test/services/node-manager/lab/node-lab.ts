@@ -41,6 +41,7 @@ export type NodeLab = AsyncDisposable & {
   readonly clock: FixedClock;
   readonly backend: FaultyBackend;
   readonly agent: ListeningAgent;
+  readonly agentIdentity: TestIdentity;
   readonly alice: NodeClient;
   readonly bob: NodeClient;
   readonly state: string;
@@ -126,7 +127,7 @@ export async function nodeLab(options: NodeLabOptions = {}): Promise<NodeLab> {
   }
 
   const lab: NodeLab = {
-    ...{ authority, clock, backend, agent, state, config, failures, logged, clientOf },
+    ...{ authority, clock, backend, agent, agentIdentity, state, config, failures, logged, clientOf },
     alice: clientOf(alice),
     bob: clientOf(bob),
     get node() {
@@ -135,19 +136,19 @@ export async function nodeLab(options: NodeLabOptions = {}): Promise<NodeLab> {
     },
     root: () => agent.root(),
     async ticket(overrides = {}, parent) {
-      serials += 1;
+      const number = ++serials;
       const validity = { start: clock.now(), end: clock.now() + 3600 };
       const term = { start: clock.now(), end: clock.now() + 86_400 };
       return sealedSliceTicket(parent ?? (await agent.root()), {
-        ...{ serial: serial(1000 + serials), validity, term, renewableUntil: term.start + 2 * 86_400 },
+        ...{ serial: serial(1000 + number), validity, term, renewableUntil: term.start + 2 * 86_400 },
         ...overrides,
       });
     },
     async holding(overrides = {}, parent) {
-      serials += 1;
+      const number = ++serials;
       const month = { start: clock.now(), end: clock.now() + 30 * 86_400 };
       return sealedHolding(parent ?? (await agent.root()), {
-        ...{ serial: serial(1000 + serials), validity: month, term: month },
+        ...{ serial: serial(1000 + number), validity: month, term: month },
         ...overrides,
       });
     },
