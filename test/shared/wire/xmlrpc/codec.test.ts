@@ -264,6 +264,11 @@ test("a million members, endless nesting and huge bodies are too large", () => {
   refusesValue(nested(20_000), "TOO_LARGE");
 });
 
+test("values beside each other are not nested", () => {
+  const siblings = `<value><array><data>${"<value><struct/></value>".repeat(100)}</data></array></value>`;
+  assert.equal((read(siblings) as Value[]).length, 100);
+});
+
 test("no megabyte of any one piece of XML takes long to refuse", { timeout: 20_000 }, () => {
   for (const piece of ["<![CDATA[", "<value>", "<!", "&lt;", "<a ", "]]>", "<value><string>", "<?a "]) {
     try {

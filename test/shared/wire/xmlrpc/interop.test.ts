@@ -62,6 +62,7 @@ test("Python's client calls our server over mutual TLS and gets back what it sen
   assert.equal(seen.faults.unknown[0], 102);
   assert.match(seen.faults.misspelt[1], /^MALFORMED: add: /);
   assert.equal(seen.faults.positional[0], 100);
+  assert.equal(seen.faults["too large"][0], 101);
   assert.equal(seen.faults.multicall[0], 102);
 });
 

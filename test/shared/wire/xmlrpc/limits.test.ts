@@ -13,7 +13,7 @@ import { connectionsOf, startToy, toyApi, toyParties } from "./toy-service.ts";
 const { server, alice, bob } = await toyParties();
 
 /** A connection that a hostile client holds, and what came on it before it ended. */
-function held(socket: Socket) {
+function observed(socket: Socket) {
   let received = "";
   socket.on("data", (data) => {
     received += data;
@@ -23,8 +23,8 @@ function held(socket: Socket) {
   return { socket, ended, [Symbol.dispose]: () => void socket.destroy() };
 }
 
-const overTcp = (port: number) => held(connectTcp(port, "127.0.0.1"));
-const overTls = (port: number) => held(connectTls({ port, host: "127.0.0.1", ...alice.tls }));
+const overTcp = (port: number) => observed(connectTcp(port, "127.0.0.1"));
+const overTls = (port: number) => observed(connectTls({ port, host: "127.0.0.1", ...alice.tls }));
 
 test("silence, slow headers and slow bodies are ended in their time, on both ports", {
   timeout: 30_000,
@@ -73,21 +73,22 @@ test("two thousand connections that say nothing do not keep a good client waitin
   for (let i = 0; i < 50; i++) assert.equal(await client.whoami(), alice.name);
 });
 
-test("one address, and one principal, has only so many connections", async () => {
-  await using toy = await startToy(server, { limits: { connectionsPerAddress: 3, connectionsPerPeer: 2 } });
+test("one address, and one principal, has only so many connections", { timeout: 20_000 }, async () => {
+  const limits = { connectionsPerAddress: 4, connectionsPerPeer: 2, headerMs: 60_000, requestMs: 60_000 };
+  await using toy = await startToy(server, { limits });
   using connections = connectionsOf(alice);
   const client = xmlRpcClient(toyApi, { url: toy.url, connections });
   const waiting = [client.wait(), client.wait()];
   await assert.rejects(client.wait(), (error) => error instanceof Fault && error.name === "RATE_LIMITED");
-  using one = overTcp(toy.port);
-  using two = overTcp(toy.port);
-  await Promise.race([one.ended, two.ended]);
+  using held = new DisposableStack();
+  const crowd = Array.from({ length: 5 }, () => held.use(overTcp(toy.plainPort!)));
+  await Promise.race(crowd.map(({ ended }) => ended));
   toy.release();
   assert.deepEqual(await Promise.all(waiting), ["done", "done"]);
 });
 
-test("closing lets running calls finish and takes no new ones", async () => {
-  const toy = await startToy(server);
+test("closing lets running calls finish and takes no new ones", { timeout: 20_000 }, async () => {
+  const toy = await startToy(server, { limits: { closeMs: 60_000 } });
   using connections = connectionsOf(alice);
   const client = xmlRpcClient(toyApi, { url: toy.url, connections });
   await client.whoami();

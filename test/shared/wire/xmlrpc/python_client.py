@@ -29,6 +29,7 @@ calls = {
     "unknown": lambda: server.nothing(),
     "misspelt": lambda: server.add({"amuont": 1}),
     "positional": lambda: server.add(1),
+    "too large": lambda: server.echo({"value": "x" * 5_000_000}),
     "multicall": lambda: rpc.MultiCall(server).refuse() or server.system.multicall([]),
 }
 for name, call in calls.items():

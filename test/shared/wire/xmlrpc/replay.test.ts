@@ -32,6 +32,7 @@ async function answerTo(toy: Toy, method: string, params: unknown[]): Promise<st
 test("the same request_id with the same arguments gets the stored bytes, and nothing happens twice", async () => {
   await using toy = await startToy(server);
   const first = await answerTo(toy, "add", [{ amount: 5, note: "n", request_id: "r1" }]);
+  toy.store.beforeCommit = () => assert.fail("the handler was asked again");
   const again = await answerTo(toy, "add", [{ request_id: "r1", note: "n", amount: 5 }]);
   assert.equal(again, first);
   assert.match(first, /<name>total<\/name><value><int>5</);
