@@ -156,7 +156,8 @@ function openBelow({ chain, key: parentKey }: Descent, document: SignedDocument)
  * NOT_YET_VALID or EXPIRED.
  */
 export function checkTimes({ above, leaf }: Chain<Ticket>, now: Instant): void {
-  for (const link of [...above, leaf]) checkWindow(link.ticket.validity, now);
+  // The leaf first: its window is the narrowest, so its times are the ones to tell.
+  for (const link of [leaf, ...above]) checkWindow(link.ticket.validity, now);
   refuseUnless(
     now < leaf.ticket.term.end,
     "EXPIRED",
