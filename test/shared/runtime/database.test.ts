@@ -159,12 +159,13 @@ test("a database that is not there is STORE_DOWN", async () => {
 
 test("a read-only database is STORE_DOWN", async () => {
   await using place = await testDatabase();
-  await using database = openDatabase(place.url, SCHEMA);
+  await using database = openDatabase(place.url, { ...SCHEMA, connections: 1 });
   const writing = database.transaction(async (tx) => {
     await tx.run("set transaction read only");
     await tx.run("create table things (id int)");
   });
   await assert.rejects(writing, STORE_DOWN);
+  await database.run("create table things (id int)"); // the brake was on that transaction alone
 });
 
 test("PostgreSQL killed in the middle of a transaction is STORE_DOWN, and its successor is used", async () => {

@@ -94,7 +94,7 @@ test("a service asked to ends with its parent, even one that was killed", async 
   const { pid } = await within(announcementOf(parent));
   assert.notEqual(pid, parent.pid);
   parent.kill("SIGKILL");
-  const { said } = await end;
+  const { said } = await end.finally(() => endProcess(pid));
   assert.match(said, /its parent ended.*\n.*disposed of/);
 });
 
@@ -106,3 +106,12 @@ test("a service not asked to does not care about its standard input", async () =
   child.kill("SIGTERM");
   assert.doesNotMatch((await end).said, /its parent ended/);
 });
+
+/** Ends a process if it is still there. */
+function endProcess(pid: number): void {
+  try {
+    process.kill(pid, "SIGKILL");
+  } catch (error) {
+    if ((error as NodeJS.ErrnoException).code !== "ESRCH") throw error;
+  }
+}
