@@ -1,4 +1,6 @@
 import type { Readable, Writable } from "node:stream";
+import type { Capability } from "#shared/model/capability.ts";
+import type { PortRange } from "#shared/model/ports.ts";
 import type { Ceilings, Resources } from "#shared/model/resources.ts";
 
 /** Names one sliver on one node for ever: 16 lower-case hex digits, never used again. */
@@ -16,6 +18,10 @@ export type SliverPlan = {
   readonly ceilings: Ceilings;
   /** A reference image this engine lists; its default one when absent. */
   readonly image?: string;
+  /** Ports of the node's address that reach the same port inside. None when absent. */
+  readonly ports?: readonly PortRange[];
+  /** Present: an administrative sliver (paper §4.3), which sees the whole node and has these capabilities besides. */
+  readonly administrative?: readonly Capability[];
 };
 
 /** What an engine says of a sliver it holds. `stopped`: its disk is there, its processes are not. */
@@ -27,8 +33,16 @@ export type SliverFact = { readonly id: SliverId; readonly state: SliverState };
 export type Command = {
   readonly argv: readonly string[];
   readonly env?: Readonly<Record<string, string>>;
+  /** By default the user's home. */
   readonly workingDirectory?: string;
+  /** Who runs it: the login user, named like the slice, or root inside. Root when absent. */
+  readonly user?: "login" | "root";
+  /** Present: it runs on a terminal of its own, and `stderr` stays empty. */
+  readonly terminal?: Terminal;
 };
+
+/** A terminal as an ssh client asks for one (RFC 4254 §6.2). Sizes in characters. */
+export type Terminal = { readonly type: string; readonly columns: number; readonly rows: number };
 
 /** A command that is running in a sliver. */
 export interface RunningCommand {
@@ -42,6 +56,8 @@ export interface RunningCommand {
   readonly exit: Promise<{ code: number; signal?: string }>;
   /** Ends the command and everything it started, if the engine can. */
   kill(signal?: NodeJS.Signals): void;
+  /** Tells the command that its terminal has another size. Without a terminal: nothing. */
+  resize?(columns: number, rows: number): void;
 }
 
 /** What a sliver uses now. Counters run from the sliver's (last) start. */
@@ -50,7 +66,18 @@ export type Usage = {
   readonly memoryBytes: number;
   readonly processes: number;
   readonly diskBytes: number;
+  /** What went over the sliver's link. Absent where the engine does not count it. */
+  readonly network?: NetworkUsage;
 };
+
+/** Counters since the sliver's (last) start. `alarming`: packets of the classes that are limited (paper §3.3). */
+export type NetworkUsage = {
+  readonly sent: Traffic;
+  readonly received: Traffic;
+  readonly alarming: Traffic;
+};
+
+export type Traffic = { readonly bytes: number; readonly packets: number };
 
 /** What an engine can do; shown in advertisements and on pages. */
 export type EngineStatement = {
