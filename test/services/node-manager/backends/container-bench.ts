@@ -7,6 +7,7 @@ import { Cgroups } from "#services/node-manager/backends/container/cgroups.ts";
 import { type ContainerOptions, containerBackend } from "#services/node-manager/backends/container/engine.ts";
 import { type Probe, probeContainerEngine } from "#services/node-manager/backends/container/probe.ts";
 import type { BackendBench } from "#test/contract/backend.ts";
+import { eventually as soon } from "#test/support/deadline.ts";
 
 export type ContainerBench = BackendBench & {
   readonly stateDirectory: string;
@@ -73,11 +74,7 @@ export async function engineProbe(): Promise<Probe> {
 
 /** Asks again until the answer is true; fails with `what` after ten seconds. */
 export async function eventually(what: string, holds: () => Promise<boolean>): Promise<void> {
-  const deadline = performance.now() + 10_000;
-  while (!(await holds())) {
-    if (performance.now() > deadline) throw new Error(`never came true: ${what}`);
-    await new Promise((resolve) => setTimeout(resolve, 20));
-  }
+  await soon(holds, { what, withinMs: 10_000 });
 }
 
 /** Everything the machine still has that carries a node's short id: mounts, cgroups, processes, links, directories. */

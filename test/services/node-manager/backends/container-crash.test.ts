@@ -7,6 +7,7 @@ import { after, before, describe, test } from "node:test";
 import type { Backend, SliverPlan } from "#services/node-manager/backends/backend.ts";
 import { STEPS } from "#services/node-manager/backends/container/steps.ts";
 import { run, someNode, somePlan } from "#test/contract/backend.ts";
+import { lapse } from "#test/support/deadline.ts";
 import {
   type ContainerBench,
   containerBench,
@@ -122,7 +123,7 @@ describe("a container sliver", { skip: !probe.ok && probe.reason }, () => {
       const plan = somePlan();
       const killed = child(plan, { forever: true });
       await once(killed.stdout!, "data");
-      await new Promise((resolve) => setTimeout(resolve, milliseconds));
+      await lapse(milliseconds);
       killed.kill("SIGKILL");
       await once(killed, "exit");
       const backend = await bench.open(NODE);
