@@ -97,7 +97,12 @@ export async function startNodeManager(
   return {
     ...{ node, url, plainUrl, webUrl, sshPort: gateway.port, reconciler },
     announce: { node, ip, tls: url, plain: plainUrl, web: webUrl, ssh: gateway.port },
-    [Symbol.asyncDispose]: () => whole.disposeAsync(),
+    async [Symbol.asyncDispose]() {
+      // At once, so that callers who wait for a sliver are told to come back instead of holding everything up.
+      const ended = work[Symbol.asyncDispose]();
+      await whole.disposeAsync();
+      await ended;
+    },
   };
 }
 

@@ -49,7 +49,11 @@ export function slivers(deps: SliverDeps): Slivers {
     const known = running.get(key);
     if (known) return known;
     const before = turns.get(serial) ?? Promise.resolve();
-    const turn = before.then(work, work);
+    const begin = () => {
+      ending.signal.throwIfAborted();
+      return work();
+    };
+    const turn = before.then(begin, begin);
     const done = turn.finally(() => {
       running.delete(key);
       if (turns.get(serial) === done) turns.delete(serial);

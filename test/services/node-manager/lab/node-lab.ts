@@ -5,6 +5,7 @@ import { type NodeManager, startNodeManager } from "#services/node-manager/servi
 import { newSshKeyPair } from "#shared/identity/ssh-key.ts";
 import { clientTlsOptions } from "#shared/identity/tls.ts";
 import type { Lease } from "#shared/model/lease.ts";
+import type { Share } from "#shared/model/resources.ts";
 import type { Holding, SliceTicket } from "#shared/model/ticket.ts";
 import { createLog } from "#shared/runtime/log.ts";
 import { openLease } from "#shared/wire/lease-document.ts";
@@ -46,6 +47,8 @@ export type NodeLab = AsyncDisposable & {
   readonly bob: NodeClient;
   readonly state: string;
   readonly config: NodeManagerConfig;
+  /** Those of the configuration; what a test changes counts from the next start. */
+  readonly agents: { identity: string; url: string; share: Share }[];
   readonly node: NodeManager;
   /** What was handed to `fail`. */
   readonly failures: unknown[];
@@ -93,13 +96,14 @@ export async function nodeLab(options: NodeLabOptions = {}): Promise<NodeLab> {
   ]);
   const agent = await listeningAgent(agentIdentity);
   const state = join(directory.path, "state");
+  const agents = [{ identity: agent.identity, url: agent.url, share: CAPACITY }];
   const config: NodeManagerConfig = {
     ...{ ip: "127.0.0.1", host: "127.0.0.1", state },
     identity: await writeIdentity(directory.path, "node", server.tls),
     ports: { tls: 0, plain: 0, web: 0, ssh: 0 },
     engines: ["simulated"],
     capacity: CAPACITY,
-    agents: [{ identity: agent.identity, url: agent.url, share: CAPACITY }],
+    agents,
     leasablePorts: [{ protocol: "tcp", from: 1024, to: 65_535 }],
     reservedPorts: [{ protocol: "tcp", from: 9100, to: 9199 }],
     ...options.config,
@@ -127,7 +131,7 @@ export async function nodeLab(options: NodeLabOptions = {}): Promise<NodeLab> {
   }
 
   const lab: NodeLab = {
-    ...{ authority, clock, backend, agent, agentIdentity, state, config, failures, logged, clientOf },
+    ...{ authority, clock, backend, agent, agentIdentity, agents, state, config, failures, logged, clientOf },
     alice: clientOf(alice),
     bob: clientOf(bob),
     get node() {
