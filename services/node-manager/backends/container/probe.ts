@@ -7,7 +7,7 @@ import type { SliverPlan } from "../backend.ts";
 import { Cgroups } from "./cgroups.ts";
 import { containerBackend } from "./engine.ts";
 import { deleteTree, mountOverlay, unmountAll } from "./mounts.ts";
-import { ENVIRONMENT } from "./program.ts";
+import { ENVIRONMENT, runProgram } from "./program.ts";
 
 /** What the engine runs, and the Debian package that has it. The rest is on every Debian machine. */
 const PROGRAMS: Readonly<Record<string, string>> = {
@@ -28,16 +28,28 @@ export type ProbeOptions = {
 /** Whether this machine can make container slivers; if not, why, as the end of a sentence and what would help. */
 export type Probe = { readonly ok: true } | { readonly ok: false; readonly reason: string };
 
-/** Finds out by trying: after the usual reasons, by making one sliver, running a command in it and removing it. */
+/** Finds out by trying: after the machine's usual lacks, by making one sliver and removing it. */
 export async function probeContainerEngine(options: ProbeOptions): Promise<Probe> {
-  for (const look of [lookForRoot, lookForPrograms, lookForCgroups, tryOverlay, trySliver]) {
+  const machine = await probeMachine(options);
+  return machine.ok ? firstReason([trySliver], options) : machine;
+}
+
+/** As `probeContainerEngine`, but only what the machine must have: says nothing of whether the engine itself works. */
+export function probeMachine(options: ProbeOptions): Promise<Probe> {
+  const looks = [lookForRoot, lookForPrograms, lookForCgroups, lookForNamespaces, tryOverlay];
+  return firstReason(looks, options);
+}
+
+type Reason = string | undefined;
+type Look = (options: ProbeOptions) => Reason | Promise<Reason>;
+
+async function firstReason(looks: readonly Look[], options: ProbeOptions): Promise<Probe> {
+  for (const look of looks) {
     const reason = await look(options);
     if (reason !== undefined) return { ok: false, reason };
   }
   return { ok: true };
 }
-
-type Reason = string | undefined;
 
 function lookForRoot(): Reason {
   return process.getuid?.() === 0 ? undefined : "containers need root; run it as root";
@@ -73,6 +85,12 @@ async function lookForCgroups(): Promise<Reason> {
     if (!writable) return `the ${controller} cgroups may not be changed here; mount them writable`;
   }
   return undefined;
+}
+
+async function lookForNamespaces(): Promise<Reason> {
+  const kinds = ["--mount", "--pid", "--net", "--uts", "--ipc", "--cgroup", "--fork"];
+  const allowed = await succeeds(() => runProgram("make namespaces", ["unshare", ...kinds, "true"]));
+  return allowed ? undefined : "namespaces can't be made here; run it where root may (with CAP_SYS_ADMIN)";
 }
 
 async function tryOverlay({ stateDirectory }: ProbeOptions): Promise<Reason> {

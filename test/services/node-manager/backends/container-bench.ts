@@ -5,7 +5,7 @@ import { join } from "node:path";
 import type { Backend } from "#services/node-manager/backends/backend.ts";
 import { Cgroups } from "#services/node-manager/backends/container/cgroups.ts";
 import { type ContainerOptions, containerBackend } from "#services/node-manager/backends/container/engine.ts";
-import { type Probe, probeContainerEngine } from "#services/node-manager/backends/container/probe.ts";
+import { type Probe, probeMachine } from "#services/node-manager/backends/container/probe.ts";
 import type { BackendBench } from "#test/contract/backend.ts";
 import { eventually as soon } from "#test/support/deadline.ts";
 
@@ -61,12 +61,15 @@ export async function namesIn(directory: string): Promise<string[]> {
   }
 }
 
-/** Whether container tests can run here; they are skipped with the reason where they can't. */
+/**
+ * Whether container tests can run here; they are skipped with the reason where the machine lacks what they need. A
+ * broken engine is no such reason.
+ */
 export async function engineProbe(): Promise<Probe> {
   const directory = await mkdtemp(join(tmpdir(), "slicelab-probe-"));
   const options = { stateDirectory: join(directory, "state"), imagesDirectory: join(directory, "images") };
   try {
-    return await probeContainerEngine({ ...options, now: () => 1_900_000_000 });
+    return await probeMachine({ ...options, now: () => 1_900_000_000 });
   } finally {
     await rm(directory, { recursive: true });
   }

@@ -1,10 +1,13 @@
 import assert from "node:assert/strict";
-import { spawn } from "node:child_process";
+import { execFileSync, spawn } from "node:child_process";
 import { once } from "node:events";
-import { cp, readFile, rename, writeFile } from "node:fs/promises";
+import { cp, mkdir, mkdtemp, readFile, rename, rm, writeFile } from "node:fs/promises";
+import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { after, before, describe, test } from "node:test";
 import type { Backend, SliverPlan } from "#services/node-manager/backends/backend.ts";
+import { Cgroups } from "#services/node-manager/backends/container/cgroups.ts";
+import { mountsUnder } from "#services/node-manager/backends/container/mounts.ts";
 import { STEPS } from "#services/node-manager/backends/container/steps.ts";
 import { run, someNode, somePlan } from "#test/contract/backend.ts";
 import { lapse } from "#test/support/deadline.ts";
@@ -211,6 +214,46 @@ describe("a container sliver", { skip: !probe.ok && probe.reason }, () => {
     await backend.stop(plan.id);
     await rename(directory, `${directory}.gone`);
     await backend.remove(plan.id);
+    await nothingLeft();
+  });
+
+  test("is not deleted across a mount, and what could not be deleted is never its disk again", async () => {
+    const backend = await bench.open(NODE);
+    const plan = somePlan();
+    await backend.ensure(plan);
+    await run(backend, plan.id, { argv: ["sh", "-c", "echo old > /root/note; mkdir /mnt"] });
+    const directory = join(bench.stateDirectory, NODE, "slivers", plan.id);
+    const precious = await mkdtemp(join(tmpdir(), "slicelab-precious-"));
+    await writeFile(join(precious, "file"), "kept");
+    execFileSync("mount", ["--bind", precious, join(directory, "upper/mnt")]);
+    try {
+      await assert.rejects(backend.remove(plan.id), { name: "BACKEND_FAILED" });
+      assert.deepEqual(await backend.list(), [{ id: plan.id, state: "stopped" }]);
+      assert.equal(await readFile(join(precious, "file"), "utf8"), "kept");
+    } finally {
+      const [point] = await mountsUnder(join(bench.stateDirectory, NODE));
+      execFileSync("umount", [point!]);
+    }
+    await backend.ensure(plan);
+    assert.notEqual((await run(backend, plan.id, { argv: ["cat", "/root/note"] })).code, 0);
+    await backend.remove(plan.id);
+    await nothingLeft();
+    await rm(precious, { recursive: true });
+  });
+
+  test("of which a killed runc left processes and cgroups is removed with them", async () => {
+    const breaking = await bench.open(NODE, { onStep: breakOffAfter("bundle") });
+    const plan = somePlan();
+    await assert.rejects(breaking.ensure(plan), /broken off/);
+    const left = spawn("sleep", ["1000"], { stdio: "ignore" });
+    for (const controller of ["cpu", "pids"] as const) {
+      const hierarchy = await (await Cgroups.find()).hierarchyOf(controller);
+      const cgroup = join(hierarchy!, `slicelab-${NODE}-${plan.id}`);
+      await mkdir(cgroup, { recursive: true });
+      await writeFile(join(cgroup, "cgroup.procs"), String(left.pid));
+    }
+    await breaking.remove(plan.id);
+    assert.equal(left.signalCode ?? (await once(left, "exit"))[1], "SIGKILL");
     await nothingLeft();
   });
 

@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
 import { execFileSync } from "node:child_process";
-import { readdir, readFile, writeFile } from "node:fs/promises";
+import { readdir, readFile, readlink, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { after, before, describe, test } from "node:test";
 import type { Backend, Command, SliverPlan } from "#services/node-manager/backends/backend.ts";
@@ -58,6 +58,18 @@ describe("root in a container sliver", { skip: !probe.ok && probe.reason }, () =
     assert.ok((await sh("ps -o args", neighbour)).stdout.includes("sleep 4321"));
   });
 
+  test("shares no namespace with the machine or its neighbour, but that of users", async () => {
+    const kinds = ["cgroup", "ipc", "mnt", "net", "pid", "uts"];
+    const script = kinds.map((kind) => `readlink /proc/self/ns/${kind}`).join("; ");
+    const own = await Promise.all(kinds.map((kind) => readlink(`/proc/self/ns/${kind}`)));
+    const all = [
+      own.join("\n"),
+      (await sh(script)).stdout.trim(),
+      (await sh(script, neighbour)).stdout.trim(),
+    ];
+    assert.equal(new Set(all.join("\n").split("\n")).size, 3 * kinds.length);
+  });
+
   test("has no open file of the machine", async () => {
     const { stdout } = await sh("ls -l /proc/1/fd /proc/self/fd | sed -n 's/.* -> //p' | grep -v '^pipe:'");
     const known = ["/dev/null", "anon_inode:[signalfd]"];
@@ -85,7 +97,8 @@ describe("root in a container sliver", { skip: !probe.ok && probe.reason }, () =
     "mount the machine's processes": "mkdir -p /mnt; mount -t proc proc /mnt",
     "unmount what hides the machine's files": "umount /proc/kcore",
     "make /proc/sys writable": "mount -o remount,rw /proc/sys",
-    "become all-powerful in a user namespace": "unshare -U -r true",
+    "become all-powerful in a user namespace": "unshare -U true",
+    "mount as root of a user namespace": "unshare -U -m mount -t tmpfs none /mnt",
     "make namespaces of its own": "unshare -m true",
     "enter another namespace": "nsenter -t 1 -m true",
     "load a module": "head -c 100 /dev/zero > /tmp/m.ko; insmod /tmp/m.ko",
