@@ -24,6 +24,8 @@ export function acceptLease(text: string, nodeKey: PublicKey, { id, ticket }: He
     [lease.renewableUntil <= ticket.renewableUntil, "it may be renewed for longer than the ticket says"],
     [isWithin(lease.resources, ticket.resources), "its resources go beyond the ticket's"],
     [portsWithin(lease.ports, ticket.ports), "its ports are not the ticket's"],
+    [lease.engine === (ticket.engine ?? lease.engine), "its engine is not the ticket's"],
+    [lease.image === (ticket.image ?? lease.image), "its image is not the ticket's"],
     [leadsTo(lease, ticket.ip), "it leads to another address than the node's"],
   ]);
   return lease;
@@ -43,6 +45,7 @@ export function acceptRenewal(text: string, nodeKey: PublicKey, old: Lease, tick
     [lease.term.end >= old.term.end, "it ends earlier than before"],
     [lease.term.end <= renewable && lease.renewableUntil <= renewable, "it lasts longer than was promised"],
     [isWithin(lease.resources, old.resources), "its resources go beyond those before"],
+    [lease.engine === old.engine && lease.image === old.image, "its engine or image changed"],
     [leadsTo(lease, old.ip), "it leads to another address than the node's"],
   ]);
   return lease;

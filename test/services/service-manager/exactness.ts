@@ -41,7 +41,9 @@ export async function assertExactly(lab: SliceLab, slice: string, count: number)
   await eventually(
     async () => {
       const counted = (await lab.charges()).filter((charge) => charge.slice === slice);
-      assert.deepEqual(counted.map(({ node }) => node).sort(), there.map(({ node }) => node).sort());
+      // A lease renewed with a further ticket counts under both until it has ended.
+      const nodes = new Set(counted.map(({ node }) => node));
+      assert.deepEqual(nodes, new Set(there.map(({ node }) => node)));
       return true;
     },
     { what: "the agent's books agreeing with the nodes" },

@@ -64,6 +64,8 @@ export type SliceLab = AsyncDisposable & {
   slice(...argv: string[]): Promise<Ran>;
   /** The same with something else about it. */
   sliceWith(terms: { home?: string; signal?: AbortSignal }, ...argv: string[]): Promise<Ran>;
+  /** Whose key alice's home is configured with from now on. */
+  become(who: "alice" | "bob"): Promise<void>;
   /** What the agent's books count, of every slice. */
   charges(): Promise<{ slice: string; node: string }[]>;
   stopAgent(): Promise<void>;
@@ -100,7 +102,7 @@ async function nodeIdentities(count: number): Promise<readonly TestIdentity[]> {
 
 export async function sliceLab(options: SliceLabOptions = {}): Promise<SliceLab> {
   await using owned = new AsyncDisposableStack();
-  const { authority, server, alice } = await people();
+  const { authority, server, alice, bob } = await people();
   const clock = fixedClock(Math.floor(Date.now() / 1000));
   const directory = owned.use(await temporaryDirectory()).path;
   const { url } = owned.use(await testDatabase());
@@ -131,16 +133,13 @@ export async function sliceLab(options: SliceLabOptions = {}): Promise<SliceLab>
 
   const home = await made(join(directory, "alice"));
   const files = await made(join(directory, "files"));
-  const own = await writeIdentity(home, "alice", alice.tls);
-  await writeFile(
-    join(home, "config.toml"),
-    stringify({
-      authority: own.ca,
-      key: own.key,
-      certificate: own.cert,
-      agents: [{ url: agentUrl, identity: server.name }],
-    }),
-  );
+  async function configure(name: string, { tls }: TestIdentity): Promise<void> {
+    const own = await writeIdentity(home, name, tls);
+    const agents = [{ url: agentUrl, identity: server.name }];
+    const config = { authority: own.ca, key: own.key, certificate: own.cert, agents };
+    await writeFile(join(home, "config.toml"), stringify(config));
+  }
+  await configure("alice", alice);
 
   const connections = owned.use(new Connections(clientTlsOptions(alice.tls)));
   const agentClient = xmlRpcClient(agentApi, { url: agentUrl, connections, expectedPeer: server.name });
@@ -196,6 +195,7 @@ export async function sliceLab(options: SliceLabOptions = {}): Promise<SliceLab>
       return agent;
     },
     slice: (...argv) => sliceWith({}, ...argv),
+    become: (who) => configure(who, who === "alice" ? alice : bob),
     charges: () => database.rows("select slice, node from charges order by slice, node"),
     async stopAgent() {
       await agent?.[Symbol.asyncDispose]();
