@@ -9,12 +9,19 @@ create table ticket_keys (
   since timestamptz not null
 );
 
--- A holding and the ones it replaces share one account. Whoever issues under an account locks its row first.
+-- A holding and the ones it replaces share one account. Whoever issues under an account locks its row first. What is
+-- charged to it at any time, all times together, is kept by triggers on tickets: no sum at one instant is larger, so
+-- where that fits nothing has to be added up.
 create table accounts (
   id bigint generated always as identity primary key,
   node key_name not null references nodes,
+  charged_cpu_millis bigint not null default 0,
+  charged_memory_mib bigint not null default 0,
+  charged_disk_mib bigint not null default 0,
+  charged_egress_kbps bigint not null default 0,
+  charged_slivers bigint not null default 0 check (charged_slivers >= 0),
   unique (id, node)
-);
+) with (fillfactor = 50);
 
 create index accounts_of_node on accounts (node);
 
@@ -43,9 +50,9 @@ create table holdings (
   tcp_ports int4multirange not null default '{}',
   udp_ports int4multirange not null default '{}',
   capabilities text[] not null default '{}',
-  -- The signed document as it came, and the texts that stand in the header of whatever is split from it.
+  -- The signed document as it came, and the documents (an array of texts) in the header of whatever is split from it.
   document text not null,
-  lineage text[] not null,
+  lineage json not null,
   deposited timestamptz not null,
   foreign key (account, node) references accounts (id, node),
   check (valid_from < valid_to),
@@ -64,10 +71,11 @@ create table slices (
   unique (name, principal)
 );
 
--- Issued slice tickets: bodies without signatures, which are made again by the key their holding was given to.
+-- Issued slice tickets: bodies without signatures, which are made again by the key their holding was given to. Holdings
+-- are never deleted; a foreign key would lock and write the row of every one of them at every issue.
 create table tickets (
   id text primary key,
-  holding text not null references holdings,
+  holding text not null,
   account bigint not null,
   node text not null,
   slice text not null,
@@ -94,8 +102,8 @@ create table tickets (
 );
 
 create index tickets_counted on tickets (account, counted_to) where state in ('issued', 'redeemed');
-create index tickets_of_slice on tickets (slice, node) where state in ('issued', 'redeemed');
-create index tickets_outstanding on tickets (principal, issued) where state = 'issued';
+create index tickets_of_slice on tickets (principal, slice, node) where state in ('issued', 'redeemed');
+create index tickets_unsettled on tickets (valid_to) where state = 'issued';
 create index tickets_with_ports on tickets (node)
   where state in ('issued', 'redeemed') and not (isempty(tcp_ports) and isempty(udp_ports));
 
@@ -104,6 +112,52 @@ create view charges as
   select id, account, node, slice, principal, counted_from, counted_to,
     cpu_millis, memory_mib, disk_mib, egress_kbps, tcp_ports, udp_ports
   from tickets where state in ('issued', 'redeemed');
+
+create function keep_charged() returns trigger language plpgsql as $$
+begin
+  update accounts a set
+    charged_cpu_millis = a.charged_cpu_millis + d.cpu_millis,
+    charged_memory_mib = a.charged_memory_mib + d.memory_mib,
+    charged_disk_mib = a.charged_disk_mib + d.disk_mib,
+    charged_egress_kbps = a.charged_egress_kbps + d.egress_kbps,
+    charged_slivers = a.charged_slivers + d.slivers
+  from (
+    select account, sum(cpu_millis * sign) as cpu_millis, sum(memory_mib * sign) as memory_mib,
+      sum(disk_mib * sign) as disk_mib, sum(egress_kbps * sign) as egress_kbps, sum(sign) as slivers
+    from (
+      select account, cpu_millis, memory_mib, disk_mib, egress_kbps, 1 as sign
+      from after where state in ('issued', 'redeemed')
+      union all
+      select account, cpu_millis, memory_mib, disk_mib, egress_kbps, -1 from before
+      where state in ('issued', 'redeemed')
+    ) as change
+    group by account having sum(sign) <> 0
+  ) as d
+  where a.id = d.account;
+  return null;
+end $$;
+
+create function keep_charged_first() returns trigger language plpgsql as $$
+begin
+  update accounts a set
+    charged_cpu_millis = a.charged_cpu_millis + d.cpu_millis,
+    charged_memory_mib = a.charged_memory_mib + d.memory_mib,
+    charged_disk_mib = a.charged_disk_mib + d.disk_mib,
+    charged_egress_kbps = a.charged_egress_kbps + d.egress_kbps,
+    charged_slivers = a.charged_slivers + d.slivers
+  from (
+    select account, sum(cpu_millis) as cpu_millis, sum(memory_mib) as memory_mib, sum(disk_mib) as disk_mib,
+      sum(egress_kbps) as egress_kbps, count(*) as slivers
+    from after group by account
+  ) as d
+  where a.id = d.account;
+  return null;
+end $$;
+
+create trigger keep_charged after update on tickets
+  referencing old table as before new table as after for each statement execute function keep_charged();
+create trigger keep_charged_first after insert on tickets
+  referencing new table as after for each statement execute function keep_charged_first();
 
 -- What is left of an account at every instant of [lower, upper): its limit times the overbooking factor (per mille) less
 -- what is charged, the smallest over the term, negative where it is overdrawn. The limit at an instant is the larger of

@@ -1,6 +1,6 @@
 import { randomBytes } from "node:crypto";
 import { Fault } from "#shared/model/errors.ts";
-import type { Tx } from "#shared/runtime/database.ts";
+import type { Queries } from "#shared/runtime/database.ts";
 import { type Fit, type Misfit, misfit, type Offer, preferred } from "./offer.ts";
 import type { Order } from "./order.ts";
 import type { TicketTerms } from "./slice-ticket.ts";
@@ -13,8 +13,8 @@ export type Choice = {
   readonly nodesThen: number;
 };
 
-/** How many nodes are looked at first: enough to choose among, however few are wanted. */
-const FEWEST_CANDIDATES = 64;
+/** How many nodes more than are wanted are looked at first, to choose among. */
+const SPARE_CANDIDATES = 16;
 
 /** How many nodes a refusal tells of by name. */
 const EXAMPLES = 3;
@@ -27,13 +27,13 @@ const LONGEST_NAME = 45;
  * takes, beginning at a random place, so that requests at the same time don't all want the same node. Nothing is
  * locked: an offer may be gone when it is taken. Throws NO_CAPACITY saying how many fitted and why others did not.
  */
-export async function chooseNodes(tx: Tx, order: Order, terms: TicketTerms): Promise<Choice> {
+export async function chooseNodes(queries: Queries, order: Order, terms: TicketTerms): Promise<Choice> {
   const counting = { ...terms, perMille: terms.overbooking };
   const misfits: Misfit[] = [];
   let fits: readonly Fit[] = [];
   let heldNodes = 0;
   for (const { candidates, limit } of pages(order)) {
-    const page = await offersOf(tx, candidates, order, counting);
+    const page = await offersOf(queries, candidates, order, counting);
     heldNodes = Math.max(heldNodes, page.heldNodes);
     misfits.push(...strangers(candidates, page.offers));
     for (const offer of page.offers) {
@@ -53,7 +53,7 @@ export async function chooseNodes(tx: Tx, order: Order, terms: TicketTerms): Pro
 function* pages({ among, count }: Order): Generator<{ candidates: Candidates; limit: number }> {
   const pivot = randomBytes(32).toString("hex");
   let offset = 0;
-  for (let limit = Math.max(2 * count, FEWEST_CANDIDATES); ; limit *= 4) {
+  for (let limit = count + SPARE_CANDIDATES; ; limit *= 4) {
     const candidates: Candidates =
       among.kind === "any"
         ? { kind: "ring", pivot, offset, limit }

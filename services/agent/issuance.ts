@@ -5,20 +5,18 @@ import { defaultRenewableUntil } from "#shared/model/ticket.ts";
 import { CLOCK_SLACK, type Instant } from "#shared/model/time.ts";
 import type { Clock } from "#shared/runtime/clock.ts";
 import type { ClockWatch } from "#shared/runtime/clock-watch.ts";
-import type { Database, Tx } from "#shared/runtime/database.ts";
+import type { Database } from "#shared/runtime/database.ts";
 import { documentId } from "#shared/wire/document.ts";
 import { writeTicket } from "#shared/wire/ticket-document.ts";
-import type { Replay } from "#shared/wire/xmlrpc/replay.ts";
+import type { Replay, ReplyToKeep } from "#shared/wire/xmlrpc/replay.ts";
 import { chooseNodes } from "./choice.ts";
 import type { Fit } from "./offer.ts";
 import type { Order } from "./order.ts";
-import { type Privilege, privilegeFor, sliceTypeOf } from "./privilege.ts";
+import { type Privilege, privilegeFor } from "./privilege.ts";
 import { inBatches, sealAll, type Unsealed } from "./seal.ts";
 import { splitTicket, type TicketTerms } from "./slice-ticket.ts";
-import { writeAudit } from "./store/audit.ts";
-import { insertTickets, type NewTicket } from "./store/issued.ts";
-import { lockPermit } from "./store/permits.ts";
-import { saveAnswer } from "./store/replies.ts";
+import { issueTickets, type NewTicket, Overtaken } from "./store/issued.ts";
+import { readPermit } from "./store/permits.ts";
 import type { TicketKeys } from "./ticket-keys.ts";
 
 /** What an agent decides for itself about the tickets it issues. */
@@ -32,94 +30,91 @@ export type IssuingPolicy = {
 /** Whose call it is, and how it is told apart from its repetitions. */
 export type Caller = { readonly principal: PublicKey; readonly method: string; readonly replay?: Replay };
 
-type Issue = { readonly order: Order; readonly caller: Caller; readonly terms: TicketTerms };
+type Parts = {
+  readonly database: Database;
+  readonly keys: TicketKeys;
+  readonly clock: Clock;
+  readonly watch: ClockWatch;
+};
 
 type Ticket = NewTicket & Unsealed;
 
-/** Somebody else took what was offered between looking and locking. */
-class Overtaken extends Error {}
-
 /**
- * Issues slice tickets: privileges → counting → split → seal. What an order gets is in the books, audited and
- * durable, before its tickets are signed; an order that is refused leaves nothing behind but its audit.
+ * Issues slice tickets: privileges → counting → split → seal. All is decided without a lock and then written by one
+ * statement that locks, decides again and counts; where it decides otherwise, everything is decided anew. Tickets are
+ * signed once they are in the books, durable; an order that is refused leaves nothing behind but its audit.
  */
 export class Issuance {
-  readonly #database: Database;
-  readonly #keys: TicketKeys;
-  readonly #clock: Clock;
-  readonly #watch: ClockWatch;
+  readonly #parts: Parts;
   readonly #policy: IssuingPolicy;
   /** The greatest time at which something was issued: time never runs below it (RELIABILITY, "Order of writing"). */
   #latest: Instant;
 
-  constructor(
-    parts: { database: Database; keys: TicketKeys; clock: Clock; watch: ClockWatch },
-    policy: IssuingPolicy,
-    latest: Instant,
-  ) {
-    this.#database = parts.database;
-    this.#keys = parts.keys;
-    this.#clock = parts.clock;
-    this.#watch = parts.watch;
+  constructor(parts: Parts, policy: IssuingPolicy, latest: Instant) {
+    this.#parts = parts;
     this.#policy = policy;
     this.#latest = latest;
   }
 
   /** The signed tickets, in the order in which nodes were named. Throws what `privilegeFor` and `chooseNodes` throw. */
   async issue(order: Order, caller: Caller): Promise<string[]> {
-    const tickets = await this.#counted(order, caller);
-    return await sealAll(this.#keys, tickets);
-  }
-
-  /** Each time it is overtaken somebody else got something, so this ends. */
-  async #counted(order: Order, caller: Caller): Promise<Ticket[]> {
     for (;;) {
-      const issue = { order, caller, terms: this.#terms(order, caller) };
+      const terms = this.#terms(order, caller);
       try {
-        return await this.#database.transaction((tx) => this.#attempt(tx, issue), { repeatable: true });
+        return await sealAll(this.#parts.keys, await this.#counted(order, caller, terms));
       } catch (error) {
+        // Whoever overtook got something, so this ends.
         if (!(error instanceof Overtaken)) throw error;
       }
     }
   }
 
   #terms(order: Order, { principal }: Caller): TicketTerms {
-    this.#watch.refuseUnlessSure(this.#latest);
-    const now = this.#clock.now();
-    this.#latest = now;
+    const { clock, watch } = this.#parts;
     const { maxLeaseSeconds, overbooking } = this.#policy;
+    watch.refuseUnlessSure(this.#latest);
+    this.#latest = clock.now();
     refuseUnless(
       order.leaseSeconds <= maxLeaseSeconds,
       "NO_PRIVILEGE",
       `leases last up to ${maxLeaseSeconds} seconds here; ask for less and renew`,
     );
-    const term = { start: now, end: now + order.leaseSeconds };
+    const term = { start: this.#latest, end: this.#latest + order.leaseSeconds };
+    const named = { name: principal.name, sha1: principal.sha1 };
     return {
-      principal: { name: principal.name, sha1: principal.sha1 },
-      now,
+      principal: named,
+      now: term.start,
       term,
       renewableUntil: defaultRenewableUntil(term),
       overbooking,
     };
   }
 
-  async #attempt(tx: Tx, { order, caller, terms }: Issue): Promise<Ticket[]> {
-    const privileges = await this.#permitted(tx, order, caller, terms.now);
-    const ask = { leaseSeconds: order.leaseSeconds, administrative: order.administrative };
-    const { maxRenewableSeconds } = privilegeFor(privileges, { ...ask, nodes: order.atLeast });
-    const capped = {
-      ...terms,
-      renewableUntil: Math.min(terms.renewableUntil, terms.now + maxRenewableSeconds),
-    };
-    const { fits, nodesThen } = await chooseNodes(tx, order, capped);
-    privilegeFor(privileges, { ...ask, nodes: nodesThen });
-    const tickets = await inBatches(fits, (fit) => ticketFor(fit, order, capped));
-    await this.#book(tx, { order, caller, terms: capped }, tickets);
+  async #counted(order: Order, caller: Caller, terms: TicketTerms): Promise<Ticket[]> {
+    const { database, clock } = this.#parts;
+    const privilege = await this.#permitted(order, caller, terms.now);
+    const furthest = terms.now + privilege.maxRenewableSeconds;
+    const capped = { ...terms, renewableUntil: Math.min(terms.renewableUntil, furthest) };
+    const { fits, nodesThen } = await chooseNodes(database, order, capped);
+    privilegeFor([privilege], { ...order, nodes: nodesThen });
+    const serials = randomBytes(fits.length * SERIAL_BYTES).toString("hex");
+    const tickets = await inBatches(fits, (fit, at) => ticketFor(fit, order, capped, serialAt(serials, at)));
+    await issueTickets(database, {
+      ...capped,
+      principal: terms.principal.name,
+      method: caller.method,
+      order,
+      privilege,
+      at: clock.milliseconds(),
+      perMille: terms.overbooking,
+      tickets,
+      reply: replyTo(caller, tickets),
+    });
     return tickets;
   }
 
-  async #permitted(tx: Tx, order: Order, { principal }: Caller, now: Instant): Promise<readonly Privilege[]> {
-    const permit = await lockPermit(tx, principal.name, order.slice, sliceTypeOf(order.administrative), now);
+  async #permitted(order: Order, { principal }: Caller, now: Instant): Promise<Privilege> {
+    const permit = await readPermit(this.#parts.database, principal.name, order.slice, now);
     refuseUnless(
       permit,
       "NOT_PRINCIPAL",
@@ -131,40 +126,33 @@ export class Issuance {
       "NOT_PRINCIPAL",
       `the slice ${order.slice} belongs to somebody else; choose another name`,
     );
-    return permit.privileges;
-  }
-
-  async #book(tx: Tx, { order, caller, terms }: Issue, tickets: readonly Ticket[]): Promise<void> {
-    const { name } = caller.principal;
-    const perMille = terms.overbooking;
-    const issue = { principal: name, order, now: terms.now, start: terms.term.start, perMille, tickets };
-    if (!(await insertTickets(tx, issue))) throw new Overtaken();
-    await writeAudit(tx, {
-      at: this.#clock.milliseconds(),
-      who: name,
-      method: caller.method,
-      outcome: "ok",
-      detail: { slice: order.slice, tickets: tickets.length, leaseSeconds: order.leaseSeconds },
-    });
-    const until = Math.max(...tickets.map((t) => t.validTo)) + CLOCK_SLACK;
-    await caller.replay?.rememberRemade(until, ({ scope, argumentsHash }) =>
-      saveAnswer(tx, scope, { argumentsHash, answer: { tickets: tickets.map((t) => t.id) } }, until),
-    );
+    return privilegeFor(permit.privileges, { ...order, nodes: order.atLeast });
   }
 }
 
-function ticketFor(fit: Fit, order: Order, terms: TicketTerms): Ticket {
-  const { holding, node } = fit;
-  const ticket = splitTicket(fit, order, terms, randomBytes(16).toString("hex"));
+const SERIAL_BYTES = 16;
+
+function serialAt(hex: string, at: number): string {
+  return hex.slice(at * 2 * SERIAL_BYTES, (at + 1) * 2 * SERIAL_BYTES);
+}
+
+function ticketFor(fit: Fit, order: Order, terms: TicketTerms, serial: string): Ticket {
+  const { holding } = fit;
+  const ticket = splitTicket(fit, order, terms, serial);
   const body = writeTicket(ticket);
   return {
     id: documentId(body),
     holding: holding.id,
-    node,
     body,
     validTo: ticket.validity.end,
     countedTo: ticket.renewableUntil,
     principal: holding.principal,
     lineage: holding.lineage,
   };
+}
+
+/** An answer is kept for as long as its tickets can be redeemed; they are signed again when it is asked for. */
+function replyTo({ replay }: Caller, tickets: readonly Ticket[]): Omit<ReplyToKeep, "reply"> | undefined {
+  const until = Math.max(...tickets.map((t) => t.validTo)) + CLOCK_SLACK;
+  return replay?.rememberRemade(until, (kept) => kept);
 }

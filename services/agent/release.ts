@@ -7,7 +7,7 @@ import type { Clock } from "#shared/runtime/clock.ts";
 import type { ClockWatch } from "#shared/runtime/clock-watch.ts";
 import type { Database, Tx } from "#shared/runtime/database.ts";
 import type { Log } from "#shared/runtime/log.ts";
-import { parseDocument, verifyDocument } from "#shared/wire/document.ts";
+import { parseDocument, verifyLink } from "#shared/wire/document.ts";
 import { MAX_STATED_TICKETS, openStatement } from "#shared/wire/statement-document.ts";
 import { inBatches, sealAll } from "./seal.ts";
 import type { Settlement } from "./settlement.ts";
@@ -91,7 +91,7 @@ export class Release {
         "UNKNOWN_KEY",
         "this agent did not issue the ticket; give it back to the one that did",
       );
-      return verifyDocument(document, key.public).id;
+      return verifyLink(document, key.public).id; // a ticket, with whatever stands above it
     });
     return [...new Set(ids)];
   }

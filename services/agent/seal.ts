@@ -28,11 +28,16 @@ export async function sealAll(keys: TicketKeys, tickets: readonly Unsealed[]): P
 }
 
 /** `work` done for all items, a batch at a time, with a turn of the event loop between batches. */
-export async function inBatches<T, R>(items: readonly T[], work: (item: T) => R | Promise<R>): Promise<R[]> {
+export async function inBatches<T, R>(
+  items: readonly T[],
+  work: (item: T, at: number) => R | Promise<R>,
+): Promise<R[]> {
   const done: R[] = [];
   for (let at = 0; at < items.length; at += BATCH) {
     if (at > 0) await turn();
-    done.push(...(await Promise.all(items.slice(at, at + BATCH).map(work))));
+    done.push(
+      ...(await Promise.all(items.slice(at, at + BATCH).map((item, place) => work(item, at + place)))),
+    );
   }
   return done;
 }

@@ -54,6 +54,9 @@ export type AgentService = Running & {
   scan(): Promise<void>;
 };
 
+/** Certificates are valid by real time, whatever clock the agent was given. */
+const REAL_TIME = systemClock();
+
 const CONNECTIONS = 20;
 const CANCEL_TIMEOUT_MS = 10_000;
 const SHOWN_ON_PAGE = 500;
@@ -123,8 +126,7 @@ export async function startAgent(config: AgentConfig, deps: Partial<AgentDeps> =
       ...(plain_port !== undefined && { plain: { host: address, port: plain_port } }),
       authenticate: (socket) => {
         try {
-          // Certificates are valid by real time, whatever clock the agent was given.
-          return peerOf(socket, { now: new Date() });
+          return peerOf(socket, { now: new Date(REAL_TIME.milliseconds()) });
         } catch (error) {
           if (error instanceof Fault) refusals.countStranger(error, "");
           throw error;
@@ -158,8 +160,14 @@ export async function startAgent(config: AgentConfig, deps: Partial<AgentDeps> =
 
 /** The agent's own database, as the service and its local commands open it. */
 export function openAgentDatabase(url: string, log?: Log): Database {
-  return openDatabase(url, { schema: SCHEMA, log, connections: CONNECTIONS });
+  return openDatabase(url, { schema: SCHEMA, log, connections: CONNECTIONS, settings: SETTINGS });
 }
+
+/**
+ * Each connection plans a statement once and keeps the plan. One made while a table was empty would read all of it for
+ * ever after, so indices are used from the first row on; and nothing here is worth compiling.
+ */
+const SETTINGS = { enable_seqscan: "off", jit: "off" };
 
 /** Asks a node, known by its key wherever it is. */
 function cancelling(connections: Connections, timeoutMs: number): CancelAt {

@@ -101,7 +101,7 @@ export async function insertHolding(
     portSet(holding.ports, "udp"),
     holding.administrative ?? [],
     text,
-    lineageOf(link.document),
+    JSON.stringify(lineageOf(link.document)),
     now,
   ]);
 }

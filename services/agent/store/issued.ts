@@ -1,15 +1,17 @@
+import pg from "pg";
 import type { KeyName } from "#shared/identity/key.ts";
 import type { DocumentId } from "#shared/model/ticket.ts";
-import type { Instant } from "#shared/model/time.ts";
-import type { Tx } from "#shared/runtime/database.ts";
+import type { Instant, Term } from "#shared/model/time.ts";
+import type { Queries } from "#shared/runtime/database.ts";
+import { AlreadyAnswered, type ReplyToKeep } from "#shared/wire/xmlrpc/replay.ts";
 import type { Order } from "../order.ts";
+import { type Privilege, sliceTypeOf } from "../privilege.ts";
 import { portSet } from "./port-set.ts";
 
 /** One ticket of an order, as it goes into the books. */
 export type NewTicket = {
   readonly id: DocumentId;
   readonly holding: DocumentId;
-  readonly node: KeyName;
   readonly body: Buffer;
   readonly validTo: Instant;
   /** End of the time it counts for. */
@@ -19,73 +21,82 @@ export type NewTicket = {
 /** What all tickets of one order have in common in the books. */
 export type NewTickets = {
   readonly principal: KeyName;
+  readonly method: string;
   readonly order: Order;
+  readonly privilege: Privilege;
+  /** Milliseconds since 1970, for the audit. */
+  readonly at: number;
   readonly now: Instant;
-  readonly start: Instant;
+  readonly term: Term;
+  /** The furthest any of them may be renewed. */
+  readonly renewableUntil: Instant;
   /** The agent's overbooking factor. */
   readonly perMille: number;
   readonly tickets: readonly NewTicket[];
+  /** Where the caller can ask for the same answer again, and until when. */
+  readonly reply?: Omit<ReplyToKeep, "reply">;
 };
 
+/** What was decided on has changed before it could be locked; deciding again will tell. */
+export class Overtaken extends Error {
+  override readonly name = "Overtaken";
+}
+
+/** SQLSTATEs that `issue_tickets` raises, and that of a deadlock, in which one of two is undone to try again. */
+const OVERTAKEN = ["SL001", "40P01"];
+const ANSWERED = "SL002";
+
 /**
- * Counts tickets against their accounts, all or none, and says whether they fitted. The accounts are locked in one
- * order and counted by a statement that began after, so that it sees whatever was issued before (RELIABILITY I5).
+ * Writes an order's tickets into the books, charged to their accounts, with its audit and its answer: one statement,
+ * all or nothing, durable when it resolves. Throws Overtaken, or AlreadyAnswered.
  */
-export async function insertTickets(tx: Tx, issue: NewTickets): Promise<boolean> {
-  const { order, tickets } = issue;
-  await tx.run(LOCK_ACCOUNTS, [tickets.map((t) => t.node)]);
-  const inserted = await tx.run(INSERT, [
-    tickets.map((t) => t.id),
-    tickets.map((t) => t.holding),
-    tickets.map((t) => t.body.toString("utf8")),
-    tickets.map((t) => t.validTo),
-    tickets.map((t) => t.countedTo),
-    issue.start,
-    order.slice,
+export async function issueTickets(queries: Queries, issue: NewTickets): Promise<void> {
+  try {
+    await queries.run(ISSUE, valuesOf(issue));
+  } catch (error) {
+    const { code } = error instanceof pg.DatabaseError ? error : { code: undefined };
+    if (code === ANSWERED) throw new AlreadyAnswered("the same request_id was answered a moment ago");
+    if (code !== undefined && OVERTAKEN.includes(code)) throw new Overtaken("overtaken", { cause: error });
+    throw error;
+  }
+}
+
+function valuesOf({ order, tickets, reply, ...issue }: NewTickets): unknown[] {
+  return [
     issue.principal,
+    issue.method,
+    issue.at / 1000,
     issue.now,
+    order.slice,
+    issue.privilege.id,
+    sliceTypeOf(order.administrative),
+    order.administrative ?? [],
+    issue.term.start,
+    issue.term.end,
+    issue.renewableUntil,
+    issue.perMille,
     order.resources.cpuMillis,
     order.resources.memoryMib,
     order.resources.diskMib,
     order.resources.egressKbps,
     portSet(order.ports, "tcp"),
     portSet(order.ports, "udp"),
-    issue.perMille,
-  ]);
-  return inserted === tickets.length;
+    tickets.map((t) => t.id),
+    tickets.map((t) => t.holding),
+    tickets.map((t) => t.body.toString("utf8")),
+    tickets.map((t) => t.validTo),
+    tickets.map((t) => t.countedTo),
+    reply?.scope.requestId ?? null,
+    reply?.argumentsHash ?? null,
+    reply?.until ?? null,
+  ];
 }
 
-/** All accounts of the nodes, not only those charged: ports are exclusive on a node whatever the account. */
-const LOCK_ACCOUNTS = {
-  name: "lock accounts",
+/** Defined in migrations/agent: see there for what it checks and in which order it locks. */
+const ISSUE = {
+  name: "issue tickets",
   text: `
-    select count(*) from (
-      select id from accounts where node = any($1::text[]) order by id for update
-    ) as locked`,
-};
-
-const INSERT = {
-  name: "insert tickets",
-  text: `
-    with placed as (
-      select t.*, h.account, h.node
-      from unnest($1::text[], $2::text[], $3::text[], $4::float8[], $5::float8[])
-        as t (id, holding, body, valid_to, counted_to)
-      join holdings h on h.id = t.holding
-    ), misfit as (
-      select from placed p
-      cross join lateral account_free(p.account, to_timestamp($6), to_timestamp(p.counted_to), $16::int) as f
-      where f.cpu_millis < $10 or f.memory_mib < $11 or f.disk_mib < $12 or f.egress_kbps < $13 or f.slivers < 1
-        or exists (
-          select from charges c
-          where c.node = p.node and not (isempty(c.tcp_ports) and isempty(c.udp_ports))
-            and c.counted_from < to_timestamp(p.counted_to) and to_timestamp($6) < c.counted_to
-            and (c.tcp_ports && $14::int4multirange or c.udp_ports && $15::int4multirange))
-    )
-    insert into tickets (id, holding, account, node, slice, principal, issued, valid_to, counted_from, counted_to,
-      cpu_millis, memory_mib, disk_mib, egress_kbps, tcp_ports, udp_ports, body)
-    select p.id, p.holding, p.account, p.node, $7, $8, to_timestamp($9), to_timestamp(p.valid_to),
-      to_timestamp($6), to_timestamp(p.counted_to), $10::bigint, $11::bigint, $12::bigint, $13::bigint,
-      $14::int4multirange, $15::int4multirange, p.body
-    from placed p where not exists (select from misfit)`,
+    select issue_tickets($1, $2, to_timestamp($3), to_timestamp($4), $5, $6, $7, $8,
+      to_timestamp($9), to_timestamp($10), to_timestamp($11), $12, $13, $14, $15, $16, $17, $18,
+      $19, $20, $21, $22, $23, $24, $25, to_timestamp($26))`,
 };

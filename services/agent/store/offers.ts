@@ -25,14 +25,14 @@ export type Counting = {
 /** What the candidates offer, in their order, and on how many nodes the slice has tickets that count. */
 export type Offers = { readonly offers: Offer[]; readonly heldNodes: number };
 
-/** Reads without locking: whoever takes an offer has it checked again by `insertTickets`. */
+/** Reads without locking: whoever takes an offer has it checked again by `issueTickets`. */
 export async function offersOf(
-  tx: Queries,
+  queries: Queries,
   candidates: Candidates,
   order: Order,
   counting: Counting,
 ): Promise<Offers> {
-  const rows = await tx.rows<OfferRow>(STATEMENTS[candidates.kind], [
+  const rows = await queries.rows<OfferRow>(STATEMENTS[candidates.kind], [
     counting.now,
     counting.term.start,
     counting.term.end,
@@ -84,7 +84,8 @@ const CANDIDATES = {
 function statement(kind: keyof typeof CANDIDATES): Sql {
   const text = `
     with candidate as (${CANDIDATES[kind]}),
-    held as (select distinct c.node from charges c where c.slice = $6 and c.counted_to > to_timestamp($1))
+    held as (select distinct c.node from slices s join charges c on c.principal = s.principal and c.slice = s.name
+      where s.name = $6 and c.counted_to > to_timestamp($1))
     select n.node, n.ip, n.country, n.region, n.tags, n.engines, n.images, n.heard, p.site, p.suspended,
       exists (select from held where held.node = n.node) as held,
       (select count(*) from held) as held_nodes,
@@ -95,9 +96,26 @@ function statement(kind: keyof typeof CANDIDATES): Sql {
         h.slivers, h.ceiling_cpu_millis, h.ceiling_egress_kbps, h.engine, h.image, h.lineage,
         f.cpu_millis as free_cpu_millis, f.memory_mib as free_memory_mib, f.disk_mib as free_disk_mib,
         f.egress_kbps as free_egress_kbps, f.slivers as free_slivers
-      from holdings h
-      cross join lateral account_free(
-        h.account, to_timestamp($2), least(to_timestamp($4), h.term_end), $5::int) as f
+      from holdings h join accounts a on a.id = h.account
+      cross join lateral (
+        select h.cpu_millis * $5 / 1000 - a.charged_cpu_millis >= $14
+          and h.memory_mib * $5 / 1000 - a.charged_memory_mib >= $15
+          and h.disk_mib * $5 / 1000 - a.charged_disk_mib >= $16
+          and h.egress_kbps * $5 / 1000 - a.charged_egress_kbps >= $17
+          and h.slivers * $5 / 1000 - a.charged_slivers >= 1 as ample
+      ) as first
+      cross join lateral (
+        select h.cpu_millis * $5 / 1000 - a.charged_cpu_millis as cpu_millis,
+          h.memory_mib * $5 / 1000 - a.charged_memory_mib as memory_mib,
+          h.disk_mib * $5 / 1000 - a.charged_disk_mib as disk_mib,
+          h.egress_kbps * $5 / 1000 - a.charged_egress_kbps as egress_kbps,
+          h.slivers * $5 / 1000 - a.charged_slivers as slivers
+        where first.ample
+        union all
+        select f.* from account_free(
+          h.account, to_timestamp($2), least(to_timestamp($4), h.term_end), $5::int) as f
+        where not first.ample
+      ) as f
       where h.node = n.node
         and h.valid_from <= to_timestamp($1) and to_timestamp($1) < h.valid_to
         and h.term_start <= to_timestamp($2) and to_timestamp($3) <= h.term_end

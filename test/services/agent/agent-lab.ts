@@ -21,6 +21,7 @@ import { type FixedClock, fixedClock } from "../../support/clock.ts";
 import { testDatabase } from "../../support/database.ts";
 import { temporaryDirectory } from "../../support/directory.ts";
 import { type HoldingOverrides, NOW, rootTicket, type Sealed, seal } from "../../support/documents.ts";
+import { FACTS } from "./facts.ts";
 
 export type AgentClient = XmlRpcClient<typeof agentApi>;
 
@@ -66,15 +67,6 @@ export type LabOptions = {
   readonly deps?: Partial<AgentDeps>;
   /** Of a PostgreSQL of the test's own; by default a database of its own in the shared one. */
   readonly databaseUrl?: string;
-};
-
-export const FACTS = {
-  sslport: 8001,
-  sshport: 2222,
-  engines: ["simulated" as const],
-  images: ["debian-12"],
-  simulated: true,
-  version: "0.1.0",
 };
 
 const people = lazily(async () => {

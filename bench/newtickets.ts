@@ -1,0 +1,194 @@
+import { fork } from "node:child_process";
+import { once } from "node:events";
+import { mkdtemp, rm, writeFile } from "node:fs/promises";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import pg from "pg";
+import { Registry } from "#services/agent/registry.ts";
+import { inBatches, sealAll } from "#services/agent/seal.ts";
+import { openAgentDatabase } from "#services/agent/service.ts";
+import { openTicketKeys } from "#services/agent/ticket-keys.ts";
+import { clientTlsOptions } from "#shared/identity/tls.ts";
+import { systemClock } from "#shared/runtime/clock.ts";
+import { agentApi } from "#shared/wire/agent-api.ts";
+import { lineageOf, parseDocument } from "#shared/wire/document.ts";
+import { type XmlRpcClient, xmlRpcClient } from "#shared/wire/xmlrpc/client.ts";
+import { Connections } from "#shared/wire/xmlrpc/connections.ts";
+import { decodeResponse } from "#shared/wire/xmlrpc/decode.ts";
+import { encodeResponse } from "#shared/wire/xmlrpc/encode.ts";
+import { enrolFleet } from "#test/services/agent/fleet.ts";
+import { testAuthority, writeIdentity } from "#test/support/authority.ts";
+import { startPostgres } from "#testbed/postgres.ts";
+
+/**
+ * newtickets over mutual TLS against an agent in a process of its own, beside what it cannot do without, in the same
+ * run, by turns: see "Targets" below. Prints medians and, of the ratios, least and most.
+ */
+const NODES = 1000;
+const TARGETS: Readonly<Record<number, number>> = { 1: 1.5, 100: 1.5, 1000: 1.3 };
+const ROUNDS: Readonly<Record<number, number>> = { 1: 200, 100: 25, 1000: 15 };
+const CLIENTS = 20;
+const MANY = { slivers: 100_000, memoryMib: 100_000_000, diskMib: 100_000_000 };
+
+await using owned = new AsyncDisposableStack();
+const home = await mkdtemp(join(tmpdir(), "slicelab-bench-"));
+owned.defer(() => rm(home, { recursive: true, force: true }));
+const clock = systemClock();
+const postgres = owned.use(await startPostgres(join(home, "postgres")));
+const url = await postgres.createDatabase("slicelab");
+const authority = await testAuthority();
+const [server, alice] = await Promise.all([authority.server("agent"), authority.client("alice")]);
+const files = await writeIdentity(home, "agent", server.tls);
+const ticketKey = join(home, "ticket.key");
+const config = join(home, "agent.toml");
+await writeFile(
+  config,
+  `database = "${url}"
+ticket_key = "${ticketKey}"
+[identity]
+key = "${files.key}"
+certificate = "${files.cert}"
+authority = "${files.ca}"
+[listen]
+tls_port = 0
+web_port = 0
+`,
+);
+const child = fork(new URL("agent-process.ts", import.meta.url), [config], {
+  stdio: ["ignore", "ignore", "inherit", "ipc"],
+});
+const [{ tls }] = (await once(child, "message")) as [{ tls: string }];
+owned.defer(async () => {
+  child.send("stop");
+  await once(child, "exit");
+});
+
+const keys = await openTicketKeys(ticketKey);
+const database = owned.use(openAgentDatabase(url));
+await new Registry(database, clock).addPrincipal({
+  label: "alice",
+  role: "researcher",
+  certificate: alice.certPem,
+});
+await enrolFleet(database, keys, clock, { nodes: NODES, share: MANY });
+await database.run("vacuum analyze");
+const bare = new pg.Client({ connectionString: url });
+await bare.connect();
+owned.defer(() => bare.end());
+await bare.query(
+  "create table bare (id text primary key, slice text, principal text, node text, start timestamptz, until timestamptz, body text)",
+);
+
+function connect(): XmlRpcClient<typeof agentApi> {
+  const connections = owned.use(new Connections(clientTlsOptions(alice.tls)));
+  return xmlRpcClient(agentApi, { url: tls, connections, expectedPeer: server.name });
+}
+const client = connect();
+let slices = 0;
+const newtickets = (count: number, by = client) =>
+  by.newtickets({ slice: `s${slices++}`, ntickets: count, leaselen: 86_400, ips: "0.0.0.0" });
+
+/** Milliseconds that `work` takes. */
+async function timed(work: () => unknown): Promise<number> {
+  const begin = performance.now();
+  await work();
+  return performance.now() - begin;
+}
+
+const median = (numbers: readonly number[]) =>
+  numbers.toSorted((a, b) => a - b)[Math.floor(numbers.length / 2)]!;
+
+/** What nobody can leave out: a call, the signatures, one durable insert, building and parsing the answer. */
+async function reference(count: number, tickets: readonly string[]): Promise<number> {
+  const documents = tickets.map(parseDocument);
+  const unsealed = documents.map((d) => ({
+    body: d.body,
+    principal: keys.current.public.name,
+    lineage: d.parents.flatMap(lineageOf),
+  }));
+  const ids = documents.map((d) => d.id);
+  const bodies = documents.map((d) => d.body.toString());
+  const insert = {
+    name: "bare",
+    text: `insert into bare select i, 's', 'p', 'n', now(), now(), b from unnest($1::text[], $2::text[]) as t (i, b)`,
+    values: [ids, bodies],
+  };
+  const encoded = encodeResponse(tickets);
+  const call = await timed(() => client.getconfig());
+  const sign = await timed(() => sealAll(keys, unsealed));
+  const durable = await timed(() => bare.query(insert));
+  if (count === 1) return call + sign + durable;
+  const build = await timed(() => encodeResponse(tickets));
+  const parse = await timed(() => decodeResponse(encoded));
+  return sign + durable + build + parse;
+}
+
+async function heldLongest(): Promise<{ max: number; p99: number }> {
+  child.send("report");
+  const [report] = (await once(child, "message")) as [{ max: number; p99: number }];
+  return report;
+}
+
+console.log(
+  "| nodes | newtickets ms | reference ms | ratio (least–most) | target | event loop held at most ms |",
+);
+console.log("|---|---|---|---|---|---|");
+for (const count of [1, 100, 1000]) {
+  for (let warm = 0; warm < 5; warm++) await reference(count, await newtickets(count));
+  child.send("reset");
+  const ours: number[] = [];
+  const theirs: number[] = [];
+  for (let round = 0; round < ROUNDS[count]!; round++) {
+    let tickets: string[] = [];
+    ours.push(await timed(async () => (tickets = await newtickets(count))));
+    theirs.push(await reference(count, tickets));
+  }
+  const { max } = await heldLongest();
+  const ratios = ours.map((ms, at) => ms / theirs[at]!);
+  console.log(
+    `| ${count} | ${median(ours).toFixed(2)} | ${median(theirs).toFixed(2)} | ${(median(ours) / median(theirs)).toFixed(2)} (${Math.min(...ratios).toFixed(2)}–${Math.max(...ratios).toFixed(2)}) | ≤ ${TARGETS[count]} | ${max.toFixed(1)} |`,
+  );
+}
+
+/** Requests a second of so many clients, each one at a time. */
+async function rate(
+  clients: number,
+  seconds: number,
+  work: (at: number) => Promise<unknown>,
+): Promise<number> {
+  const end = performance.now() + seconds * 1000;
+  let done = 0;
+  await Promise.all(
+    Array.from({ length: clients }, async (_, at) => {
+      while (performance.now() < end) {
+        await work(at);
+        done++;
+      }
+    }),
+  );
+  return done / seconds;
+}
+const clients = Array.from({ length: CLIENTS }, connect);
+const inserters = await inBatches(clients, async () => {
+  const one = new pg.Client({ connectionString: url });
+  await one.connect();
+  owned.defer(() => one.end());
+  return one;
+});
+let rows = 0;
+const insertOne = (at: number) =>
+  inserters[at]!.query({
+    name: "one",
+    text: "insert into bare (id, body) values ($1, $2)",
+    values: [`row ${rows++}`, "x".repeat(1200)],
+  });
+const rounds: { ours: number; theirs: number }[] = [];
+for (let round = 0; round < 4; round++) {
+  const ours = await rate(CLIENTS, 2, (at) => newtickets(1, clients[at]));
+  rounds.push({ ours, theirs: await rate(CLIENTS, 2, insertOne) });
+}
+const measured = rounds.slice(1);
+const perSecond = [median(measured.map((r) => r.ours)), median(measured.map((r) => r.theirs))] as const;
+const shares = measured.map((r) => r.ours / r.theirs);
+console.log(`
+${CLIENTS} clients, one node each: ${perSecond[0].toFixed(0)}/s against ${perSecond[1].toFixed(0)}/s single durable inserts: ${(perSecond[0] / perSecond[1]).toFixed(2)} (${Math.min(...shares).toFixed(2)}–${Math.max(...shares).toFixed(2)}), target ≥ 0.25`);
