@@ -52,6 +52,8 @@ export type DatabaseOptions = {
   readonly connections?: number;
   /** How long a statement may take before it is cancelled with BUSY. */
   readonly statementMilliseconds?: number;
+  /** PostgreSQL's own settings for every connection, such as `{ jit: "off" }`. Words without spaces. */
+  readonly settings?: Readonly<Record<string, string>>;
 };
 
 /** Sends one statement and throws what `storeFault` makes of a failure. */
@@ -68,12 +70,13 @@ const SCHEMA = /^[a-z][a-z0-9_]{0,62}$/;
 export function openDatabase(url: string, options: DatabaseOptions): Database {
   if (!SCHEMA.test(options.schema)) throw new TypeError(`"${options.schema}" is not a name for a schema`);
   const statement = options.statementMilliseconds ?? STATEMENT_MILLISECONDS;
+  const settings = Object.entries(options.settings ?? {}).map(([name, value]) => ` -c ${name}=${value}`);
   const pool = new pg.Pool({
     connectionString: url,
     max: options.connections ?? CONNECTIONS,
     connectionTimeoutMillis: CONNECT_MILLISECONDS,
     keepAlive: true,
-    options: `-c search_path=${options.schema} -c timezone=UTC -c datestyle=ISO -c statement_timeout=${statement} -c idle_in_transaction_session_timeout=${2 * statement}`,
+    options: `-c search_path=${options.schema} -c timezone=UTC -c datestyle=ISO -c statement_timeout=${statement} -c idle_in_transaction_session_timeout=${2 * statement}${settings.join("")}`,
     query_timeout: 2 * statement, // a machine that vanished answers no timeouts of its own
     types: columnTypes,
   });
