@@ -3,7 +3,10 @@ export type PortRange = { readonly protocol: "tcp" | "udp"; readonly from: numbe
 
 /** Whether every port of `inner` is in some range of `outer`. */
 export function portsWithin(inner: readonly PortRange[], outer: readonly PortRange[]): boolean {
-  return inner.every((range) => uncovered(range, outer) === undefined);
+  const wholes = joined(outer);
+  return inner.every((range) =>
+    wholes.some((w) => w.protocol === range.protocol && w.from <= range.from && range.to <= w.to),
+  );
 }
 
 /** The first pair of ranges, one of each side, that share a port. */
@@ -11,13 +14,16 @@ export function clash(a: readonly PortRange[], b: readonly PortRange[]): PortRan
   return a.find((x) => b.some((y) => x.protocol === y.protocol && x.from <= y.to && y.from <= x.to));
 }
 
-/** The lowest port of `range` that no range of `outer` has, found by walking up over the ranges that cover it. */
-function uncovered(range: PortRange, outer: readonly PortRange[]): number | undefined {
-  let next = range.from;
-  while (next <= range.to) {
-    const cover = outer.find((o) => o.protocol === range.protocol && o.from <= next && next <= o.to);
-    if (!cover) return next;
-    next = cover.to + 1;
+/** The same ports in as few ranges as possible: those that overlap or touch become one. */
+function joined(ranges: readonly PortRange[]): PortRange[] {
+  const wholes: PortRange[] = [];
+  for (const range of ranges.toSorted((a, b) => a.protocol.localeCompare(b.protocol) || a.from - b.from)) {
+    const last = wholes.at(-1);
+    if (last && last.protocol === range.protocol && range.from <= last.to + 1) {
+      wholes[wholes.length - 1] = { ...last, to: Math.max(last.to, range.to) };
+    } else {
+      wholes.push(range);
+    }
   }
-  return undefined;
+  return wholes;
 }

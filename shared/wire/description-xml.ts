@@ -7,12 +7,11 @@ import { Fault, refuseUnless } from "../model/errors.ts";
  */
 export type DescriptionXml = {
   readonly tree: unknown;
-  /** Where in the text the element at this path stands, or else the nearest one around it. */
-  placeOf(path: readonly PropertyKey[]): Place;
+  /** Where in the text the element at this path begins, or else the nearest one around it. */
+  offsetOf(path: readonly PropertyKey[]): number;
+  /** "line 3, column 5": an offset as editors count it, both from 1. */
+  placeAt(offset: number): string;
 };
-
-/** A place in a text as editors count it: both from 1. */
-export type Place = { readonly line: number; readonly column: number };
 
 const MAX_BYTES = 64 * 1024;
 const MAX_DEPTH = 16;
@@ -63,17 +62,16 @@ export function readDescriptionXml(source: string | Buffer, root: string): Descr
   parser.parseString(text);
   if (reading.failure) throw reading.failure;
   refuseUnless(tree, "MALFORMED", `there is no <${root}>; write <${root}>…</${root}>`);
-  return { tree, placeOf: (path) => reading.placeOf(path) };
+  return {
+    tree,
+    offsetOf: (path) => reading.offsetOf(path),
+    placeAt: (offset) => reading.placeAt(offset),
+  };
 }
 
 /** Whether a text holds only characters that XML has. */
 export function isXmlText(text: string): boolean {
   return !NO_CHARACTER.test(text);
-}
-
-/** "line 3, column 5": as people look for it. */
-export function formatPlace(place: Place): string {
-  return `line ${place.line}, column ${place.column}`;
 }
 
 class Reading {
@@ -125,19 +123,24 @@ class Reading {
   }
 
   fail(offset: number, sentence: string, cause?: unknown): void {
-    this.failure ??= new Fault("MALFORMED", `${formatPlace(this.#placeAt(offset))}: ${sentence}`, { cause });
+    this.failure ??= new Fault("MALFORMED", `${this.placeAt(offset)}: ${sentence}`, { cause });
   }
 
   #failHere(sentence: string, cause?: unknown): void {
     this.fail(Math.min(this.#parser!.position, this.#text.length) - 1, sentence, cause);
   }
 
-  placeOf(path: readonly PropertyKey[]): Place {
+  offsetOf(path: readonly PropertyKey[]): number {
     for (let length = path.length; length > 0; length--) {
       const offset = this.#offsets.get(path.slice(0, length).map(String).join("."));
-      if (offset !== undefined) return this.#placeAt(offset);
+      if (offset !== undefined) return offset;
     }
-    return this.#placeAt(this.#offsets.get("") ?? 0);
+    return this.#offsets.get("") ?? 0;
+  }
+
+  placeAt(offset: number): string {
+    const before = this.#text.slice(0, Math.max(0, offset)).split("\n");
+    return `line ${before.length}, column ${before.at(-1)!.length + 1}`;
   }
 
   #opened(name: string, offset: number): void {
@@ -164,11 +167,6 @@ class Reading {
       this.fail(offset, `there is a second root <${name}>; leave one <${this.#root}>`);
     if (name !== this.#root)
       this.fail(offset, `the root is <${name}>; write <${this.#root}>…</${this.#root}>`);
-  }
-
-  #placeAt(offset: number): Place {
-    const before = this.#text.slice(0, Math.max(0, offset)).split("\n");
-    return { line: before.length, column: before.at(-1)!.length + 1 };
   }
 }
 

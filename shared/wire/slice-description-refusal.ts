@@ -1,6 +1,6 @@
 import type { z } from "zod";
 import { Fault, type FaultName } from "../model/errors.ts";
-import { type DescriptionXml, formatPlace } from "./description-xml.ts";
+import type { DescriptionXml } from "./description-xml.ts";
 
 /** How a person is told what is wrong with a description: where it stands, and what to write instead. */
 
@@ -48,13 +48,11 @@ type Finding = { readonly fault: FaultName; readonly sentence: string; readonly 
 export function refusalOf(issues: readonly Issue[], xml: DescriptionXml): Fault {
   const found = issues.map((issue) => {
     const finding = findingOf(issue);
-    return { ...finding, place: xml.placeOf(finding.path), lacking: issue.code === "invalid_type" ? 1 : 0 };
+    return { ...finding, offset: xml.offsetOf(finding.path), lacking: issue.code === "invalid_type" ? 1 : 0 };
   });
-  found.sort(
-    (a, b) => a.lacking - b.lacking || a.place.line - b.place.line || a.place.column - b.place.column,
-  );
-  const { fault, sentence, place } = found[0]!;
-  return new Fault(fault, `${formatPlace(place)}: ${sentence}`);
+  found.sort((a, b) => a.lacking - b.lacking || a.offset - b.offset);
+  const { fault, sentence, offset } = found[0]!;
+  return new Fault(fault, `${xml.placeAt(offset)}: ${sentence}`);
 }
 
 function findingOf(issue: Issue): Finding {
