@@ -1,6 +1,6 @@
 import { randomBytes } from "node:crypto";
 import type { PublicKey } from "#shared/identity/key.ts";
-import { refuseUnless } from "#shared/model/errors.ts";
+import { Fault, refuseUnless } from "#shared/model/errors.ts";
 import { defaultRenewableUntil } from "#shared/model/ticket.ts";
 import { CLOCK_SLACK, type Instant } from "#shared/model/time.ts";
 import type { Clock } from "#shared/runtime/clock.ts";
@@ -58,13 +58,14 @@ export class Issuance {
 
   /** The signed tickets, in the order in which nodes were named. Throws what `privilegeFor` and `chooseNodes` throw. */
   async issue(order: Order, caller: Caller): Promise<string[]> {
-    for (;;) {
+    for (let attempt = 1; ; attempt++) {
       const terms = this.#terms(order, caller);
       try {
         return await sealAll(this.#parts.keys, await this.#counted(order, caller, terms));
       } catch (error) {
-        // Whoever overtook got something, so this ends.
         if (!(error instanceof Overtaken)) throw error;
+        if (attempt === ATTEMPTS)
+          throw new Fault("BUSY", "too much was changing at once; try again", { cause: error });
       }
     }
   }
@@ -129,6 +130,9 @@ export class Issuance {
     return privilegeFor(permit.privileges, { ...order, nodes: order.atLeast });
   }
 }
+
+/** Whoever overtakes gets something, so this often is seldom. */
+const ATTEMPTS = 100;
 
 const SERIAL_BYTES = 16;
 

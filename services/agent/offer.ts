@@ -44,6 +44,8 @@ export type Offer = {
   readonly heard?: Instant;
   /** Whether the slice has a ticket there that counts. */
   readonly held: boolean;
+  /** Whether another ticket there has one of the ports asked for, at any time this one would count. */
+  readonly portsTaken: boolean;
   /** The best one, where there is one. */
   readonly holding?: OfferedHolding;
 };
@@ -85,6 +87,7 @@ function unchosen(offer: Offer, now: Instant): string | undefined {
 
 function unlike(offer: Offer, order: Order): string | undefined {
   if (order.engine && !offer.engines.includes(order.engine)) return `does not run ${order.engine}`;
+  if (offer.portsTaken) return "has given one of the ports to another slice";
   if (order.image && !offer.images.includes(order.image)) return `does not have the image ${order.image}`;
   return undefined;
 }

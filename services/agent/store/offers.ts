@@ -89,6 +89,12 @@ function statement(kind: keyof typeof CANDIDATES): Sql {
     select n.node, n.ip, n.country, n.region, n.tags, n.engines, n.images, n.heard, p.site, p.suspended,
       exists (select from held where held.node = n.node) as held,
       (select count(*) from held) as held_nodes,
+      not (isempty($9::int4multirange) and isempty($10::int4multirange)) and exists (
+        select from charges c
+        where c.node = n.node and (c.tcp_ports && $9 or c.udp_ports && $10)
+          and not (isempty(c.tcp_ports) and isempty(c.udp_ports))
+          and c.counted_from < to_timestamp($4) and to_timestamp($2) < c.counted_to
+      ) as ports_taken,
       best.*
     from candidate c join nodes n on n.node = c.node join principals p on p.name = n.node
     left join lateral (
@@ -153,6 +159,7 @@ type OfferRow = ShareRow &
     suspended: boolean;
     held: boolean;
     held_nodes: number;
+    ports_taken: boolean;
     /** Null, with all that follows, where no holding will do. */
     id: string | null;
     principal: string;
@@ -181,6 +188,7 @@ function offerOf(row: OfferRow): Offer {
     suspended: row.suspended,
     heard: row.heard ?? undefined,
     held: row.held,
+    portsTaken: row.ports_taken,
     holding: row.id === null ? undefined : holdingOf(row.id, row),
   };
 }

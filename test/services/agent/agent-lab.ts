@@ -1,14 +1,17 @@
+import assert from "node:assert/strict";
 import { join } from "node:path";
 import type { AgentConfig } from "#services/agent/config.ts";
 import { Registry } from "#services/agent/registry.ts";
 import { type AgentDeps, type AgentService, openAgentDatabase, startAgent } from "#services/agent/service.ts";
 import { publicKeyFromSpki } from "#shared/identity/key.ts";
 import { clientTlsOptions } from "#shared/identity/tls.ts";
+import { Fault, type FaultName } from "#shared/model/errors.ts";
 import type { Share } from "#shared/model/resources.ts";
-import type { Holding } from "#shared/model/ticket.ts";
+import type { Holding, SliceTicket } from "#shared/model/ticket.ts";
 import type { Database } from "#shared/runtime/database.ts";
 import { silentLog } from "#shared/runtime/log.ts";
 import { agentApi } from "#shared/wire/agent-api.ts";
+import { type Link, openSliceTicket } from "#shared/wire/chain.ts";
 import { type XmlRpcClient, xmlRpcClient } from "#shared/wire/xmlrpc/client.ts";
 import { Connections } from "#shared/wire/xmlrpc/connections.ts";
 import {
@@ -94,6 +97,8 @@ export async function agentLab(options: LabOptions = {}): Promise<AgentLab> {
   await using owned = new AsyncDisposableStack();
   const { authority, server, ...known } = await people();
   const clock = fixedClock(NOW);
+  const clients = new DisposableStack();
+  owned.defer(() => clients.dispose());
   const directory = owned.use(await temporaryDirectory());
   const url = options.databaseUrl ?? owned.use(await testDatabase()).url;
   const files = await writeIdentity(directory.path, "agent", server.tls);
@@ -115,7 +120,7 @@ export async function agentLab(options: LabOptions = {}): Promise<AgentLab> {
   const registry = new Registry(database, clock);
 
   function client(identity: TestIdentity): AgentClient {
-    const connections = owned.use(new Connections(clientTlsOptions(identity.tls)));
+    const connections = clients.use(new Connections(clientTlsOptions(identity.tls)));
     return xmlRpcClient(agentApi, { url: agent.announce.tls, connections, expectedPeer: server.name });
   }
   async function enrol(label: "alice" | "bob" | "admin"): Promise<LabPrincipal> {
@@ -152,7 +157,7 @@ export async function agentLab(options: LabOptions = {}): Promise<AgentLab> {
     ...{ clock, config, authority, database, registry, alice, bob, admin, ticketKey, client },
     nodes: nodes as [LabNode, LabNode],
     plainClient() {
-      const connections = kept.use(new Connections());
+      const connections = clients.use(new Connections());
       return xmlRpcClient(agentApi, { url: agent.announce.plain!, connections });
     },
     async restart() {
@@ -198,9 +203,47 @@ function keyOf(spki: Buffer): Pick<Holding, "principal" | "principleSha1" | "pri
   return { principal: key.name, principleSha1: key.sha1, principalKey: key.spki };
 }
 
-/** Everything in an account over time, as the books say. */
-export async function charges(
-  database: Database,
-): Promise<{ slice: string; node: string; counted_to: number }[]> {
-  return await database.rows("select slice, node, counted_to from charges order by slice, node");
+/** What counts in the agent's books now or later: slices with their nodes. */
+export async function charges({ database }: AgentLab): Promise<string[]> {
+  const rows = await database.rows<{ charge: string }>(
+    "select c.slice || ' on ' || n.ip as charge from charges c join nodes n on n.node = c.node order by 1",
+  );
+  return rows.map((row) => row.charge);
+}
+
+/** The sums kept beside every account, which must be those of its charges. */
+export async function checkSums({ database }: AgentLab): Promise<void> {
+  const wrong = await database.rows(
+    `select a.id, a.charged_slivers, a.charged_memory_mib, count(c.id) as slivers
+     from accounts a left join charges c on c.account = a.id group by a.id
+     having a.charged_slivers <> count(c.id)
+       or (a.charged_cpu_millis, a.charged_memory_mib, a.charged_disk_mib, a.charged_egress_kbps) is distinct from
+          (coalesce(sum(c.cpu_millis), 0), coalesce(sum(c.memory_mib), 0), coalesce(sum(c.disk_mib), 0),
+           coalesce(sum(c.egress_kbps), 0))`,
+  );
+  assert.deepEqual(wrong, []);
+}
+
+/** The audit's entries, oldest first, as "who method outcome" with labels for keys. */
+export async function audited({ database }: AgentLab): Promise<string[]> {
+  const rows = await database.rows<{ entry: string }>(
+    `select coalesce(p.label, a.who) || ' ' || method || ' ' || outcome as entry
+     from audit a left join principals p on p.name = a.who order by a.id`,
+  );
+  return rows.map((row) => row.entry);
+}
+
+/** How a call is expected to be refused: by the name of the fault and something its sentence says. */
+export function refusal(name: FaultName, sentence = /./): (error: unknown) => boolean {
+  return (error) => {
+    assert.ok(error instanceof Fault, String(error));
+    assert.equal(error.name, name, error.message);
+    assert.match(error.sentence, sentence);
+    return true;
+  };
+}
+
+/** Opens a ticket as its node would. */
+export function opened(node: LabNode, text: string, now = NOW): Link<SliceTicket> {
+  return openSliceTicket(text, { nodeKey: node.signingKey.public }, now).leaf;
 }
