@@ -35,6 +35,7 @@ export async function openGateway(
   const client = new ssh2.Client();
   const place = `${access.host}:${access.port}`;
   const stop = () => client.destroy();
+  client.on("error", stop); // whenever it comes: its channels close then, and tell
   let wrongKey = false;
   const expected = hostKeyOf(access);
   client.connect({
@@ -62,7 +63,6 @@ export async function openGateway(
         })
       : refused(cause as SshError, place, deadlineMs);
   }
-  client.on("error", () => client.destroy()); // its channels close, and tell
   return {
     run: (command) => run(client, command, place, signal),
     [Symbol.dispose]() {
@@ -114,36 +114,47 @@ async function run(
   place: string,
   signal: AbortSignal,
 ): Promise<number> {
-  const channel = await openChannel(client, command.command, place);
-  let ended: number | undefined;
-  channel.on("exit", (code: number | null, name?: string) => {
-    ended = code ?? 128 + signalNumber(name);
-  });
-  const closed = once(channel, "close");
+  const { channel, ended } = await openChannel(client, command.command, place);
   channel.end(command.stdin);
-  await Promise.all([consume(channel, command.stdout), consume(channel.stderr, command.stderr), closed]);
+  const [code] = await Promise.all([
+    ended,
+    consume(channel, command.stdout),
+    consume(channel.stderr, command.stderr),
+  ]);
   signal.throwIfAborted();
-  if (ended === undefined)
-    throw new TransportError("broken", `the connection to ${place} ended before the command did`);
-  return ended;
+  if (code !== undefined) return code;
+  throw new TransportError("broken", `the connection to ${place} ended before the command did`);
 }
 
-function openChannel(client: ssh2.Client, command: string, place: string): Promise<ClientChannel> {
-  const { promise, resolve, reject } = Promise.withResolvers<ClientChannel>();
-  const gone = () => reject(new TransportError("broken", `${place} ended the connection`));
+/** A command that has begun. `ended`: its exit code, or undefined when its connection ended without one. */
+type OpenChannel = { readonly channel: ClientChannel; readonly ended: Promise<number | undefined> };
+
+function openChannel(client: ssh2.Client, command: string, place: string): Promise<OpenChannel> {
+  const { promise, resolve, reject } = Promise.withResolvers<OpenChannel>();
+  const broken = (why: string, cause?: unknown) =>
+    reject(new TransportError("broken", `${place} ${why}`, { cause }));
+  const gone = () => broken("ended the connection");
   client.once("close", gone);
   try {
     client.exec(command, (error, channel) => {
       client.off("close", gone);
-      if (error)
-        reject(
-          new TransportError("broken", `${place} does not run commands (${error.message})`, { cause: error }),
-        );
-      else resolve(channel);
+      // Listened to at once: a short command has ended before anybody who waits for this hears of it.
+      if (error) broken(`does not run commands (${error.message})`, error);
+      else resolve({ channel, ended: endOf(channel) });
     });
   } catch (cause) {
-    reject(new TransportError("broken", `${place} is not connected any more`, { cause }));
+    broken("is not connected any more", cause);
   }
+  return promise;
+}
+
+function endOf(channel: ClientChannel): Promise<number | undefined> {
+  const { promise, resolve } = Promise.withResolvers<number | undefined>();
+  let code: number | undefined;
+  channel.on("exit", (status: number | null, name?: string) => {
+    code = status ?? 128 + signalNumber(name);
+  });
+  channel.on("close", () => resolve(code));
   return promise;
 }
 

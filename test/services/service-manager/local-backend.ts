@@ -78,7 +78,7 @@ export function localBackend(directory: string): LocalBackend {
 }
 
 /** Ends what was left running with this directory as its own: supervisors of programs outlive their connections. */
-async function endProcessesIn(home: string): Promise<void> {
+export async function endProcessesIn(home: string): Promise<void> {
   const script = `for d in /proc/[0-9]*; do
     if tr '\\0' '\\n' <"$d/environ" 2>/dev/null | grep -qxF "HOME=${home}"; then kill -9 "\${d#/proc/}" 2>/dev/null; fi
   done; true`;

@@ -27,7 +27,7 @@ import { type FixedClock, fixedClock } from "#test/support/clock.ts";
 import { testDatabase } from "#test/support/database.ts";
 import { eventually } from "#test/support/deadline.ts";
 import { temporaryDirectory } from "#test/support/directory.ts";
-import { type LocalBackend, localBackend } from "./local-backend.ts";
+import { endProcessesIn, type LocalBackend, localBackend } from "./local-backend.ts";
 
 /** What one run of the `slice` command came to. */
 export type Ran = { readonly code: number; readonly out: string; readonly err: string };
@@ -37,6 +37,8 @@ export type SliceLabNode = {
   readonly ip: string;
   readonly identity: TestIdentity;
   readonly backend: LocalBackend;
+  /** The directory of its store and its ssh host key. */
+  readonly state: string;
   /** Throws while it is stopped. */
   readonly manager: NodeManager;
   /** Calls it as alice. */
@@ -68,6 +70,8 @@ export type SliceLab = AsyncDisposable & {
   become(who: "alice" | "bob"): Promise<void>;
   /** What the agent's books count, of every slice. */
   charges(): Promise<{ slice: string; node: string }[]>;
+  /** Ends every process that has this sliver's home. */
+  endProcesses(home: string): Promise<void>;
   stopAgent(): Promise<void>;
   startAgent(): Promise<void>;
 };
@@ -197,6 +201,7 @@ export async function sliceLab(options: SliceLabOptions = {}): Promise<SliceLab>
     slice: (...argv) => sliceWith({}, ...argv),
     become: (who) => configure(who, who === "alice" ? alice : bob),
     charges: () => database.rows("select slice, node from charges order by slice, node"),
+    endProcesses: endProcessesIn,
     async stopAgent() {
       await agent?.[Symbol.asyncDispose]();
       agent = undefined;
@@ -240,7 +245,7 @@ async function labNode({
   const backend = localBackend(await made(join(state, "slivers")));
   let manager: NodeManager | undefined;
   const node: SliceLabNode = {
-    ...{ name: identity.name, ip, identity, backend },
+    ...{ name: identity.name, ip, identity, backend, state: config.state },
     get manager() {
       if (!manager) throw new Error(`node ${ip} is stopped`);
       return manager;
