@@ -1,0 +1,136 @@
+import assert from "node:assert/strict";
+import { test } from "node:test";
+import { parseDocument } from "#shared/wire/document.ts";
+import { DAY, NOW } from "../../support/documents.ts";
+import { agentLab, refusal } from "./agent-lab.ts";
+
+const FOUR = { slice: "princeton_dns", ntickets: 1, leaselen: DAY, ips: "0.0.0.0" as const };
+
+test("getconfig says where the agent listens, what it gives, and its ticket key", async () => {
+  await using lab = await agentLab();
+  const config = await lab.plainClient().getconfig();
+  const port = (url: string | undefined) => Number(new URL(url!).port);
+  assert.equal(config.sslport, port(lab.agent.announce.tls));
+  assert.equal(config.port, port(lab.agent.announce.plain));
+  assert.equal(config.httpport, port(lab.agent.announce.web));
+  assert.equal(config.maxlease, 28 * DAY);
+  assert.equal(config.overbooking, 1000);
+  assert.equal(config.agent, lab.agent.announce.agent);
+  assert.deepEqual(config.default_resources, {
+    cpu_millis: 100,
+    memory_mib: 128,
+    disk_mib: 512,
+    egress_kbps: 1000,
+  });
+  assert.equal(config.ticket_key, lab.ticketKey.toString("base64"));
+});
+
+test("the ticket key is made once, for its owner's eyes, and stays the same", async () => {
+  await using lab = await agentLab();
+  const { statSync } = await import("node:fs");
+  assert.equal(statSync(lab.config.ticket_key).mode & 0o777, 0o600);
+  await lab.restart();
+  assert.equal((await lab.alice.client.getconfig()).ticket_key, lab.ticketKey.toString("base64"));
+});
+
+test("getads without arguments lists addresses of live nodes with something to give, as v0.5's did", async () => {
+  await using lab = await agentLab({ nodes: 4 });
+  const ips = lab.nodes.map(({ ip }) => ip);
+  assert.deepEqual((await lab.plainClient().getads()).toSorted(), ips);
+  lab.clock.advance(301);
+  await lab.nodes[1].client.settletickets({});
+  await lab.nodes[2]!.client.settletickets({});
+  await lab.registry.suspend("node2", true);
+  assert.deepEqual(await lab.alice.client.getads(), [ips[1]]);
+});
+
+test("advertisements say what is held and free, in the order of nodes, a page at a time", async () => {
+  await using lab = await agentLab({ nodes: 5, share: { slivers: 4, memoryMib: 1000 } });
+  const [node] = lab.nodes;
+  await lab.alice.client.newtickets({ ...FOUR, ips: [node.ip] });
+  const ads = await lab.alice.client.getads({ limit: 1000 });
+  const names = ads.map((ad) => (typeof ad === "object" ? ad.node : ""));
+  assert.deepEqual(names, lab.nodes.map(({ name }) => name).toSorted());
+  const ad = ads.find((one) => typeof one === "object" && one.ip === node.ip);
+  assert.ok(typeof ad === "object");
+  assert.equal(ad.resources.slivers, 4);
+  assert.equal(ad.free.slivers, 3);
+  assert.equal(ad.free.memory_mib, 1000 - 128);
+  assert.equal(ad.load, null);
+  assert.equal(ad.site, "");
+  const pages: string[] = [];
+  for (let after: string | undefined; ; after = pages.at(-1)) {
+    const page = await lab.alice.client.getads({ after, limit: 2 });
+    pages.push(...page.map((one) => (typeof one === "object" ? one.node : "")));
+    if (page.length < 2) break;
+  }
+  assert.deepEqual(pages, names);
+});
+
+test("free is what is free over the whole term that is asked about", async () => {
+  await using lab = await agentLab({ share: { slivers: 4 } });
+  const [node] = lab.nodes;
+  await lab.alice.client.newtickets({ ...FOUR, ips: [node.ip] });
+  const free = async (from: string, to: string) => {
+    const [ad] = await lab.bob.client.getads({ ips: [node.ip], from, to });
+    return typeof ad === "object" ? ad.free.slivers : undefined;
+  };
+  assert.equal(await free("2030-01-01 12:00:00", "2030-01-01 13:00:00"), 3);
+  assert.equal(await free("2030-01-03 11:59:59", "2030-01-04 12:00:00"), 3);
+  assert.equal(await free("2030-01-03 12:00:00", "2030-01-04 12:00:00"), 4);
+  assert.equal(await free("2031-01-01 00:00:00", "2032-01-01 00:00:00"), 0, "nothing is held so long");
+  for (const term of [{ from: "soon" }, { from: "2030-01-02 00:00:00", to: "2030-01-02 00:00:00" }]) {
+    await assert.rejects(lab.bob.client.getads(term), refusal("MALFORMED"));
+  }
+});
+
+test("filters leave out what does not fit", async () => {
+  await using lab = await agentLab({ share: { slivers: 1 } });
+  const [node, other] = lab.nodes;
+  await lab.alice.client.newtickets({ ...FOUR, ips: [node.ip] });
+  const names = async (filter: Parameters<typeof lab.alice.client.getads>[0]) =>
+    (await lab.alice.client.getads(filter)).map((ad) => (typeof ad === "object" ? ad.ip : ad));
+  const sliver = { cpu_millis: 0, memory_mib: 1, disk_mib: 1, egress_kbps: 0 };
+  assert.deepEqual(await names({ resources: sliver }), [other.ip]);
+  assert.deepEqual(await names({ resources: { ...sliver, memory_mib: 1_000_000 } }), []);
+  assert.deepEqual(await names({ nodes: [node.name] }), [node.ip]);
+  assert.deepEqual(await names({ ips: [node.ip], nodes: [other.name] }), []);
+  assert.deepEqual(await names({ engine: "container" }), []);
+  assert.equal((await names({ engine: "simulated", image: "debian-12" })).length, 2);
+  assert.deepEqual(await names({ image: "other" }), []);
+});
+
+test("gettickets lists what its caller can still redeem; without a certificate, everyone's", async () => {
+  await using lab = await agentLab();
+  const [mine] = await lab.alice.client.newtickets({ ...FOUR, slice: "mine" });
+  const [theirs] = await lab.bob.client.newtickets({ ...FOUR, slice: "theirs" });
+  assert.deepEqual(await lab.alice.client.gettickets(), [mine]);
+  assert.deepEqual((await lab.plainClient().gettickets()).toSorted(), [mine, theirs].toSorted());
+  const node = lab.nodes.find(({ ip }) => parseDocument(mine!).body.includes(`<ip>${ip}</ip>`))!;
+  await node.client.settletickets({ redeemed: [parseDocument(mine!).id] });
+  assert.deepEqual(await lab.alice.client.gettickets(), []);
+  lab.clock.advance(3600 + 299);
+  assert.deepEqual(await lab.bob.client.gettickets(), [theirs]);
+  lab.clock.advance(1);
+  assert.deepEqual(await lab.bob.client.gettickets(), []);
+});
+
+test("getslices names the slices that count, until they end by time", async () => {
+  await using lab = await agentLab();
+  await lab.alice.client.newtickets({ ...FOUR, slice: "short", leaselen: 600 });
+  await lab.bob.client.newtickets({ ...FOUR, slice: "long" });
+  assert.deepEqual(await lab.plainClient().getslices(), ["long", "short"]);
+  lab.clock.advance(1200);
+  assert.deepEqual(await lab.plainClient().getslices(), ["long"]);
+  assert.ok(NOW);
+});
+
+test("the plain port answers plain methods and nothing else", async () => {
+  await using lab = await agentLab();
+  const plain = lab.plainClient();
+  const description = "<slice><name>x</name><nodes>1</nodes><lease_seconds>600</lease_seconds></slice>";
+  await assert.rejects(plain.newtickets(FOUR), refusal("NO_CERTIFICATE"));
+  await assert.rejects(plain.gettickets({ description }), refusal("NO_CERTIFICATE"));
+  await assert.rejects(plain.deposittickets({ tickets: [] }), refusal("NO_CERTIFICATE"));
+  await assert.rejects(plain.settletickets({}), refusal("NO_CERTIFICATE"));
+});
