@@ -1,0 +1,88 @@
+import assert from "node:assert/strict";
+import { readFile } from "node:fs/promises";
+import { join } from "node:path";
+import { fileURLToPath } from "node:url";
+import { runProgram } from "#test/support/program.ts";
+import { assertExactly } from "./exactness.ts";
+import type { SliceLab } from "./slice-lab.ts";
+
+const MAIN = fileURLToPath(import.meta.resolve("#services/service-manager/main.ts"));
+const KILLER = import.meta.resolve("./kill-at-step.ts");
+
+/** Runs a command line of alice's as a process of its own that is killed at a step; 0 lets it live. */
+async function runKilled(lab: SliceLab, step: number, argv: readonly string[]) {
+  const stepsFile = join(lab.files, "steps");
+  const env = { SLICELAB_HOME: lab.home, KILL_AT_STEP: String(step), STEPS_FILE: stepsFile };
+  const ran = await runProgram(process.execPath, ["--import", KILLER, MAIN, ...argv], { env });
+  return { ...ran, stepsFile };
+}
+
+/** A command, what must be before it, and what must have become of it when it is simply run again. */
+export type Killing = {
+  readonly prepare: (lab: SliceLab, slice: string) => Promise<void>;
+  readonly command: (slice: string) => readonly string[];
+  readonly again: (lab: SliceLab, slice: string) => Promise<void>;
+};
+
+export const CREATE: Killing = {
+  prepare: async () => {},
+  command: (slice) => ["create", slice, "--nodes", "2"],
+  async again(lab, slice) {
+    const { code, err } = await lab.slice("create", slice, "--nodes", "2");
+    assert.equal(code, 0, err);
+    await assertExactly(lab, slice, 2);
+  },
+};
+
+/** A creation that was killed and is not wanted any more. */
+export const CREATE_THEN_DELETE: Killing = {
+  ...CREATE,
+  async again(lab, slice) {
+    const { code, err } = await lab.slice("delete", slice);
+    assert.ok(code === 0 || code === 5, err);
+    await assertExactly(lab, slice, 0);
+  },
+};
+
+export const DELETE: Killing = {
+  async prepare(lab, slice) {
+    assert.equal((await lab.slice("create", slice, "--nodes", "2")).code, 0);
+  },
+  command: (slice) => ["delete", slice],
+  again: CREATE_THEN_DELETE.again,
+};
+
+/** A renewal that needs further tickets. */
+export const RENEW: Killing = {
+  prepare: DELETE.prepare,
+  command: (slice) => ["renew", slice, "--for", "5d"],
+  async again(lab, slice) {
+    const { code, err } = await lab.slice("renew", slice, "--for", "5d");
+    assert.equal(code, 0, err);
+    await assertExactly(lab, slice, 2);
+  },
+};
+
+/** How many steps the command takes when nobody kills it. */
+export async function stepsOf(lab: SliceLab, { prepare, command }: Killing): Promise<number> {
+  await prepare(lab, "whole");
+  const { code, err, stepsFile } = await runKilled(lab, 0, command("whole"));
+  assert.equal(code, 0, err);
+  await lab.slice("delete", "whole");
+  return Number(await readFile(stepsFile, "utf8"));
+}
+
+/** Kills the command at one step, and runs it again. */
+export async function killAt(
+  lab: SliceLab,
+  step: number,
+  { prepare, command, again }: Killing,
+): Promise<void> {
+  const slice = `killed${step}`;
+  await prepare(lab, slice);
+  const { code, err } = await runKilled(lab, step, command(slice));
+  assert.equal(code, null, `it was killed, not ended: ${err}`);
+  await again(lab, slice);
+  await lab.slice("delete", slice);
+  await assertExactly(lab, slice, 0);
+}
