@@ -5,6 +5,7 @@ import { systemClock } from "#shared/runtime/clock.ts";
 import { ConfigError } from "#shared/runtime/config.ts";
 import { runService } from "#shared/runtime/lifecycle.ts";
 import { loadNodeManagerConfig, type NodeManagerConfig } from "./config.ts";
+import type { Engines } from "./engines.ts";
 import { openEngines, openNodeStore, startNodeManager } from "./service.ts";
 
 /** What a command speaks to. */
@@ -68,13 +69,16 @@ function nodeManagerCommand(terminal: Terminal): Command {
   return command;
 }
 
-/** Ends the processes of every sliver of the node, for when its machine is put to rest. Gives their number. */
-export async function stopSlivers(config: NodeManagerConfig): Promise<number> {
+/**
+ * Ends the processes of every sliver of the node and keeps its disk, for when its machine is put to rest. Gives their
+ * number. `engines` are those of the configuration unless given. Throws OperatorError while a node manager serves.
+ */
+export async function stopSlivers(config: NodeManagerConfig, engines?: Engines): Promise<number> {
   const identity = await loadIdentity(config.identity);
   const clock = systemClock();
   using _store = await openNodeStore(config, { identity, clock, fail: rethrow });
   let stopped = 0;
-  for (const backend of await openEngines(config, { identity, clock })) {
+  for (const backend of engines ?? (await openEngines(config, { identity, clock }))) {
     for (const { id } of await backend.list()) {
       await backend.stop(id);
       stopped += 1;

@@ -10,7 +10,7 @@ export type EngineChoice = { readonly engine: EngineName; readonly image: string
 
 /**
  * Chooses for a ticket. BACKEND_FAILED for an engine or image this node does not have: the ticket is good and may be
- * redeemed once the owner has added it (docs/decisions/0003).
+ * redeemed once the owner has added it (docs/decisions/0004).
  */
 export function chooseEngine(
   engines: Engines,

@@ -15,7 +15,7 @@ export type NodeLimits = {
 
 /**
  * Seconds by which a ticket's start may lie ahead of this node's clock and still be redeemed
- * (docs/decisions/0003): a charge begins at once, so limits count from that much earlier.
+ * (docs/decisions/0004): a charge begins at once, so limits count from that much earlier.
  */
 export const START_JITTER = 10;
 

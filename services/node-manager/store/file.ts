@@ -1,5 +1,5 @@
 import { randomBytes } from "node:crypto";
-import { link, mkdir, rm, stat } from "node:fs/promises";
+import { link, mkdir, open, rm } from "node:fs/promises";
 import { dirname } from "node:path";
 import { DatabaseSync } from "node:sqlite";
 import type { KeyName } from "#shared/identity/key.ts";
@@ -10,6 +10,11 @@ import { resultCode } from "./database.ts";
 import { APPLICATION_ID, SCHEMA, SCHEMA_VERSION } from "./schema.ts";
 
 const BUSY = 5; // SQLITE_BUSY
+/** https://sqlite.org/fileformat.html §1.3 */
+const HEADER_BYTES = 100;
+const MAGIC = "SQLite format 3\0";
+const USER_VERSION_AT = 60;
+const APPLICATION_ID_AT = 68;
 /** A node manager that is being replaced may take a moment to let go. */
 const WAIT_FOR_LOCK_MILLISECONDS = 3_000;
 
@@ -19,11 +24,12 @@ const WAIT_FOR_LOCK_MILLISECONDS = 3_000;
  * locked until it is closed, so a second node manager is refused.
  */
 export async function openStoreFile(path: string, node: KeyName, now: Instant): Promise<DatabaseSync> {
-  if (!(await exists(path))) await createStoreFile(path, node, now);
+  const header = await readHeader(path);
+  if (header) checkHeader(path, header);
+  else await createStoreFile(path, node, now);
   const sqlite = new DatabaseSync(path);
   try {
     lock(sqlite);
-    checkHeader(sqlite);
     sqlite.exec("PRAGMA journal_mode = WAL; PRAGMA synchronous = FULL; PRAGMA foreign_keys = ON");
     checkContents(sqlite, node);
     return sqlite;
@@ -33,13 +39,28 @@ export async function openStoreFile(path: string, node: KeyName, now: Instant): 
   }
 }
 
-async function exists(path: string): Promise<boolean> {
+/** The first bytes of the file, or nothing where there is no file. SQLite would write to an empty one. */
+async function readHeader(path: string): Promise<Buffer | undefined> {
   try {
-    await stat(path);
-    return true;
-  } catch (error) {
-    if ((error as NodeJS.ErrnoException).code === "ENOENT") return false;
-    throw new OperatorError(`the store ${path} can't be read: ${(error as Error).message}`, { cause: error });
+    await using file = await open(path, "r");
+    const { bytesRead, buffer } = await file.read(Buffer.alloc(HEADER_BYTES), 0, HEADER_BYTES, 0);
+    return buffer.subarray(0, bytesRead);
+  } catch (cause) {
+    if ((cause as NodeJS.ErrnoException).code === "ENOENT") return undefined;
+    throw refusalFor(path, new OperatorError(`it can't be read (${(cause as NodeJS.ErrnoException).code})`));
+  }
+}
+
+/** Looks at the header as SQLite's file format has it, so that what is another's is not even opened. */
+function checkHeader(path: string, header: Buffer): void {
+  const whole = header.length === HEADER_BYTES && header.toString("latin1", 0, MAGIC.length) === MAGIC;
+  if (!whole || header.readUInt32BE(APPLICATION_ID_AT) !== APPLICATION_ID) {
+    throw refusalFor(path, new OperatorError("it is not a node manager's store"));
+  }
+  const version = header.readUInt32BE(USER_VERSION_AT);
+  if (version !== SCHEMA_VERSION) {
+    const reason = `it has version ${version}; this node manager reads ${SCHEMA_VERSION}`;
+    throw refusalFor(path, new OperatorError(reason));
   }
 }
 
@@ -67,15 +88,6 @@ function lock(sqlite: DatabaseSync): void {
   sqlite.exec("BEGIN EXCLUSIVE; COMMIT");
 }
 
-function checkHeader(sqlite: DatabaseSync): void {
-  const application = numberOf(sqlite, "application_id");
-  if (application !== APPLICATION_ID) throw new OperatorError("it is not a node manager's store");
-  const version = numberOf(sqlite, "user_version");
-  if (version !== SCHEMA_VERSION) {
-    throw new OperatorError(`it has version ${version}; this node manager reads ${SCHEMA_VERSION}`);
-  }
-}
-
 function checkContents(sqlite: DatabaseSync, node: KeyName): void {
   const [check] = sqlite.prepare("PRAGMA integrity_check").all() as { integrity_check: string }[];
   if (check?.integrity_check !== "ok") throw new OperatorError(`it is damaged: ${check?.integrity_check}`);
@@ -83,10 +95,6 @@ function checkContents(sqlite: DatabaseSync, node: KeyName): void {
   if (row?.node !== node) {
     throw new OperatorError(`it belongs to the node ${row?.node}, and this node's key is ${node}`);
   }
-}
-
-function numberOf(sqlite: DatabaseSync, pragma: string): number {
-  return Number(sqlite.prepare(`PRAGMA ${pragma}`).get()![pragma]);
 }
 
 function refusalFor(path: string, cause: unknown): Error {

@@ -5,6 +5,7 @@ import type { DocumentId, Holding, Ticket } from "#shared/model/ticket.ts";
 import { parseDocument, verifyDocument } from "#shared/wire/document.ts";
 import { openLease } from "#shared/wire/lease-document.ts";
 import { readTicket } from "#shared/wire/ticket-document.ts";
+import { formatSshKey, parseSshKey } from "../ssh-keys.ts";
 import type { Store } from "../store.ts";
 import type { StoredHolding } from "./holding-rows.ts";
 import type { StoredLease } from "./lease-rows.ts";
@@ -40,7 +41,12 @@ export function verifyStoredDocuments(store: Store, nodeKey: PublicKey): void {
   for (const { id, document, parent } of store.tickets.all()) {
     if (document !== undefined) checked(`ticket ${id}`, () => openTicketBody(document, parent, id));
   }
-  for (const lease of store.leases.all()) checked(`lease ${lease.serial}`, () => checkLease(lease, nodeKey));
+  for (const lease of store.leases.all()) {
+    checked(`lease ${lease.serial}`, () => checkLease(lease, nodeKey));
+    for (const key of store.keys.ofLease(lease.serial)) {
+      checked(`ssh key of ${lease.slice}`, () => parseSshKey(formatSshKey(key)));
+    }
+  }
 }
 
 function checked(what: string, check: () => unknown): void {

@@ -25,5 +25,6 @@ export async function assertRefused(
 
 /** Waits until nothing is left to be told to the agent, so that the store stands still. */
 export async function toldEverything(lab: NodeLab): Promise<void> {
+  await lab.root();
   await eventually(() => lab.dump().includes("\noutbox: []\n"), { what: "the outbox being empty" });
 }
