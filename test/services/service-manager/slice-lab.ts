@@ -10,6 +10,7 @@ import { runServiceManager } from "#services/service-manager/service.ts";
 import { clientTlsOptions } from "#shared/identity/tls.ts";
 import type { Lease } from "#shared/model/lease.ts";
 import type { Share } from "#shared/model/resources.ts";
+import { type Clock, systemClock } from "#shared/runtime/clock.ts";
 import type { Database } from "#shared/runtime/database.ts";
 import { silentLog } from "#shared/runtime/log.ts";
 import { agentApi } from "#shared/wire/agent-api.ts";
@@ -81,6 +82,8 @@ export type SliceLabOptions = {
   readonly share?: Partial<Share>;
   readonly agent?: Partial<AgentConfig>;
   readonly sites?: readonly string[];
+  /** For commands that run as processes of their own: the clock then is the machine's, and cannot be moved. */
+  readonly realTime?: boolean;
 };
 
 const SHARE: Share = { cpuMillis: 4000, memoryMib: 4096, diskMib: 20_000, egressKbps: 100_000, slivers: 20 };
@@ -107,7 +110,7 @@ async function nodeIdentities(count: number): Promise<readonly TestIdentity[]> {
 export async function sliceLab(options: SliceLabOptions = {}): Promise<SliceLab> {
   await using owned = new AsyncDisposableStack();
   const { authority, server, alice, bob } = await people();
-  const clock = fixedClock(Math.floor(Date.now() / 1000));
+  const clock = options.realTime ? unmovable(systemClock()) : fixedClock(systemClock().now());
   const directory = owned.use(await temporaryDirectory()).path;
   const { url } = owned.use(await testDatabase());
   const database = owned.use(openAgentDatabase(url));
@@ -274,6 +277,13 @@ async function labNode({
     },
   };
   return node;
+}
+
+function unmovable(clock: Clock): FixedClock {
+  const refuse = () => {
+    throw new TypeError("this clock is the machine's own");
+  };
+  return { ...clock, advance: refuse, set: refuse };
 }
 
 async function made(path: string): Promise<string> {
