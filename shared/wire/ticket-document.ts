@@ -1,4 +1,5 @@
 import { type PublicKey, publicKeyFromSpki } from "../identity/key.ts";
+import { algorithmOf } from "../identity/signature.ts";
 import { Fault, refuseUnless } from "../model/errors.ts";
 import {
   checkConsistent,
@@ -116,6 +117,8 @@ function readSliceTicket(fields: Fields): SliceTicket {
 function readPrincipalKey(fields: Fields): PublicKey {
   refuseMixture(fields, "a holding (splits above 0)", "principal_key", SLICE_ONLY);
   const key = publicKeyFromSpki(readBase64(fields.text("principal_key")));
+  // A key that signs no documents could never split what it holds.
+  algorithmOf(key);
   refuseUnless(
     key.name === fields.text("principal_sha256"),
     "BAD_CHAIN",

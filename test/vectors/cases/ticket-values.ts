@@ -205,6 +205,11 @@ const P256_COMPRESSED = Buffer.from(
   "MDkwEwYHKoZIzj0CAQYIKoZIzj0DAQcDIgAC7r/XPcE8IdGqNMo6dxv15Xh5a7WilDCABJk87gIOOUA=",
   "base64",
 );
+const P256 = Buffer.from(
+  "MFkwEwYHKoZIzj0CAQYIKoZIzj0DAQcDQgAEwM1kuw3oi69BooE/WU7Uk4Iw8/y45Q1QMy9QQLDj9QI/PAnsUBhhQXkjaAKaF8KZ" +
+    "NIoMMw3C3S+yoxkd1g5DbQ==",
+  "base64",
+);
 const RSA_1024 = Buffer.from(
   "MIGfMA0GCSqGSIb3DQEBAQUAA4GNADCBiQKBgQCZU7gAqVUZ75h7cqE154VmCnSdyezmdQ+F4esn4J95JyFG8WXm3RAm6ShY3Hoy" +
     "B3ntH95C+p1ZDjvHXC1Co/tpYfhYp/MuyPt957wrRpvhNdWRxzns/vZJaPu4cLLBBRVG7myjjWEL6XidmWw7x7doBCtqwTfP9K+E" +
@@ -238,6 +243,7 @@ function keys(): Vector[] {
       "WEAK_KEY",
     ),
     refused("key-p256-compressed", withKey(P256_COMPRESSED), "an alias: a compressed point", "WEAK_KEY"),
+    refused("key-p256", withKey(P256), "a key for TLS, which signs no documents", "ALGORITHM_FORBIDDEN"),
     refused("key-rsa-1024", withKey(RSA_1024), "an RSA key that is too short", "WEAK_KEY"),
     refused("key-x25519", withKey(X25519), "a key that cannot sign", "WEAK_KEY"),
     refused("key-cut", withKey(branch.subarray(0, -1)), "a key that is cut short"),
