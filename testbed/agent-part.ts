@@ -42,7 +42,8 @@ export async function startAgentPart({ options, layout, authority, ip }: Terms):
   const enrolled = await enrolOnTestbed(authority, layout.agent, "agent", "server", [ip, "localhost"]);
   const { plain, ...always } = AGENT_PORTS;
   const wanted = options.plain ? AGENT_PORTS : always;
-  const ports = await choosePorts(ip, wanted, options.randomPorts);
+  const terms = { memory: join(layout.agent, "ports.json"), random: options.randomPorts };
+  const ports = await choosePorts(ip, wanted, terms);
   const config = await writeAgentConfig(layout.agent, { enrolled, ip, ports, database });
   const part = owned.use(
     await Part.start({

@@ -25,7 +25,8 @@ class UsageError extends Error {
 }
 
 function isArgumentError(error: unknown): boolean {
-  return (error as NodeJS.ErrnoException).code?.startsWith("ERR_PARSE_ARGS") ?? false;
+  const { code } = error as { code?: unknown };
+  return typeof code === "string" && code.startsWith("ERR_PARSE_ARGS");
 }
 
 function readArguments(): Omit<TestbedOptions, "progress"> | undefined {
@@ -65,19 +66,14 @@ async function main(): Promise<void> {
   process.stdout.write(`${testbedTable(testbed)}\n`);
   say(`ready: ${testbed.layout.description}; Ctrl-C ends it`);
   process.on("SIGHUP", () => revive(testbed));
-  for (const node of testbed.nodes) report(node.part.process);
-  report(testbed.agent.part.process);
+  for (const { part } of [testbed.agent, ...testbed.nodes]) part.onEnd(report);
   await asked.promise;
   say("ending services and stopping slivers; their disks stay");
 }
 
 /** Says when a service ends that nobody asked to end. */
-function report(service: Testbed["agent"]["part"]["process"]): void {
-  void service.ended().then((how) => {
-    if (how !== "exit code 0") {
-      say(`the ${service.command.name} ended (${how}); kill -HUP ${process.pid} starts it again`);
-    }
-  });
+function report(name: string, how: string): void {
+  if (how !== "exit code 0") say(`the ${name} ended (${how}); kill -HUP ${process.pid} starts it again`);
 }
 
 function revive(testbed: Testbed): void {

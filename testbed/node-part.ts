@@ -55,7 +55,8 @@ export async function startNodePart(terms: Terms): Promise<NodePart> {
   const { plain, ...always } = NODE_PORTS;
   const wanted = options.plain ? NODE_PORTS : always;
   // Nothing else lives in a namespace made for the node, so that its ports are free.
-  const ports = place.namespace ? wanted : await choosePorts(place.ip, wanted, options.randomPorts);
+  const kept = { memory: join(directory, "ports.json"), random: options.randomPorts };
+  const ports = place.namespace ? wanted : await choosePorts(place.ip, wanted, kept);
   const config = await writeNodeConfig(directory, {
     ...{ enrolled, ip: place.ip, ports, engine: options.engine, capacity },
     agent: { identity: agent.identity, url: agent.addresses.tls },

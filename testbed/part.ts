@@ -4,6 +4,8 @@ import { type ServiceCommand, ServiceProcess } from "./service-process.ts";
 export class Part implements AsyncDisposable {
   readonly #command: ServiceCommand;
   #process: ServiceProcess;
+  #reviving: Promise<string[]> | undefined;
+  #tell: ((name: string, how: string) => void) | undefined;
 
   private constructor(command: ServiceCommand, process: ServiceProcess) {
     this.#command = command;
@@ -18,14 +20,33 @@ export class Part implements AsyncDisposable {
     return this.#process;
   }
 
-  /** Starts the service again if it has ended, and gives its name if it had. */
-  async revive(): Promise<string[]> {
+  /** From now on tells the service's name, and how its process ended, whenever it ends. */
+  onEnd(tell: (name: string, how: string) => void): void {
+    this.#tell = tell;
+    this.#watch();
+  }
+
+  #watch(): void {
+    void this.#process.ended().then((how) => this.#tell?.(this.#command.name, how));
+  }
+
+  /** Starts the service again if it has ended, and gives its name if it had. Asked twice, it is started once. */
+  revive(): Promise<string[]> {
+    this.#reviving ??= this.#revived().finally(() => {
+      this.#reviving = undefined;
+    });
+    return this.#reviving;
+  }
+
+  async #revived(): Promise<string[]> {
     if (this.#process.alive) return [];
     this.#process = await ServiceProcess.start(this.#command);
+    this.#watch();
     return [this.#command.name];
   }
 
-  [Symbol.asyncDispose](): Promise<void> {
-    return this.#process[Symbol.asyncDispose]();
+  async [Symbol.asyncDispose](): Promise<void> {
+    await this.#reviving?.catch(() => undefined); // whoever asked for it learns of it
+    await this.#process[Symbol.asyncDispose]();
   }
 }

@@ -1,5 +1,7 @@
 import { once } from "node:events";
 import { type AddressInfo, createServer } from "node:net";
+import { setTimeout as pause } from "node:timers/promises";
+import { readIfPresent, writeDurably } from "#shared/runtime/durable-file.ts";
 
 /** Ports of one service on one address. `plain` is there only where v0.5's clients may probe without TLS. */
 export type ServicePorts = {
@@ -12,25 +14,63 @@ export type ServicePorts = {
 export const AGENT_PORTS: ServicePorts = { plain: 7000, tls: 7001, web: 7002 };
 export const NODE_PORTS: ServicePorts = { plain: 8000, tls: 8001, web: 8002, ssh: 8022 };
 
+const LET_GO_MILLISECONDS = 10_000;
+const LOOK_AGAIN_MILLISECONDS = 50;
+
+/** Who asks for ports: the file its ports are remembered in, and whether unusual ones are wanted. */
+export type PortTerms = { readonly memory: string; readonly random: boolean };
+
 /**
- * The wanted ports where they are free on `ip`, and free ones for those that are taken, or for all when `random`.
- * Somebody else may still take one before its service does; the service then says so and ends.
+ * Ports on `ip` for a service. Those it had at an earlier start stay its own: leases and people's journals name them. At
+ * first they are the `wanted` ones where those are free, and free ones for those that are taken, or for all when
+ * `random`. Somebody else may still take one before its service does; the service then says so and ends.
  */
-export async function choosePorts(ip: string, wanted: ServicePorts, random: boolean): Promise<ServicePorts> {
+export async function choosePorts(
+  ip: string,
+  wanted: ServicePorts,
+  { memory, random }: PortTerms,
+): Promise<ServicePorts> {
+  const earlier = await remembered(memory);
   const chosen = await Promise.all(
-    Object.entries(wanted).map(async ([use, port]) => [use, await freePort(ip, random ? 0 : port)] as const),
+    Object.entries(wanted).map(async ([use, port]) => {
+      const own = earlier[use];
+      if (own !== undefined && (await becomesFree(ip, own))) return [use, own] as const;
+      return [use, await freePort(ip, random ? 0 : port)] as const;
+    }),
   );
-  return Object.fromEntries(chosen) as ServicePorts;
+  const ports = Object.fromEntries(chosen);
+  await writeDurably(memory, `${JSON.stringify({ ...earlier, ...ports })}\n`);
+  return ports as ServicePorts;
+}
+
+async function remembered(file: string): Promise<Record<string, number>> {
+  const text = await readIfPresent(file);
+  return text ? JSON.parse(text.toString("utf8")) : {};
+}
+
+/** A killed testbed's services take a moment to end. */
+async function becomesFree(ip: string, port: number): Promise<boolean> {
+  const until = performance.now() + LET_GO_MILLISECONDS;
+  while ((await listened(ip, port)) === undefined) {
+    if (performance.now() > until) return false;
+    await pause(LOOK_AGAIN_MILLISECONDS);
+  }
+  return true;
 }
 
 async function freePort(ip: string, wanted: number): Promise<number> {
+  return (await listened(ip, wanted)) ?? freePort(ip, 0);
+}
+
+/** The port that could be listened on, 0 being any; undefined when somebody else does. */
+async function listened(ip: string, wanted: number): Promise<number | undefined> {
   const server = createServer();
   server.listen(wanted, ip);
   try {
     await once(server, "listening");
   } catch (error) {
-    if ((error as NodeJS.ErrnoException).code !== "EADDRINUSE" || wanted === 0) throw error;
-    return freePort(ip, 0);
+    if ((error as NodeJS.ErrnoException).code === "EADDRINUSE" && wanted !== 0) return undefined;
+    throw error;
   }
   const { port } = server.address() as AddressInfo;
   server.close();
