@@ -1,6 +1,7 @@
 import { Fault, refuseUnless } from "#shared/model/errors.ts";
 import { readXml } from "../xml.ts";
 import { FaultValue, ROOTS, type Rule } from "./grammar.ts";
+import { readOwnSpelling } from "./own-spelling.ts";
 import { isStruct, type MessageLimits, REPLY_LIMITS, REQUEST_LIMITS, type Value } from "./value.ts";
 
 export type MethodCall = { readonly method: string; readonly params: Value[] };
@@ -13,12 +14,22 @@ export type MethodResponse = { readonly value: Value } | { readonly fault: { cod
  * read as strictly as a signed document, but for one thing: text in a CDATA section is a string as any other.
  */
 export function decodeCall(body: Buffer, limits: MessageLimits = REQUEST_LIMITS): MethodCall {
+  return readOwnSpelling(body, limits, (own) => own.call()) ?? decodeCallStrictly(body, limits);
+}
+
+/** The same without the fast path. */
+export function decodeCallStrictly(body: Buffer, limits: MessageLimits = REQUEST_LIMITS): MethodCall {
   const [method, params] = new Message(ROOTS.methodCall, limits).read(body) as [string, Value[]?];
   return { method, params: params ?? [] };
 }
 
 /** Reads an answer, with the same strictness. */
 export function decodeResponse(body: Buffer, limits: MessageLimits = REPLY_LIMITS): MethodResponse {
+  return readOwnSpelling(body, limits, (own) => own.response()) ?? decodeResponseStrictly(body, limits);
+}
+
+/** The same without the fast path. */
+export function decodeResponseStrictly(body: Buffer, limits: MessageLimits = REPLY_LIMITS): MethodResponse {
   const [answer] = new Message(ROOTS.methodResponse, limits).read(body) as [Value[] | FaultValue];
   if (answer instanceof FaultValue) return { fault: readFault(answer.value) };
   refuseUnless(answer.length === 1, "MALFORMED", "an answer must have exactly one param");

@@ -3,7 +3,8 @@ import { escapeXml } from "../xml.ts";
 import { writeDateTime, writeNumber } from "./scalar.ts";
 import { REQUEST_LIMITS } from "./value.ts";
 
-const PROLOG = '<?xml version="1.0" encoding="UTF-8"?>\n';
+/** How every message of ours begins. */
+export const PROLOG = '<?xml version="1.0" encoding="UTF-8"?>\n';
 
 /**
  * What may be encoded: a `Value`, where a struct's member may also be `undefined` and is then left out. Typed loosely
