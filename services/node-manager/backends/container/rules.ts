@@ -21,7 +21,7 @@ table inet ${table} {
   chain arriving {
     type filter hook prerouting priority raw; policy accept;
     iifname ${slivers} meta protocol != { ip, arp } drop
-    iifname ${slivers} meta protocol ip fib saddr . iif oif 0 counter drop
+    iifname ${slivers} meta protocol ip fib saddr . iif oif 0 drop
   }
   chain forwarded {
     type filter hook forward priority filter; policy accept;

@@ -1,6 +1,7 @@
 import assert from "node:assert/strict";
-import { execFileSync, spawn } from "node:child_process";
+import { type ChildProcess, execFileSync, spawn } from "node:child_process";
 import { once } from "node:events";
+import { readdirSync, readFileSync } from "node:fs";
 import { cp, mkdir, mkdtemp, readFile, rename, rm, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
@@ -25,12 +26,16 @@ const NODE = someNode();
 const CHILD = new URL("container-child.ts", import.meta.url).pathname;
 
 describe("a container sliver", { skip: !probe.ok && probe.reason }, () => {
+  const managers: ChildProcess[] = [];
   let bench: ContainerBench;
   before(async () => {
     bench = await containerBench();
     await bench.open(NODE); // builds the image, which a child need not do while it is being killed
   });
-  after(() => bench[Symbol.asyncDispose]());
+  after(async () => {
+    for (const manager of managers) manager.kill("SIGKILL");
+    await bench[Symbol.asyncDispose]();
+  });
 
   async function nothingLeft(): Promise<void> {
     assert.deepEqual(await leftovers(NODE, bench.stateDirectory), []);
@@ -54,9 +59,11 @@ describe("a container sliver", { skip: !probe.ok && probe.reason }, () => {
       stateDirectory: bench.stateDirectory,
       imagesDirectory: bench.imagesDirectory,
     };
-    return spawn(process.execPath, [CHILD, JSON.stringify({ options, plan, ...work })], {
+    const manager = spawn(process.execPath, [CHILD, JSON.stringify({ options, plan, ...work })], {
       stdio: ["ignore", "pipe", "inherit"],
     });
+    managers.push(manager);
+    return manager;
   }
 
   test("leaves nothing on the machine when it is removed", async () => {
@@ -108,14 +115,17 @@ describe("a container sliver", { skip: !probe.ok && probe.reason }, () => {
       const backend = await bench.open(NODE);
       const plan = somePlan();
       const killed = child(plan);
-      const sliver = join(bench.stateDirectory, NODE, "slivers", plan.id);
-      await eventually("runc began", async () => (await namesIn(sliver)).includes("lock"));
+      // The runc that starts the sliver is held, so that it outlives its node manager and meets the next one's.
+      const held = await findProcess(["runc", "run", plan.id]);
+      process.kill(held, "SIGSTOP");
       killed.kill("SIGKILL");
       await once(killed, "exit");
-      if (then === "ensured") {
-        await backend.ensure(plan);
-        await runs(backend, plan);
-      }
+      const done = then === "ensured" ? backend.ensure(plan) : backend.remove(plan.id);
+      await Promise.race([done, findProcess(["flock", "delete", plan.id])]);
+      process.kill(held, "SIGCONT");
+      await done;
+      await eventually("the first runc ended", async () => !(await namesIn(`/proc`)).includes(String(held)));
+      if (then === "ensured") await runs(backend, plan);
       await backend.remove(plan.id);
       await nothingLeft();
     });
@@ -277,4 +287,27 @@ function breakOffAfter(name: string): (step: string) => void {
   return (step) => {
     if (step === name) throw new Error("broken off");
   };
+}
+
+/** The process whose command line starts with the first word and holds the others, caught as soon as there is one. */
+async function findProcess([program, ...words]: string[]): Promise<number> {
+  const deadline = performance.now() + 20_000;
+  while (performance.now() < deadline) {
+    for (const pid of readdirSync("/proc").filter((name) => /^\d+$/.test(name))) {
+      const argv = commandLine(pid);
+      if (argv[0] === program && words.every((word) => argv.some((argument) => argument.endsWith(word))))
+        return +pid;
+    }
+    await new Promise((resolve) => setImmediate(resolve)); // it may live for milliseconds only
+  }
+  throw new Error(`there was no ${program} ${words.join(" ")}`);
+}
+
+function commandLine(pid: string): string[] {
+  try {
+    return readFileSync(`/proc/${pid}/cmdline`, "utf8").split("\0");
+  } catch (error) {
+    if (["ENOENT", "ESRCH"].includes((error as NodeJS.ErrnoException).code ?? "")) return []; // it just ended
+    throw error;
+  }
 }
