@@ -145,8 +145,10 @@ test("what is spelled otherwise than we do, or too much, is read the same withou
   }
 });
 
-test("every cut-off message is refused", () => {
+test("every message that is cut off, and every one that goes on after its end, is refused", () => {
   const body = encodeCall("m", [{ a: [1, "two", null] }]);
+  for (const more of ["x", "<a/>", "</methodCall>", "<!-- x -->", String(body)]) refuses(body + more);
+  assert.throws(() => decodeResponse(Buffer.from(`${encodeResponse(1)}<a/>`)), refused("MALFORMED"));
   for (let length = 0; length < body.length; length++) refuses(body.subarray(0, length));
 });
 
@@ -308,6 +310,7 @@ test("a million members, endless nesting and huge bodies are too large", () => {
   const members = Array.from({ length: 20_000 }, (_, i) => `<member><name>${i}</name><value/></member>`);
   refusesValue(`<value><struct>${members.join("")}</struct></value>`, "TOO_LARGE");
   refuses(Buffer.alloc(REQUEST_LIMITS.maxBytes + 1, "<value/>"), "TOO_LARGE");
+  refuses(encodeCall("m", ["x".repeat(REQUEST_LIMITS.maxBytes)]), "TOO_LARGE");
   const nested = (n: number) =>
     `${"<value><array><data>".repeat(n)}<value/>${"</data></array></value>".repeat(n)}`;
   const structs = (n: number) =>
