@@ -7,7 +7,7 @@ import { failureName, failureSentence } from "./failure.ts";
 import { callOptions, type Effort, onEach } from "./fan-out.ts";
 import { Filling } from "./filling.ts";
 import type { Network } from "./network.ts";
-import { launchProgram } from "./program-launch.ts";
+import { launch, launchOf } from "./program-launch.ts";
 import type { SliceJournal } from "./slice-journal.ts";
 import type { Order } from "./slice-order.ts";
 import { checkGoingOn } from "./slice-owner.ts";
@@ -119,12 +119,12 @@ async function launchOn(
 ): Promise<Map<string, CallFailure>> {
   const { program } = description;
   if (!program) return new Map();
-  const privateKey = await journal.identity();
+  const [launching, privateKey] = await Promise.all([launchOf(program, journal), journal.identity()]);
   const leases = [...journal.leases.values()].map(({ lease }) => lease);
   const outcomes = await onEach(
     "starting the program",
     leases,
-    (lease) => launchProgram(program, journal, lease.ssh, privateKey, effort),
+    (lease) => launch(launching, lease.ssh, privateKey, effort),
     effort,
   );
   return new Map(outcomes.flatMap((outcome) => (outcome.ok ? [] : [[outcome.item.node, outcome.error]])));

@@ -2,70 +2,53 @@ import { Fault } from "#shared/model/errors.ts";
 import type { SshAccess } from "#shared/model/lease.ts";
 import type { Program } from "#shared/model/slice-description.ts";
 import { type Effort, withinDeadline } from "./fan-out.ts";
-import { type Gateway, openGateway } from "./gateway.ts";
-import {
-  installedCommand,
-  programDigest,
-  SUPERVISOR_PATH,
-  sealCommand,
-  startCommand,
-  supervisorScript,
-  uploadCommand,
-} from "./program-script.ts";
+import { openGateway } from "./gateway.ts";
+import { launchCommand, programDigest, SUPERVISOR_PATH, supervisorScript } from "./program-script.ts";
 import type { SliceJournal } from "./slice-journal.ts";
+import { tarOf } from "./tar.ts";
+
+/** All that is sent into a sliver to have a program running there: one command and what it reads. */
+export type Launch = { readonly command: string; readonly archive: Buffer };
 
 /** A sliver's own complaint is told, but not all of a long one. */
 const MOST_COMPLAINT = 500;
-/** Everything but the files is short. */
-const MOST_OUTPUT = 64 * 1024;
+
+/** The launch of a slice's program, the same for every sliver, from the files the journal keeps. */
+export async function launchOf(program: Program, journal: SliceJournal): Promise<Launch> {
+  const { files, createdAt } = journal.record;
+  const kept = await Promise.all(
+    files.map(async ({ path, mode, sha256 }) => ({ path, mode, contents: await journal.file(sha256) })),
+  );
+  const supervisor = { path: SUPERVISOR_PATH, mode: 0o644, contents: Buffer.from(supervisorScript(program)) };
+  return {
+    command: launchCommand(programDigest(program, files)),
+    archive: tarOf([...kept, supervisor], createdAt),
+  };
+}
 
 /**
- * Puts a program into a sliver and starts it there, under a supervisor that outlives the connection. What is there
- * already is neither put there again nor started twice: the sliver itself knows, so a rerun needs no memory.
+ * Has a program running in a sliver, under a supervisor that outlives the connection. What is there already is neither
+ * put there again nor started twice: the sliver itself knows, so a rerun needs no memory. Throws BACKEND_FAILED with
+ * what the sliver complained of, which depends on its image alone.
  */
-export async function launchProgram(
-  program: Program,
-  journal: SliceJournal,
+export async function launch(
+  { command, archive }: Launch,
   access: SshAccess,
   privateKey: string,
   effort: Effort,
 ): Promise<void> {
-  await withinDeadline(`starting the program at ${access.host}`, effort, async (signal) => {
+  let complaint = "";
+  const code = await withinDeadline(`starting the program at ${access.host}`, effort, async (signal) => {
     using gateway = await openGateway(access, privateKey, { signal, deadlineMs: effort.deadlineMs });
-    await install(gateway, program, journal);
-    await output(gateway, startCommand());
+    return await gateway.run({
+      command,
+      stdin: archive,
+      stderr: (chunk) => {
+        complaint = (complaint + chunk.toString("utf8")).slice(0, MOST_COMPLAINT);
+      },
+    });
   });
-}
-
-async function install(gateway: Gateway, program: Program, journal: SliceJournal): Promise<void> {
-  const { files } = journal.record;
-  const digest = programDigest(program, files);
-  if ((await output(gateway, installedCommand())).trim() === digest) return;
-  for (const { path, mode, sha256 } of files) await upload(gateway, path, mode, await journal.file(sha256));
-  await upload(gateway, SUPERVISOR_PATH, 0o644, Buffer.from(supervisorScript(program)));
-  await output(gateway, sealCommand(digest));
-}
-
-async function upload(gateway: Gateway, path: string, mode: number, contents: Buffer): Promise<void> {
-  await output(gateway, uploadCommand(path, mode, contents.length), contents);
-}
-
-/** What a command of ours prints. Throws BACKEND_FAILED when it fails: it depends on the image alone. */
-async function output(gateway: Gateway, command: string, stdin?: Buffer): Promise<string> {
-  let [printed, complaint] = ["", ""];
-  const code = await gateway.run({
-    command,
-    stdin,
-    stdout: (chunk) => {
-      printed = (printed + chunk.toString("utf8")).slice(0, MOST_OUTPUT);
-    },
-    stderr: (chunk) => {
-      complaint = (complaint + chunk.toString("utf8")).slice(0, MOST_COMPLAINT);
-    },
-  });
-  if (code !== 0) {
-    const why = complaint.trim().replace(/\s+/g, " ") || `a shell command ended with ${code}`;
-    throw new Fault("BACKEND_FAILED", `the program could not be started in its sliver: ${why}`);
-  }
-  return printed;
+  if (code === 0) return;
+  const why = complaint.trim().replace(/\s+/g, " ") || `its shell ended with ${code}`;
+  throw new Fault("BACKEND_FAILED", `the program could not be started in its sliver: ${why}`);
 }

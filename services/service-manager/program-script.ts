@@ -5,7 +5,7 @@ import type { KeptFile } from "./slice-record.ts";
 
 /*
  * What a sliver's shell is told in order to keep a program running. Only what Debian's and busybox's
- * smallest images have: sh, coreutils, and of util-linux flock and setsid.
+ * smallest images have: sh, coreutils, tar, and of util-linux flock and setsid.
  *
  * In the sliver's home: the program's files; program.log, its output; .program/, ours. `.program/lock` is held by the
  * supervisor for as long as it lives, so a second one cannot start and one that was killed is not taken for alive.
@@ -29,30 +29,6 @@ export const PROGRAM_LOG = "program.log";
 export function programDigest(program: Program, files: readonly KeptFile[]): string {
   const { command, args, env, restart } = program;
   return createHash("sha256").update(JSON.stringify({ command, args, env, restart, files })).digest("hex");
-}
-
-/** Prints what is installed, if anything. */
-export function installedCommand(): string {
-  return `${HOME} && mkdir -p .program && if [ -e ${INSTALLED} ]; then cat ${INSTALLED}; fi`;
-}
-
-/** Takes a file from standard input: it appears whole, with its mode, or not at all. */
-export function uploadCommand(path: string, mode: number, bytes: number): string {
-  const directory = path.includes("/") ? path.slice(0, path.lastIndexOf("/")) : ".";
-  const steps = [
-    HOME,
-    `mkdir -p .program ${shellWord(`./${directory}`)}`,
-    "cat >.program/incoming",
-    `[ "$(wc -c <.program/incoming)" -eq ${bytes} ]`,
-    `chmod ${mode.toString(8)} .program/incoming`,
-    `mv -f .program/incoming ${shellWord(`./${path}`)}`,
-  ];
-  return steps.join(" && ");
-}
-
-/** Says that everything of a program is there. */
-export function sealCommand(digest: string): string {
-  return `${HOME} && echo ${digest} >.program/sealing && mv -f .program/sealing ${INSTALLED}`;
 }
 
 export const SUPERVISOR_PATH = ".program/supervise";
@@ -90,9 +66,16 @@ done
 `;
 }
 
-/** Starts the supervisor unless it runs or the program has ended for good, and waits until that is so. */
-export function startCommand(): string {
-  return `${HOME} || exit 1
+/**
+ * Puts a program into a sliver from an archive on standard input, unless exactly this one is there; starts its
+ * supervisor, unless that runs or the program has ended for good; and waits until one of these is so. What was put
+ * there only in part is not sealed, so it is put there again.
+ */
+export function launchCommand(digest: string): string {
+  return `${HOME} && mkdir -p .program || exit 1
+if [ "$(cat ${INSTALLED} 2>/dev/null)" != ${digest} ]; then
+  tar -xf - && echo ${digest} >.program/sealing && mv -f .program/sealing ${INSTALLED} || exit 1
+fi
 settled() { [ -e ${ENDED} ] || ! flock -n ${LOCK} true; }
 if settled; then exit 0; fi
 setsid sh ${SUPERVISOR_PATH} </dev/null >/dev/null 2>&1 &

@@ -65,6 +65,21 @@ test("creating the slice again neither starts the program twice nor needs its fi
   assert.equal((await linesOf(join(home!, "starts"))).length, 1);
 });
 
+test("a large file, at a long path, is put there once and not sent again", async () => {
+  await using lab = await sliceLab({ nodes: 1 });
+  const path = `${"deep/".repeat(30)}data`;
+  const large = Buffer.alloc(6 * 1024 * 1024, "0123456789abcdef");
+  await writeFile(join(lab.files, "data"), large);
+  const files = [{ path, mode: 0o640, source: "data" }];
+  const file = await programFile(lab, { files, command: "true", args: [], restart: "never" }, 1);
+  assert.equal((await lab.slice("create", file)).code, 0);
+  const [home] = await homes(lab);
+  assert.ok((await readFile(join(home!, path))).equals(large));
+  await rm(join(home!, path));
+  assert.equal((await lab.slice("create", file)).code, 0);
+  await assert.rejects(readFile(join(home!, path)), { code: "ENOENT" });
+});
+
 test("a program whose files changed is another slice", async () => {
   await using lab = await sliceLab({ nodes: 2 });
   const file = await programFile(lab);
