@@ -56,6 +56,8 @@ export type AgentLab = AsyncDisposable & {
   readonly ticketKey: Holding["principalKey"];
   client(identity: TestIdentity): AgentClient;
   plainClient(): AgentClient;
+  /** Another agent process's worth of agent, on the same database and keys. */
+  sibling(): Promise<AsyncDisposable & { client(identity: TestIdentity): AgentClient }>;
   /** Ends the agent and starts it again on the same database and keys. */
   restart(): Promise<void>;
 };
@@ -66,6 +68,8 @@ export type LabOptions = {
   readonly deposited?: boolean;
   /** What each root holds. */
   readonly share?: Partial<Share>;
+  /** Nodes at 127.0.1.1 and so on, for those that have to be reached. */
+  readonly loopback?: boolean;
   readonly config?: Partial<AgentConfig>;
   readonly deps?: Partial<AgentDeps>;
   /** Of a PostgreSQL of the test's own; by default a database of its own in the shared one. */
@@ -119,9 +123,9 @@ export async function agentLab(options: LabOptions = {}): Promise<AgentLab> {
   const database = owned.use(openAgentDatabase(url));
   const registry = new Registry(database, clock);
 
-  function client(identity: TestIdentity): AgentClient {
+  function client(identity: TestIdentity, url = agent.announce.tls): AgentClient {
     const connections = clients.use(new Connections(clientTlsOptions(identity.tls)));
-    return xmlRpcClient(agentApi, { url: agent.announce.tls, connections, expectedPeer: server.name });
+    return xmlRpcClient(agentApi, { url, connections, expectedPeer: server.name });
   }
   async function enrol(label: "alice" | "bob" | "admin"): Promise<LabPrincipal> {
     const identity = known[label];
@@ -133,7 +137,7 @@ export async function agentLab(options: LabOptions = {}): Promise<AgentLab> {
   const ticketKey = Buffer.from((await alice.client.getconfig()).ticket_key, "base64");
 
   async function accept(identity: TestIdentity, at: number): Promise<LabNode> {
-    const ip = `10.77.${Math.floor(at / 250)}.${(at % 250) + 1}`;
+    const ip = `${options.loopback ? "127.0.1" : "10.77.0"}.${at + 1}`;
     await registry.addNode({ label: `node${at}`, certificate: identity.certPem, ip });
     const own = { ...identity, client: client(identity), ip };
     const root = (overrides: HoldingOverrides = {}) => rootOf(own, ticketKey, options.share, overrides);
@@ -154,11 +158,19 @@ export async function agentLab(options: LabOptions = {}): Promise<AgentLab> {
     get agent() {
       return agent;
     },
-    ...{ clock, config, authority, database, registry, alice, bob, admin, ticketKey, client },
+    ...{ clock, config, authority, database, registry, alice, bob, admin, ticketKey },
+    client: (identity) => client(identity),
     nodes: nodes as [LabNode, LabNode],
     plainClient() {
       const connections = clients.use(new Connections());
       return xmlRpcClient(agentApi, { url: agent.announce.plain!, connections });
+    },
+    async sibling() {
+      const another = await start();
+      return {
+        client: (identity: TestIdentity) => client(identity, another.announce.tls),
+        [Symbol.asyncDispose]: () => another[Symbol.asyncDispose](),
+      };
     },
     async restart() {
       const { tls, plain, web } = agent.announce;

@@ -1,4 +1,5 @@
-import { Deposits } from "#services/agent/deposit.ts";
+import { insertHolding, openAccount } from "#services/agent/store/holdings.ts";
+import { hearNode, saveFacts } from "#services/agent/store/nodes.ts";
 import { insertNode, insertPrincipal } from "#services/agent/store/registry.ts";
 import type { TicketKeys } from "#services/agent/ticket-keys.ts";
 import { generateSigningKey } from "#shared/identity/key-file.ts";
@@ -6,13 +7,14 @@ import type { SigningKey } from "#shared/identity/signature.ts";
 import type { Share } from "#shared/model/resources.ts";
 import type { Clock } from "#shared/runtime/clock.ts";
 import type { Database } from "#shared/runtime/database.ts";
+import { openHolding } from "#shared/wire/chain.ts";
 import { DAY, rootTicket, seal, serial } from "../../support/documents.ts";
 import { FACTS } from "./facts.ts";
 
 /** A node of which there is nothing but its key, its address and what it gave. */
 export type FleetNode = { readonly key: SigningKey; readonly name: string; readonly ip: string };
 
-/** Many nodes: accepted in the agent's database, each with a root deposited there as the agent itself would. */
+/** Many nodes: accepted in the agent's database, each with a root in its books. */
 export async function enrolFleet(
   database: Database,
   keys: TicketKeys,
@@ -20,17 +22,19 @@ export async function enrolFleet(
   { nodes, share = {} }: { nodes: number; share?: Partial<Share> },
 ): Promise<FleetNode[]> {
   const fleet = await Promise.all(Array.from({ length: nodes }, (_, at) => fleetNode(at)));
+  const now = clock.now();
   await database.transaction(async (tx) => {
-    for (const { key, name, ip } of fleet) {
-      await insertPrincipal(tx, key.public, { label: ip, role: "node" }, clock.now());
+    for (const node of fleet) {
+      const { key, name, ip } = node;
+      await insertPrincipal(tx, key.public, { label: ip, role: "node" }, now);
       await insertNode(tx, name, ip, {});
+      await saveFacts(tx, name, FACTS);
+      await hearNode(tx, name, now);
+      const text = rootOf(node, keys.current.public, now, share);
+      const { leaf } = openHolding(text, { nodeKey: key.public }, now);
+      await insertHolding(tx, leaf, text, await openAccount(tx, name), now);
     }
   });
-  const deposits = new Deposits(database, keys, clock);
-  for (const node of fleet) {
-    const text = rootOf(node, keys.current.public, clock.now(), share);
-    await deposits.deposit(node.name, { tickets: [text], facts: FACTS });
-  }
   return fleet;
 }
 
