@@ -70,45 +70,21 @@ const PATHS = ["/RPC2", "/"];
 
 /** Listens on one address and port for XML-RPC over HTTP. */
 export async function openEndpoint(options: EndpointOptions): Promise<Endpoint> {
-  const { limits, log } = options;
-  const addresses = new ConnectionCounts(limits.connectionsPerAddress);
+  const { limits } = options;
+  const connections = new ConnectionCounts(limits.connectionsPerAddress);
   const running = new Set<Promise<unknown>>();
   let closing = false;
 
   const app = await listener(options);
-  const admit = await admission(app, options);
-
   app.server.maxConnections = limits.connections;
   app.server.on("connection", (socket) => {
-    if (!addresses.hold(socket.remoteAddress ?? "", socket)) socket.destroy();
+    if (!connections.hold(socket.remoteAddress ?? "", socket)) socket.destroy();
   });
-  app.setErrorHandler((error, _request, reply) => {
-    // What is left of a body that is too large is read and dropped, so that its sender gets to read the answer.
-    reply.removeHeader("connection");
-    return reply
-      .code(200)
-      .type(TEXT_XML)
-      .send(encodeFault(httpFault(error, log)));
-  });
-  app.setNotFoundHandler((_request, reply) =>
-    reply.code(404).type("text/plain").send("Calls are posted to /RPC2, in XML-RPC.\n"),
-  );
   app.addHook("onSend", async (_request, reply) => {
     if (closing) reply.header("connection", "close");
   });
-  for (const path of PATHS) {
-    app.post(path, { onRequest: admit }, async (request, reply) => {
-      const body = (request.body as Buffer | undefined) ?? Buffer.alloc(0);
-      // Identified again: a body may take half a minute, and a revocation counts at once.
-      const call = options.dispatch(body, identify(request, options));
-      running.add(call);
-      try {
-        return reply.type(TEXT_XML).send(await call);
-      } finally {
-        running.delete(call);
-      }
-    });
-  }
+  answerErrors(app, options.log);
+  answerCalls(app, options, await admission(app, options), running);
   await app.listen({ host: options.host, port: options.port });
 
   return {
@@ -120,9 +96,42 @@ export async function openEndpoint(options: EndpointOptions): Promise<Endpoint> 
       const late = setTimeout(limits.closeMs, undefined, { signal: patience.signal }).catch(() => undefined);
       await Promise.race([finished, late]);
       patience.abort();
-      for (const socket of addresses.sockets()) socket.destroy();
+      for (const socket of connections.sockets()) socket.destroy();
     },
   };
+}
+
+function answerCalls(
+  app: FastifyInstance,
+  options: EndpointOptions,
+  onRequest: (request: FastifyRequest) => Promise<void>,
+  running: Set<Promise<unknown>>,
+): void {
+  for (const path of PATHS) {
+    app.post(path, { onRequest }, async (request, reply) => {
+      const body = (request.body as Buffer | undefined) ?? Buffer.alloc(0);
+      // Identified again: a body may take half a minute, and a revocation counts at once.
+      const call = options.dispatch(body, identify(request, options));
+      running.add(call);
+      try {
+        return reply.type(TEXT_XML).send(await call);
+      } finally {
+        running.delete(call);
+      }
+    });
+  }
+}
+
+function answerErrors(app: FastifyInstance, log: ServerLog): void {
+  app.setErrorHandler((error, _request, reply) => {
+    // What is left of a body that is too large is read and dropped, so that its sender gets to read the answer.
+    reply.removeHeader("connection");
+    const answer = encodeFault(httpFault(error, log));
+    return reply.code(200).type(TEXT_XML).send(answer);
+  });
+  app.setNotFoundHandler((_request, reply) =>
+    reply.code(404).type("text/plain").send("Calls are posted to /RPC2, in XML-RPC.\n"),
+  );
 }
 
 const TEXT_XML = "text/xml; charset=utf-8";
