@@ -154,10 +154,12 @@ class ContainerBackend implements Backend {
   /** A disk stays with the image it was made over, also when the node offers others by now. */
   async #imageOf(plan: SliverPlan, sliver: SliverPlaces): Promise<Image> {
     const recorded = (await readIfPresent(sliver.image))?.toString();
-    const name = recorded ?? plan.image ?? this.statement.defaultImage;
-    const known = this.#images.get(name) ?? (recorded && (await findImage(this.#imagesDirectory, recorded)));
+    const name = plan.image ?? this.statement.defaultImage;
+    const known =
+      recorded === undefined ? this.#images.get(name) : await findImage(this.#imagesDirectory, recorded);
     if (known) return known;
-    throw new Fault("BACKEND_FAILED", `there is no image ${name} here; choose one this node lists`);
+    const what = recorded ?? name;
+    throw new Fault("BACKEND_FAILED", `there is no image ${what} here; choose one this node lists`);
   }
 
   /** Undoes every step of a start but the disk itself, whichever of them were taken. */

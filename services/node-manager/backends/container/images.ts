@@ -12,8 +12,16 @@ const NAME = /^[a-z][a-z0-9.-]{0,31}$/;
 /** The last thing written into an image: what has no marker is not one. */
 const MARKER = "image.json";
 
+/** What distinguishes an image from the ones made by earlier recipes under the same name. */
+const DIRECTORY = /^[a-z][a-z0-9.-]{0,31}(@[1-9][0-9]{0,3})?$/;
+
 /** A reference image: a root directory that every sliver of the machine shares and none can write to. */
-export type Image = { readonly name: string; readonly root: string };
+export type Image = {
+  readonly name: string;
+  /** What a disk made over this image is made over for ever: the name and, from a later recipe, its version. */
+  readonly id: string;
+  readonly root: string;
+};
 
 export type ImageOptions = {
   /** Where the machine keeps its images; shared by all of its nodes. */
@@ -24,8 +32,21 @@ export type ImageOptions = {
   readonly now: () => Instant;
 };
 
-type Build = (root: string) => Promise<void>;
-const BUILDS: Readonly<Record<string, Build>> = { "debian-12": buildDebian, busybox: buildBusybox };
+/**
+ * How an image is made. Another recipe has another version: its image is built beside the earlier one, over which
+ * slivers that have it go on.
+ */
+type Recipe = { readonly version: number; readonly build: (root: string) => Promise<void> };
+const RECIPES: Readonly<Record<string, Recipe>> = {
+  "debian-12": { version: 2, build: buildDebian },
+  busybox: { version: 1, build: buildBusybox },
+};
+
+/** The directory of the image that has this name now. The first recipe's images carry no version. */
+function idOf(name: string): string {
+  const version = RECIPES[name]?.version ?? 1;
+  return version === 1 ? name : `${name}@${version}`;
+}
 
 /**
  * The image of that name, built first if the machine does not have it: `busybox` takes a second, `debian-12` half a
@@ -35,51 +56,60 @@ export async function ensureImage(options: ImageOptions): Promise<Image> {
   const { imagesDirectory, name } = options;
   refuseUnless(NAME.test(name), "BACKEND_FAILED", "that is no name of an image; choose one this node lists");
   await mkdir(imagesDirectory, { recursive: true, mode: 0o755 });
-  const present = await findImage(imagesDirectory, name);
+  const id = idOf(name);
+  const present = await findImage(imagesDirectory, id);
   if (present) return present;
   using _building = await lockFile(
-    join(imagesDirectory, `.${name}.lock`),
+    join(imagesDirectory, `.${id}.lock`),
     `the image ${name}`,
     BUILD_MILLISECONDS,
   );
-  return (await findImage(imagesDirectory, name)) ?? (await buildImage(options));
+  return (await findImage(imagesDirectory, id)) ?? (await buildImage(options));
 }
 
-/** The image of that name if the machine has it. */
-export async function findImage(imagesDirectory: string, name: string): Promise<Image | undefined> {
-  if (!NAME.test(name)) return undefined;
-  const directory = join(imagesDirectory, name);
+/** The image with this id if the machine has it. */
+export async function findImage(imagesDirectory: string, id: string): Promise<Image | undefined> {
+  if (!DIRECTORY.test(id)) return undefined;
+  const directory = join(imagesDirectory, id);
   const marker = await readIfPresent(join(directory, MARKER));
-  return marker && { name, root: join(directory, "root") };
+  return marker && { name: id.replace(/@.*/, ""), id, root: join(directory, "root") };
 }
 
 async function buildImage({ imagesDirectory, name, now }: ImageOptions): Promise<Image> {
-  const build = BUILDS[name];
-  if (!build) throw new Fault("BACKEND_FAILED", `there is no image ${name} here; choose one this node lists`);
-  await removeUnfinished(imagesDirectory, name);
-  const directory = await mkdtemp(join(imagesDirectory, `.${name}-`));
+  const recipe = RECIPES[name];
+  if (!recipe)
+    throw new Fault("BACKEND_FAILED", `there is no image ${name} here; choose one this node lists`);
+  const { version, build } = recipe;
+  const id = idOf(name);
+  await removeUnfinished(imagesDirectory, id);
+  const directory = await mkdtemp(join(imagesDirectory, `.${id}-`));
   const root = join(directory, "root");
   await mkdir(root, { mode: 0o755 });
   await build(root);
   await chmod(root, 0o755);
   await chmod(directory, 0o755);
-  await writeFile(join(directory, MARKER), `${JSON.stringify({ name, made: formatInstant(now()) })}\n`);
-  await rename(directory, join(imagesDirectory, name));
-  return { name, root: join(imagesDirectory, name, "root") };
+  const marker = { name, version, made: formatInstant(now()) };
+  await writeFile(join(directory, MARKER), `${JSON.stringify(marker)}\n`);
+  await rename(directory, join(imagesDirectory, id));
+  return { name, id, root: join(imagesDirectory, id, "root") };
 }
 
 /** What builders left that were killed. Whoever calls this holds the lock: nobody else is building. */
-async function removeUnfinished(imagesDirectory: string, name: string): Promise<void> {
+async function removeUnfinished(imagesDirectory: string, id: string): Promise<void> {
   const unfinished = (await readdir(imagesDirectory)).filter((entry) =>
     /^\.[a-z].*-[A-Za-z0-9]{6}$/.test(entry),
   );
   for (const entry of unfinished) {
-    if (entry.slice(1, -7) === name) await deleteTree(join(imagesDirectory, entry));
+    if (entry.slice(1, -7) === id) await deleteTree(join(imagesDirectory, entry));
   }
 }
 
-/** Small things one wants in a sliver: to look at its network, its processes, and to fetch more over TLS. */
-const DEBIAN_PACKAGES = ["ca-certificates", "iproute2", "iputils-ping", "netcat-openbsd", "procps"];
+/** Small things one wants in a sliver. A change here takes another version of the recipe. */
+const DEBIAN_PACKAGES = [
+  ...["ca-certificates", "iproute2", "iputils-ping", "netcat-openbsd", "procps"], // its network, its processes, TLS
+  ...["sudo", "less", "vim-tiny"], // work inside
+  ...["openssh-client", "openssh-sftp-server", "rsync"], // files in and out: scp -O, sftp and scp, rsync
+];
 const NOT_NEEDED = ["/usr/share/doc/*", "/usr/share/info/*", "/usr/share/locale/*", "/usr/share/man/*"];
 // Debian's ping has a file capability slivers lack, and then can't be started at all; without it, it needs none.
 const PLAIN_PING = 'chroot "$1" sh -c "setcap -r /bin/ping; chmod 755 /bin/ping"';

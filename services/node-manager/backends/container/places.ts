@@ -28,10 +28,12 @@ export type SliverPlaces = {
   /** The sliver's own disk: everything that differs from its image. */
   readonly upper: string;
   readonly work: string;
-  /** The name of the image the sliver's disk belongs to, for as long as there is that disk. */
+  /** The id of the image the sliver's disk belongs to, for as long as there is that disk. */
   readonly image: string;
   /** What the node says to the sliver (its name, its resolver): a layer between the image and the sliver's disk. */
   readonly seed: string;
+  /** Says which account people use inside. */
+  readonly login: string;
   /** Where the layers are mounted together. */
   readonly root: string;
   readonly bundle: string;
@@ -71,6 +73,7 @@ export function sliverPlaces(node: NodePlaces, id: SliverId): SliverPlaces {
     work: join(directory, "work"),
     image: join(directory, "image"),
     seed: join(directory, "seed"),
+    login: join(directory, "login.json"),
     root: join(directory, "root"),
     bundle: join(directory, "bundle"),
     commands: join(directory, "commands"),

@@ -1,23 +1,74 @@
-import { mkdir, writeFile } from "node:fs/promises";
-import { join } from "node:path";
+import { chmod, chown, cp, lchown, mkdir, readdir, stat, writeFile } from "node:fs/promises";
+import { dirname, join } from "node:path";
 import { readIfPresent } from "#shared/runtime/durable-file.ts";
+import { accountFiles, type Login, loginOf } from "./login.ts";
 
 /** Where a machine's resolver really is when /etc/resolv.conf names only a helper on its own loopback. */
 const RESOLVERS = ["/run/systemd/resolve/resolv.conf", "/etc/resolv.conf"];
 
 /**
- * Writes what the node tells a sliver about itself, as a layer under the sliver's own disk: the sliver may change these
- * files and keeps its changes, the node may refresh the rest at every start, and neither ever writes into the other's.
+ * Writes what the node tells a sliver about itself, and the account people use in it, as a layer under the sliver's own
+ * disk: the sliver may change these files and keeps its changes, the node may refresh the rest at every start, and
+ * neither ever writes into the other's.
  */
-export async function seed(directory: string, slice: string): Promise<void> {
+export async function seed(directory: string, slice: string, imageRoot: string): Promise<Login> {
   const etc = join(directory, "etc");
-  await mkdir(etc, { recursive: true, mode: 0o755 });
+  await putDirectory(etc, 0o755);
   const files = {
     hostname: `${slice}\n`,
     hosts: `127.0.0.1 localhost\n127.0.1.1 ${slice}\n::1 localhost ip6-localhost ip6-loopback\n`,
     "resolv.conf": await resolver(),
   };
-  for (const [name, text] of Object.entries(files)) await writeFile(join(etc, name), text, { mode: 0o644 });
+  for (const [name, text] of Object.entries(files)) await putFile(join(etc, name), text, 0o644);
+  const login = await loginOf(slice, imageRoot);
+  await seedAccount(etc, login, imageRoot);
+  await seedHome(directory, login, imageRoot);
+  return login;
+}
+
+async function seedAccount(etc: string, login: Login, imageRoot: string): Promise<void> {
+  for (const [name, text] of await accountFiles(login, imageRoot)) {
+    const { mode, uid, gid } = await stat(join(imageRoot, "etc", name));
+    await putFile(join(etc, name), text, mode & 0o777);
+    await chown(join(etc, name), uid, gid);
+  }
+  const sudoers = join(etc, "sudoers.d");
+  await putDirectory(sudoers, 0o750);
+  const rule = `# Whoever has a key of the slice has all of its sliver.\n${login.name} ALL=(ALL:ALL) NOPASSWD: ALL\n`;
+  await putFile(join(sudoers, "slicelab"), rule, 0o440);
+}
+
+/** As useradd makes it. What its owner changes or deletes in it stays so: that is on the sliver's own disk. */
+async function seedHome(directory: string, { home, uid, gid }: Login, imageRoot: string): Promise<void> {
+  const place = join(directory, home);
+  for (const path of [dirname(place), place]) await putDirectory(path, 0o755);
+  const skeleton = join(imageRoot, "etc/skel");
+  const template = await namesIn(skeleton);
+  for (const name of template) {
+    await cp(join(skeleton, name), join(place, name), { recursive: true, verbatimSymlinks: true });
+  }
+  for (const name of await readdir(place, { recursive: true })) await lchown(join(place, name), uid, gid);
+  await chown(place, uid, gid);
+}
+
+/** These modes, whatever the node manager's umask is. */
+async function putDirectory(path: string, mode: number): Promise<void> {
+  await mkdir(path, { recursive: true });
+  await chmod(path, mode);
+}
+
+async function putFile(path: string, text: string, mode: number): Promise<void> {
+  await writeFile(path, text);
+  await chmod(path, mode);
+}
+
+async function namesIn(directory: string): Promise<string[]> {
+  try {
+    return await readdir(directory);
+  } catch (error) {
+    if ((error as NodeJS.ErrnoException).code === "ENOENT") return [];
+    throw error;
+  }
 }
 
 /** The machine's name servers that a sliver, in a network of its own, can reach too. */

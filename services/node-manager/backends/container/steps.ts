@@ -42,10 +42,16 @@ export const STEPS: readonly Step[] = [
   {
     name: "image",
     take: async ({ sliver, image }) => {
-      if ((await readIfPresent(sliver.image)) === undefined) await writeDurably(sliver.image, image.name);
+      if ((await readIfPresent(sliver.image)) === undefined) await writeDurably(sliver.image, image.id);
     },
   },
-  { name: "seed", take: ({ sliver, plan }) => seed(sliver.seed, plan.slice) },
+  {
+    name: "seed",
+    take: async ({ sliver, plan, image }) => {
+      const login = await seed(sliver.seed, plan.slice, image.root);
+      await writeFile(sliver.login, JSON.stringify(login), { mode: 0o600 });
+    },
+  },
   {
     name: "disk",
     take: ({ sliver, image }) =>

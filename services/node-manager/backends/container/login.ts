@@ -1,0 +1,91 @@
+import { lstat, readFile, realpath } from "node:fs/promises";
+import { join, sep } from "node:path";
+import { readIfPresent } from "#shared/runtime/durable-file.ts";
+
+/** Whom people are inside a sliver: the account that its node gives it, beside those of its image. */
+export type Login = {
+  /** The slice's. */
+  readonly name: string;
+  readonly uid: number;
+  readonly gid: number;
+  readonly home: string;
+  readonly shell: string;
+};
+
+const FIRST_USER = 1000;
+const SUDO = ["usr/bin/sudo", "bin/sudo", "usr/local/bin/sudo"];
+const SHELLS = ["bin/bash", "bin/sh"];
+
+/**
+ * The account named like the slice. It is an ordinary user that may do everything with sudo; where the image has no
+ * sudo it has root's number instead, since nobody could install anything otherwise.
+ */
+export async function loginOf(slice: string, imageRoot: string): Promise<Login> {
+  const number = (await firstOf(SUDO, imageRoot)) === undefined ? 0 : FIRST_USER;
+  const shell = `/${(await firstOf(SHELLS, imageRoot)) ?? "bin/sh"}`;
+  return { name: slice, uid: number, gid: number, home: `/home/${slice}`, shell };
+}
+
+/** Root, for commands of the node's own. */
+export const ROOT: Login = { name: "root", uid: 0, gid: 0, home: "/root", shell: "/bin/sh" };
+
+/** Files of /etc as they are with the account in them, by their names; only those the image has. */
+export async function accountFiles(login: Login, imageRoot: string): Promise<Map<string, string>> {
+  const { name, uid, gid, home, shell } = login;
+  const lines: Readonly<Record<string, string>> = {
+    passwd: `${name}:x:${uid}:${gid}::${home}:${shell}`,
+    group: `${name}:x:${gid}:`,
+    // No password is right. The third field is a day on which one was set, as PAM asks for.
+    shadow: `${name}:*:1:0:99999:7:::`,
+    gshadow: `${name}:!::`,
+  };
+  const files = new Map<string, string>();
+  for (const [file, line] of Object.entries(lines)) {
+    const text = await readInImage(imageRoot, `etc/${file}`);
+    if (text !== undefined) files.set(file, withAccount(text, name, line));
+  }
+  return files;
+}
+
+/** The line comes second: after root, so that root's number stays root's, and before anybody with the same number. */
+function withAccount(text: string, name: string, line: string): string {
+  const others = text.split("\n").filter((other) => other !== "" && !other.startsWith(`${name}:`));
+  return `${[...others.slice(0, 1), line, ...others.slice(1)].join("\n")}\n`;
+}
+
+/** Reads what the seed step wrote; a sliver that was started by an earlier node manager has no account but root. */
+export async function readLogin(path: string): Promise<Login> {
+  const bytes = await readIfPresent(path);
+  return bytes ? JSON.parse(bytes.toString()) : ROOT;
+}
+
+async function firstOf(paths: readonly string[], imageRoot: string): Promise<string | undefined> {
+  for (const path of paths) if (await isInImage(imageRoot, path)) return path;
+  return undefined;
+}
+
+/** A link counts as what it stands for: where it leads is only known inside. */
+async function isInImage(imageRoot: string, path: string): Promise<boolean> {
+  try {
+    await lstat(join(imageRoot, path));
+    return true;
+  } catch (error) {
+    if (isAbsent(error)) return false;
+    throw error;
+  }
+}
+
+/** A file of the image; undefined when it has none, or one that is a link to somewhere outside. */
+async function readInImage(imageRoot: string, path: string): Promise<string | undefined> {
+  try {
+    const real = await realpath(join(imageRoot, path));
+    return real.startsWith((await realpath(imageRoot)) + sep) ? await readFile(real, "utf8") : undefined;
+  } catch (error) {
+    if (isAbsent(error)) return undefined;
+    throw error;
+  }
+}
+
+function isAbsent(error: unknown): boolean {
+  return ["ENOENT", "ENOTDIR", "ELOOP"].includes((error as NodeJS.ErrnoException).code ?? "");
+}

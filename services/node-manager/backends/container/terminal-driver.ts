@@ -1,0 +1,37 @@
+import { constants } from "node:fs";
+import koffi from "koffi";
+import { Fault } from "#shared/model/errors.ts";
+
+/*
+ * What of the terminal driver takes a system call that Node does not make itself (ioctl_tty(2)). The numbers are those
+ * of x86-64 and arm64. Load this file where a terminal is opened, not before: it brings a foreign function interface.
+ */
+const TIOCSPTLCK = 0x40045431;
+const TIOCGPTPEER = 0x5441;
+const TIOCSWINSZ = 0x5414;
+/** Not among Node's constants. */
+const O_CLOEXEC = 0o2000000;
+const PEER_FLAGS = constants.O_RDWR | constants.O_NOCTTY | O_CLOEXEC;
+
+const libc = koffi.load("libc.so.6");
+const ioctl = libc.func("int ioctl(int fd, ulong request, const void *bytes)");
+const ioctlWithNumber = libc.func("int ioctl(int fd, ulong request, ulong number)");
+
+/** Opens the program's end of the terminal whose other end is `ours`: it is not inherited unless it is handed over. */
+export function openPeer(ours: number): number {
+  checked(ioctl(ours, TIOCSPTLCK, Buffer.alloc(4))); // an int of 0: unlocked
+  return checked(ioctlWithNumber(ours, TIOCGPTPEER, PEER_FLAGS));
+}
+
+/** Tells a terminal its size in characters (struct winsize). */
+export function setSize(terminal: number, columns: number, rows: number): void {
+  const size = new Uint16Array([rows, columns, 0, 0]);
+  checked(ioctl(terminal, TIOCSWINSZ, new Uint8Array(size.buffer)));
+}
+
+function checked(result: number): number {
+  if (result >= 0) return result;
+  throw new Fault("BACKEND_FAILED", "the node could not set up a terminal; try again", {
+    cause: new Error(`ioctl failed with error number ${koffi.errno()}`),
+  });
+}
