@@ -114,39 +114,53 @@ export async function acquire(
   book: AskBook,
   now: Instant,
 ): Promise<Acquired> {
-  const ruledOut = new Map(acquisition.ruledOut);
-  const sites = [...acquisition.sites];
+  const search: Search = {
+    ruledOut: new Map(acquisition.ruledOut),
+    sites: [...acquisition.sites],
+    granted: 0,
+  };
   const failures: CallFailure[] = [];
-  let granted = 0;
   for (let round = 0; ; round++) {
     const { ads, failures: silent } = await advertised(
       agents,
       countedTime(acquisition.description.leaseSeconds, now),
     );
+    if (round === 0) failures.push(...silent);
     const specification = match(acquisition.description, ads, now, {
       demand: shareOfOne(acquisition.resources),
-      wanted: acquisition.wanted - granted,
-      standby: acquisition.standby,
-      ruledOut,
-      sites,
+      wanted: acquisition.wanted - search.granted,
+      standby: round === 0 ? acquisition.standby : 0,
+      ...search,
     });
-    if (round === 0) failures.push(...silent);
-    const enough = granted + specification.chosen.length >= acquisition.atleast;
-    if (!enough && granted === 0)
+    if (search.granted === 0 && specification.chosen.length < acquisition.atleast) {
       throw failures.find(isRefusal) ?? tooFew(specification, acquisition.atleast);
-    const asks = await book.open(asksFor(specification, acquisition, agents.length));
-    for (const outcome of await makeAsks(asks, acquisition, agents, book)) {
-      if ("error" in outcome) failures.push(outcome.error);
-      const had = new Set(("tickets" in outcome ? outcome.tickets : []).map((t) => t.ticket.node));
-      granted += had.size;
-      for (const { node, site } of outcome.ask.nodes) {
-        if (had.has(node)) sites.push(site);
-        ruledOut.set(node, had.has(node) ? "has the slice" : "could not be granted by its agent");
-      }
     }
-    const over = asks.length === 0 || granted >= acquisition.wanted || round + 1 >= MAX_ROUNDS;
-    if (over && granted === 0 && failures.length > 0) throw failures[0];
-    if (over) return { granted, specification, failures };
+    const asks = await book.open(asksFor(specification, acquisition, agents.length));
+    const outcomes = await makeAsks(asks, acquisition, agents, book);
+    for (const outcome of outcomes) learn(search, outcome);
+    const failed = outcomes.flatMap((outcome) => ("error" in outcome ? [outcome.error] : []));
+    failures.push(...failed);
+    // An ask nobody knows the fate of may have been granted: asking for others would be asking twice.
+    const unknown = failed.find((error) => !isRefusal(error));
+    if (!unknown && asks.length > 0 && search.granted < acquisition.wanted && round + 1 < MAX_ROUNDS)
+      continue;
+    if (search.granted === 0 && failures.length > 0) throw unknown ?? failures.find(isRefusal) ?? failures[0];
+    return { granted: search.granted, specification, failures };
+  }
+}
+
+/** What is known after some asks. */
+type Search = { readonly ruledOut: Map<string, string>; readonly sites: string[]; granted: number };
+
+function learn(search: Search, outcome: AskOutcome): void {
+  const { nodes, count } = outcome.ask;
+  const had = new Set("tickets" in outcome ? outcome.tickets.map(({ ticket }) => ticket.node) : []);
+  search.granted += had.size;
+  for (const { node, site } of nodes) {
+    if (had.has(node)) search.sites.push(site);
+    if (had.has(node)) search.ruledOut.set(node, "has the slice");
+    // An agent that granted all it was asked for has not tried the others.
+    else if (had.size < count) search.ruledOut.set(node, "could not be granted by its agent");
   }
 }
 

@@ -43,7 +43,8 @@ export async function createSlice(
   const filling = new Filling(journal, order, network, effort, now);
   try {
     await filling.fill();
-    if (isEmpty(journal)) throw filling.lastFailure ?? new Fault("NO_CAPACITY", "no node took its ticket");
+    const nothing = journal.leases.size === 0 && journal.tickets.size === 0;
+    if (nothing) throw filling.lastFailure ?? new Fault("NO_CAPACITY", "no node took its ticket");
   } catch (error) {
     if (!resumed && isEmpty(journal)) await journal.remove();
     throw error;

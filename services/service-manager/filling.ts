@@ -44,27 +44,33 @@ export class Filling {
 
   async fill(): Promise<void> {
     const { count, atleast } = this.#order.description.nodes;
-    await this.#settleAsks();
+    const settled = await this.#settleAsks();
     for (let replacements = 0; ; replacements++) {
       await this.#redeemAll(count);
       await this.#dispose();
       const held = this.#journal.leases.size + this.#journal.redeemable.length;
-      if (held >= count || replacements >= MAX_REPLACEMENTS) break;
+      // While it is unknown what was granted, nothing more is asked for.
+      if (held >= count || !settled || replacements >= MAX_REPLACEMENTS) break;
       if (!(await this.#acquire(count - held, atleast - held))) break;
     }
     if (this.#journal.leases.size >= count) await this.#giveBackAll(); // standbys nobody needs any more
   }
 
-  /** Asks that an earlier run may or may not have got an answer to. */
-  async #settleAsks(): Promise<void> {
-    const { record } = this.#journal;
-    for (const ask of record.asks.filter(({ purpose }) => purpose === "slivers")) {
+  /** Asks that an earlier run may or may not have got an answer to; whether all of them are settled now. */
+  async #settleAsks(): Promise<boolean> {
+    const asks = this.#journal.record.asks.filter(({ purpose }) => purpose === "slivers");
+    let settled = true;
+    for (const ask of asks) {
       try {
         await makeAsk(ask, this.#terms(), this.#network.agents, this.#book());
       } catch (error) {
-        if (!isRefusal(error)) throw error; // its agent must be heard before anything else is asked
+        if (!isCallFailure(error)) throw error;
+        if (isRefusal(error)) continue;
+        this.shortfall.push(error);
+        settled = false;
       }
     }
+    return settled;
   }
 
   /** Redeems tickets until enough slivers are made, standbys in the place of those that fail. */

@@ -5,6 +5,7 @@ import { test } from "node:test";
 import { sliceNames } from "#services/service-manager/slice-state.ts";
 import { plainDescription } from "#shared/model/slice-description.ts";
 import { writeSliceDescription } from "#shared/wire/slice-description.ts";
+import { eventually } from "#test/support/deadline.ts";
 import { assertExactly, leasesAtNodes } from "./exactness.ts";
 import { type SliceLab, sliceLab } from "./slice-lab.ts";
 
@@ -145,11 +146,14 @@ test("a node that is down keeps its ticket; the next run redeems it and touches 
   assert.deepEqual([down.state, down.trouble.name], ["ticket", "UNREACHABLE"]);
   const before = await leasesAtNodes(lab, "hello");
   assert.equal(before.length, 2);
-  const tickets = await lab.slice("ticket", "list", "hello", "-o", "json");
-  assert.deepEqual(
-    JSON.parse(tickets.out).map((ticket: { ip: string; kept: string }) => [ticket.ip, ticket.kept]),
-    [[lab.nodes[1]!.ip, "both"]],
-  );
+  await eventually(async () => {
+    const tickets = await lab.slice("ticket", "list", "hello", "-o", "json");
+    assert.deepEqual(
+      JSON.parse(tickets.out).map((ticket: { ip: string; kept: string }) => [ticket.ip, ticket.kept]),
+      [[lab.nodes[1]!.ip, "both"]],
+    );
+    return true;
+  });
 
   await lab.nodes[1]!.start();
   const complete = await lab.slice("create", "hello");
@@ -243,6 +247,21 @@ test("an interrupted creation ends with 130 and is finished by the next run", as
   const again = await lab.slice("create", "hello", "--nodes", "3");
   assert.equal(again.code, 0, again.err);
   await assertExactly(lab, "hello", 3);
+});
+
+test("an agent that does not answer in time: exit code 124, and the next run gets the very tickets that were issued", async () => {
+  await using lab = await sliceLab({ nodes: 2 });
+  await lab.database.transaction(async (tx) => {
+    await tx.rows("lock table tickets in exclusive mode"); // nothing is issued until this transaction ends
+    const late = await lab.slice("create", "hello", "--nodes", "2", "--deadline", "2s");
+    assert.equal(late.code, 124, late.err);
+  });
+  await eventually(async () => (await lab.agentClient.gettickets()).length === 2, {
+    what: "the tickets being issued",
+  });
+  const { code, err } = await lab.slice("create", "hello", "--nodes", "2");
+  assert.equal(code, 0, err);
+  await assertExactly(lab, "hello", 2);
 });
 
 test("two commands for one slice do not run at once", async () => {
