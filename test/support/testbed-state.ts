@@ -1,46 +1,65 @@
+import assert from "node:assert/strict";
 import { formatInstant } from "#shared/model/time.ts";
+import { parseDocument } from "#shared/wire/document.ts";
+import { readTicket } from "#shared/wire/ticket-document.ts";
+import { eventually } from "./deadline.ts";
 import type { TestbedProcess } from "./testbed.ts";
 
-/** What agent and nodes of a testbed have promised, as they say themselves. Equal when nothing has changed. */
-export type TestbedState = {
-  /** Lease documents and names of slivers, by the address of their node. */
-  readonly leases: Readonly<Record<string, readonly string[]>>;
-  readonly slivers: Readonly<Record<string, readonly string[]>>;
-  /** What the agent could still give over the next month, by node. */
-  readonly free: Readonly<Record<string, object>>;
-  /** Tickets that can still be redeemed, by principal. */
-  readonly tickets: Readonly<Record<string, readonly string[]>>;
+/** What the agent and one node of a testbed have promised, as they say themselves. */
+export type NodeState = {
+  /** Lease documents. */
+  readonly leases: readonly string[];
+  /** Names of slices. */
+  readonly slivers: readonly string[];
+  /** Tickets of alice or bob that can still be redeemed. */
+  readonly tickets: readonly string[];
+  /** What the agent holds there, and could give at every instant of the next month. */
+  readonly resources: { readonly slivers: number };
+  readonly free: { readonly slivers: number };
 };
+
+/** By the node's address. Two states are equal when nothing has changed. */
+export type TestbedState = Readonly<Record<string, NodeState>>;
 
 const MONTH = 30 * 86_400;
 
 export async function stateOf({ clients, description }: TestbedProcess): Promise<TestbedState> {
   const { alice, bob } = clients;
-  const ips = description.nodes.map(({ ip }) => ip);
-  const [leases, slivers, free, ofAlice, ofBob] = await Promise.all([
+  const now = Math.floor(Date.now() / 1000);
+  const [leases, slivers, ads, ...tickets] = await Promise.all([
     Promise.all(alice.nodes.map((node) => node.getleases())),
     Promise.all(alice.nodes.map((node) => node.getslivers())),
-    freeOf(alice.agent),
+    alice.agent.getads({ from: formatInstant(now), to: formatInstant(now + MONTH) }),
     alice.agent.gettickets({}),
     bob.agent.gettickets({}),
   ]);
-  return {
-    leases: byNode(ips, leases),
-    slivers: byNode(ips, slivers),
-    free,
-    tickets: { alice: ofAlice.sort(), bob: ofBob.sort() },
-  };
+  const states = description.nodes.map(({ ip, node }, at): [string, NodeState] => {
+    const ad = ads.find((one) => typeof one !== "string" && one.node === node);
+    assert.ok(ad && typeof ad !== "string", `the agent does not advertise ${ip}`);
+    const own = tickets.flat().filter((text) => readTicket(parseDocument(text)).node === node);
+    const { resources, free } = ad;
+    return [
+      ip,
+      { leases: leases[at]!.sort(), slivers: slivers[at]!.sort(), tickets: own.sort(), resources, free },
+    ];
+  });
+  return Object.fromEntries(states);
 }
 
-/** What an agent could give at every instant of the next month, by node. */
-export async function freeOf(
-  agent: TestbedProcess["clients"]["alice"]["agent"],
-): Promise<Record<string, object>> {
-  const now = Math.floor(Date.now() / 1000);
-  const ads = await agent.getads({ from: formatInstant(now), to: formatInstant(now + MONTH) });
-  return Object.fromEntries(ads.flatMap((ad) => (typeof ad === "string" ? [] : [[ad.ip, ad.free]])));
-}
-
-function byNode(ips: readonly string[], lists: readonly string[][]): Record<string, string[]> {
-  return Object.fromEntries(ips.map((ip, at) => [ip, lists[at]!.sort()]));
+/**
+ * The state once the nodes have told the agent everything, so that its books are those of the nodes: nothing is taken
+ * but by leases and by tickets that can still be redeemed.
+ */
+export async function settledState(lab: TestbedProcess): Promise<TestbedState> {
+  return await eventually(
+    async () => {
+      const state = await stateOf(lab);
+      for (const [ip, { leases, slivers, tickets, resources, free }] of Object.entries(state)) {
+        assert.equal(leases.length, slivers.length, ip);
+        assert.equal(resources.slivers - free.slivers, leases.length + tickets.length, ip);
+      }
+      return state;
+    },
+    { what: "the agent's books being those of the nodes", withinMs: 60_000 },
+  );
 }

@@ -11,7 +11,7 @@ import { certificateFacts, parseCertificate } from "#shared/identity/certificate
 import { eventually } from "#test/support/deadline.ts";
 import { temporaryDirectory } from "#test/support/directory.ts";
 import { isProcess, spawnTestbed, type TestbedProcess, testbedProcess } from "#test/support/testbed.ts";
-import { stateOf } from "#test/support/testbed-state.ts";
+import { settledState, stateOf } from "#test/support/testbed-state.ts";
 
 const sha256 = z.string().regex(/^[0-9a-f]{64}$/);
 const rpc = (scheme: string) => z.string().regex(new RegExp(`^${scheme}://[0-9.]+:[0-9]+/RPC2$`));
@@ -129,7 +129,7 @@ describe("a testbed", () => {
 
   test("leaves no process when it is killed or stopped, and comes back on its home with all it had", async () => {
     assert.equal((await lab.slice("alice", "create", "hello", "--nodes", "2")).code, 0);
-    const before = await stateOf(lab);
+    const before = await settledState(lab);
     const services = () => [lab.description.agent, ...lab.description.nodes];
     const addresses = services().map(portsOf);
     assert.notDeepEqual(await processesIn(lab.home), []);
