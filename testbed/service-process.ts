@@ -77,9 +77,10 @@ export class ServiceProcess implements AsyncDisposable {
   }
 }
 
-/** What a service that could not run gave as the reason, which is the last line of its log. */
+/** What a service that could not run gave as the reason: the last line of its log, or the error of a crash. */
 async function lastWords(logFile: string): Promise<string> {
-  const line = (await readFile(logFile, "utf8")).trimEnd().split("\n").at(-1) ?? "";
+  const lines = (await readFile(logFile, "utf8")).trimEnd().split("\n");
+  const line = (lines.at(-1)?.startsWith("Node.js v") && lines.findLast(isError)) || (lines.at(-1) ?? "");
   try {
     const { err, msg } = JSON.parse(line) as { err?: { message?: string }; msg?: string };
     return err?.message ?? msg ?? line;
@@ -87,6 +88,10 @@ async function lastWords(logFile: string): Promise<string> {
     if (error instanceof SyntaxError) return line; // not of the log's making: a crash, or a program's own words
     throw error;
   }
+}
+
+function isError(line: string): boolean {
+  return /^\w*Error\b/.test(line);
 }
 
 /** The whole command line: what a person types, in the project's directory, to start the service by hand. */
