@@ -121,8 +121,15 @@ describe("a container sliver", { skip: !probe.ok && probe.reason }, () => {
       killed.kill("SIGKILL");
       await once(killed, "exit");
       const done = then === "ensured" ? backend.ensure(plan) : backend.remove(plan.id);
-      await Promise.race([done, findProcess(["flock", "delete", plan.id])]);
-      process.kill(held, "SIGCONT");
+      try {
+        const first = await Promise.race([
+          done.then(() => "the next one"),
+          lapse(500).then(() => "the held one"),
+        ]);
+        assert.equal(first, "the held one", "the next node manager waits for the runc of the last");
+      } finally {
+        process.kill(held, "SIGCONT");
+      }
       await done;
       await eventually("the first runc ended", async () => !(await namesIn(`/proc`)).includes(String(held)));
       if (then === "ensured") await runs(backend, plan);
