@@ -62,6 +62,7 @@ export async function renewSlice(
     },
     effort,
   );
+  await rejectTickets(journal, useless(journal, until));
   await disposeOfUnwanted(journal, network, effort, now);
   return renewed.map((outcome) =>
     outcome.ok
@@ -91,7 +92,7 @@ async function getTickets(
     }
   };
   for (const ask of journal.record.asks.filter(({ purpose }) => purpose === "renewal")) await make(ask);
-  await rejectTickets(journal, outdated(journal, until));
+  await rejectTickets(journal, useless(journal, until));
   const lacking = short.filter((lease) => !renewalTicket(journal, lease, until));
   if (lacking.length === 0) return failure;
   const length = Math.max(description.leaseSeconds, until - now);
@@ -132,10 +133,13 @@ function renewalTicket(journal: SliceJournal, lease: Lease, until: Instant): Hel
   );
 }
 
-/** Tickets an earlier renewal left behind that do not reach as far as this one. */
-function outdated(journal: SliceJournal, until: Instant): string[] {
+/** Tickets an earlier renewal left behind: they don't reach as far as this one, or their lease was renewed with them. */
+function useless(journal: SliceJournal, until: Instant): string[] {
   return [...journal.tickets.values()]
-    .filter(({ ticket }) => journal.leases.has(ticket.node) && ticket.renewableUntil < until)
+    .filter(({ ticket }) => {
+      const lease = journal.leases.get(ticket.node)?.lease;
+      return lease && (ticket.renewableUntil < until || ticket.renewableUntil <= lease.renewableUntil);
+    })
     .map(({ id }) => id);
 }
 
