@@ -82,6 +82,13 @@ test("what is absent is filled in: all nodes needed, none in reserve, mode 644, 
   assert.equal(read.program?.restart, "on-failure");
 });
 
+test("what an editor adds says nothing: a byte order mark, and CRLF even inside a value", () => {
+  const text = DESCRIPTION.replace("</command>", "</command><arg>one\ntwo</arg>");
+  const read = readSliceDescription(text);
+  assert.deepEqual(read.program?.args, ["one\ntwo"]);
+  assert.deepEqual(readSliceDescription(`\uFEFF${text.replaceAll("\n", "\r\n")}`), read);
+});
+
 test("an author is told line and column, and what to write instead", () => {
   assert.match(
     told("lease_seconds>86400</lease_seconds", "lease>1</lease"),
