@@ -1,9 +1,9 @@
 import assert from "node:assert/strict";
-import { writeFile } from "node:fs/promises";
+import { readFile, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { test } from "node:test";
 import { fileURLToPath } from "node:url";
-import { stringify } from "smol-toml";
+import { parse, stringify } from "smol-toml";
 import { runNodeManager, stopSlivers } from "#services/node-manager/commands.ts";
 import { loadNodeManagerConfig } from "#services/node-manager/config.ts";
 import { ConfigError } from "#shared/runtime/config.ts";
@@ -44,6 +44,20 @@ test("a configuration says little and means much: ports, addresses and shares ha
     "together never more than there is",
   );
   assert.ok(Object.isFrozen(config));
+});
+
+test("the configuration that the reference shows is one, and so are the options it names", async () => {
+  const reference = await readFile(
+    new URL("../../../docs/reference/node-manager.md", import.meta.url),
+    "utf8",
+  );
+  const [, toml] = /```toml\n(.*?)```/s.exec(reference)!;
+  const shown = parse(toml!.replace("8051c457…", "8051c457".repeat(8)));
+  const config = await configured({ ...shown, ports: { plain: 8000 }, host: "0.0.0.0", images: ["busybox"] });
+  assert.deepEqual(
+    [config.ip, config.ports.plain, config.agents[0]?.share.memoryMib],
+    ["10.77.0.1", 8000, 8192],
+  );
 });
 
 test("a configuration that can't be meant is refused in words", async () => {
