@@ -5,8 +5,8 @@ import { CAPABILITIES, MASKED_PATHS, READ_ONLY_PATHS, systemCallFilter } from ".
 /** Where a sliver's first program lies inside it: in /dev, which is no part of its disk, so it can't be lost. */
 const INIT_INSIDE = "/dev/init";
 const PROCESSES = 512;
-const SOFT_OPEN_FILES = 1024;
-const HARD_OPEN_FILES = 65536;
+/** Soft and hard limit alike: runc built with Go 1.19 raises the one to the other, sometimes after setting them. */
+const OPEN_FILES = 65536;
 /** What a sliver without a guarantee weighs against others, in thousandths of a core: little, but never nothing. */
 const LEAST_CPU_MILLIS = 10;
 const PERIOD_MICROSECONDS = 100_000;
@@ -66,6 +66,7 @@ function processor(resources: Resources, ceilings: Ceilings): object {
 
 /** Every command of the sliver starts from this, too: the environment of a login without a terminal. */
 function firstProcess(openFiles: number): object {
+  const limit = Math.min(OPEN_FILES, openFiles);
   return {
     terminal: false,
     user: { uid: 0, gid: 0 },
@@ -73,13 +74,7 @@ function firstProcess(openFiles: number): object {
     cwd: "/",
     env: ["PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin", "HOME=/root", "LANG=C.UTF-8"],
     capabilities: { bounding: CAPABILITIES, effective: CAPABILITIES, permitted: CAPABILITIES },
-    rlimits: [
-      {
-        type: "RLIMIT_NOFILE",
-        soft: Math.min(SOFT_OPEN_FILES, openFiles),
-        hard: Math.min(HARD_OPEN_FILES, openFiles),
-      },
-    ],
+    rlimits: [{ type: "RLIMIT_NOFILE", soft: limit, hard: limit }],
     oomScoreAdj: OOM_SCORE,
     noNewPrivileges: false,
   };

@@ -75,9 +75,9 @@ export async function engineProbe(): Promise<Probe> {
   }
 }
 
-/** Asks again until the answer is true; fails with `what` after ten seconds. */
+/** Asks again until the answer is true; fails with `what` after forty seconds, which a busy machine may need. */
 export async function eventually(what: string, holds: () => Promise<boolean>): Promise<void> {
-  await soon(holds, { what, withinMs: 10_000 });
+  await soon(holds, { what, withinMs: 40_000 });
 }
 
 /** Everything the machine still has that carries a node's short id: mounts, cgroups, processes, links, directories. */

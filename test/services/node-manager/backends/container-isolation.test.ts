@@ -4,6 +4,7 @@ import { readdir, readFile, readlink, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { after, before, describe, test } from "node:test";
 import type { Backend, Command, SliverPlan } from "#services/node-manager/backends/backend.ts";
+import { openFilesLimit } from "#services/node-manager/backends/container/process.ts";
 import { type Outcome, run, someNode, somePlan } from "#test/contract/backend.ts";
 import { type ContainerBench, containerBench, engineProbe, eventually } from "./container-bench.ts";
 
@@ -192,7 +193,8 @@ describe("root in a container sliver", { skip: !probe.ok && probe.reason }, () =
 
   test("has limits the kernel was told", async () => {
     const { stdout } = await sh("cat /proc/self/limits /proc/self/oom_score_adj");
-    assert.match(stdout, /Max open files +1024 /);
+    const openFiles = Math.min(65536, await openFilesLimit());
+    assert.match(stdout, new RegExp(`Max open files +${openFiles} +${openFiles} `));
     assert.match(stdout, /\n300\n$/);
   });
 });
