@@ -16,6 +16,7 @@ const TESTS: readonly Purpose[] = ["tests"];
 /** In the order in which a person would want to read it. */
 export const REQUIREMENTS: readonly Requirement[] = [
   { package: "runc", provides: "runc", purposes: DEMO, without: "slivers are simulated" },
+  { package: "catatonit", provides: "catatonit", purposes: DEMO, without: "slivers have no first process" },
   { package: "mmdebstrap", provides: "mmdebstrap", purposes: DEMO, without: "no reference image is made" },
   { package: "iproute2", provides: "ip", purposes: DEMO, without: "container nodes get no network" },
   { package: "nftables", provides: "nft", purposes: DEMO, without: "container nodes get no packet filter" },
@@ -28,8 +29,8 @@ export const REQUIREMENTS: readonly Requirement[] = [
   {
     package: "busybox-static",
     provides: "busybox",
-    purposes: TESTS,
-    without: "no small image for container tests",
+    purposes: DEMO,
+    without: "no small image to try the container engine with",
   },
   { package: "python3", provides: "python3", purposes: TESTS, without: "no outside XML-RPC client in tests" },
   { package: "openssl", provides: "openssl", purposes: TESTS, without: "no outside certificates in tests" },
