@@ -121,7 +121,7 @@ export class Release {
     const tickets = await sealAll(keys, await ticketsOf(database, doubt.tickets));
     const text = await cancelAt(doubt, tickets);
     const statement = openStatement(text, publicKeyFromSpki(doubt.publicKey));
-    await settlement.settleStated(doubt.node, doubt.tickets, statement.tickets);
+    await settlement.settleStated(doubt.node, statement.tickets);
   }
 }
 

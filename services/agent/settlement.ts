@@ -47,14 +47,9 @@ export class Settlement {
     );
   }
 
-  /** What a node stated, signed, when it was asked. Only what it was asked about. */
-  async settleStated(
-    node: KeyName,
-    asked: readonly DocumentId[],
-    stated: readonly StatedTicket[],
-  ): Promise<void> {
-    const about = stated.filter(({ id }) => asked.includes(id));
-    const ids = (state: StatedTicket["state"]) => about.filter((t) => t.state === state).map((t) => t.id);
+  /** What a node stated, signed, when it was asked. */
+  async settleStated(node: KeyName, stated: readonly StatedTicket[]): Promise<void> {
+    const ids = (state: StatedTicket["state"]) => stated.filter((t) => t.state === state).map((t) => t.id);
     await this.settle(node, {
       redeemed: ids("leased"),
       unredeemed: ids("unredeemed"),

@@ -22,6 +22,7 @@ import {
 } from "../../support/authority.ts";
 import { type FixedClock, fixedClock } from "../../support/clock.ts";
 import { testDatabase } from "../../support/database.ts";
+import { eventually } from "../../support/deadline.ts";
 import { temporaryDirectory } from "../../support/directory.ts";
 import { type HoldingOverrides, NOW, rootTicket, type Sealed, seal } from "../../support/documents.ts";
 import { FACTS } from "./facts.ts";
@@ -234,6 +235,16 @@ export async function checkSums({ database }: AgentLab): Promise<void> {
            coalesce(sum(c.egress_kbps), 0))`,
   );
   assert.deepEqual(wrong, []);
+}
+
+/** Resolves when so many statements of the lab's database wait for locks. */
+export async function lockWaits({ database }: AgentLab, count: number): Promise<void> {
+  await eventually(async () => {
+    const rows = await database.rows(
+      "select from pg_stat_activity where datname = current_database() and wait_event_type = 'Lock'",
+    );
+    return rows.length >= count;
+  });
 }
 
 /** The audit's entries, oldest first, as "who method outcome" with labels for keys. */

@@ -5,8 +5,8 @@ import { openTicketKeys } from "#services/agent/ticket-keys.ts";
 import { Fault } from "#shared/model/errors.ts";
 import type { Database, Queries } from "#shared/runtime/database.ts";
 import { parseDocument } from "#shared/wire/document.ts";
-import { DAY } from "../../support/documents.ts";
-import { type AgentLab, agentLab, charges, checkSums, refusal } from "./agent-lab.ts";
+import { DAY, serial } from "../../support/documents.ts";
+import { type AgentLab, agentLab, charges, checkSums, lockWaits, refusal } from "./agent-lab.ts";
 import { enrolFleet } from "./fleet.ts";
 
 const FOUR = { slice: "princeton_dns", ntickets: 1, leaselen: DAY, ips: "0.0.0.0" as const };
@@ -104,6 +104,34 @@ test("issuing, settling and releasing all at once leave the books exact", async 
   assert.deepEqual(await charges(lab), []);
   await checkSums(lab);
 });
+
+test("two that have both seen the last unit free: one of them gets it", async () => {
+  await using lab = await agentLab({ share: { slivers: 1 } });
+  const [{ ip }] = lab.nodes;
+  const got = await bothDecided(lab, (slice) => lab.alice.client.newtickets({ ...FOUR, slice, ips: [ip] }));
+  assert.equal(sum(got), 1);
+  await checkLimits(lab);
+});
+
+test("two that have both seen a port free: one of them gets it, whatever account they are charged to", async () => {
+  await using lab = await agentLab();
+  const [node] = lab.nodes;
+  await node.deposit(node.root({ serial: serial(50) }));
+  const ports = [{ protocol: "tcp" as const, from: 8080, to: 8081 }];
+  const ask = (slice: string) => lab.alice.client.newtickets({ ...FOUR, slice, ips: [node.ip], ports });
+  assert.equal(sum(await bothDecided(lab, ask)), 1);
+});
+
+/** Two calls, held back where they write, after both had the time to decide. */
+async function bothDecided(lab: AgentLab, ask: (slice: string) => Promise<string[]>): Promise<number[]> {
+  let calls: Promise<number[]> | undefined;
+  await lab.database.transaction(async (tx) => {
+    await tx.run("lock table tickets in share mode");
+    calls = outcomes([ask("one"), ask("two")]);
+    await lockWaits(lab, 2);
+  });
+  return await calls!;
+}
 
 test("one slice's quota of nodes holds whatever asks for it at once", async () => {
   await using lab = await agentLab({ nodes: 6 });

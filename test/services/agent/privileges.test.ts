@@ -2,9 +2,8 @@ import assert from "node:assert/strict";
 import { test } from "node:test";
 import { openAgentDatabase } from "#services/agent/service.ts";
 import type { Capability } from "#shared/model/capability.ts";
-import { eventually } from "../../support/deadline.ts";
 import { DAY, NOW } from "../../support/documents.ts";
-import { type AgentLab, agentLab, audited, charges, opened, refusal } from "./agent-lab.ts";
+import { type AgentLab, agentLab, audited, charges, lockWaits, opened, refusal } from "./agent-lab.ts";
 
 const FOUR = { slice: "princeton_dns", ntickets: 1, leaselen: DAY, ips: "0.0.0.0" as const };
 const RAW: Capability[] = ["CAP_NET_RAW"];
@@ -123,7 +122,7 @@ test("a privilege withdrawn between check and commit is withdrawn before: no tic
     const ask = (at: number) =>
       lab.admin.client.newtickets({ ...FOUR, slice: `s${at}`, administrative: RAW });
     settled = Promise.allSettled(Array.from({ length: 8 }, (_, at) => ask(at)));
-    await waiting(lab, 8);
+    await lockWaits(lab, 8);
   });
   for (const one of await settled!) {
     assert.ok(one.status === "rejected");
@@ -140,24 +139,14 @@ test("withdrawing waits for tickets that are being issued, and counts from then 
   await lab.database.transaction(async (tx) => {
     await tx.run("select from accounts for update");
     got = lab.alice.client.newtickets(FOUR);
-    await waiting(lab, 1);
+    await lockWaits(lab, 1);
     withdrawn = lab.registry.withdraw(id);
-    await waiting(lab, 2);
+    await lockWaits(lab, 2);
   });
   assert.equal((await got!).length, 1);
   await withdrawn;
   await assert.rejects(lab.alice.client.newtickets(FOUR), refusal("NO_PRIVILEGE"));
 });
-
-/** Waits until so many statements of this database wait for locks. */
-async function waiting({ database }: AgentLab, count: number): Promise<void> {
-  await eventually(async () => {
-    const rows = await database.rows(
-      "select from pg_stat_activity where datname = current_database() and wait_event_type = 'Lock'",
-    );
-    return rows.length >= count;
-  });
-}
 
 test("refusals of principals are in the audit one by one; those of strangers are counted", async () => {
   await using lab = await agentLab();
