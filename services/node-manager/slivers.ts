@@ -172,6 +172,6 @@ export function slivers(deps: SliverDeps): Slivers {
 }
 
 function planOf(stored: StoredLease): SliverPlan {
-  const { sliver: id, slice, resources, ceilings, image } = leaseOf(stored);
-  return { id, slice, resources, ceilings, image };
+  const { sliver: id, slice, resources, ceilings, image, ports, administrative } = leaseOf(stored);
+  return { id, slice, resources, ceilings, image, ports, administrative };
 }

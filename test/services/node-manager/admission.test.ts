@@ -104,11 +104,17 @@ test("whatever is asked for in whatever order, what was admitted never exceeds t
 
 test("a ticket gets its ports while no other lease has them, and none the node keeps", async () => {
   await using lab = await nodeLab();
+  const planned: unknown[] = [];
+  lab.backend.ensureFault = async (plan, real) => {
+    planned.push(plan.ports);
+    await real();
+  };
   const ports: PortRange[] = [{ protocol: "tcp", from: 8080, to: 8090 }];
   const first = lab.lease(
     await lab.alice.newlease({ ticketdata: (await lab.ticket({ slice: "first", ports })).text }),
   );
   assert.deepEqual(first.ports, ports);
+  assert.deepEqual(planned, [ports], "the engine is told");
   const second = await lab.ticket({ slice: "second", ports: [{ protocol: "tcp", from: 8090, to: 8090 }] });
   await assertRefused(
     lab,
