@@ -78,9 +78,11 @@ async function reconcile(deps: ReconcilerDeps): Promise<void> {
   const limit = pLimit(AT_ONCE);
   const idle = (state: LeaseState) =>
     store.leases.inState(state).filter(({ serial }) => !slivers.busy(serial));
+  // Also what was decided before the clock was set waits until it can be believed again (RELIABILITY I9).
+  const over = time.sure() ? [...idle("deleting"), ...idle("undoing")] : [];
   const work = [
     ...idle("creating").map(({ serial }) => limit(() => slivers.make(serial))),
-    ...[...idle("deleting"), ...idle("undoing")].map(({ serial }) => limit(() => slivers.remove(serial))),
+    ...over.map(({ serial }) => limit(() => slivers.remove(serial))),
     ...deps.engines.map((backend) => agree(deps, backend)),
   ];
   for (const outcome of await Promise.allSettled(work)) {

@@ -53,6 +53,20 @@ test("after the clock was set nothing is issued and nothing destroyed for ten mi
   assert.ok(await lab.alice.newlease({ ticketdata: next.text }));
 });
 
+test("a removal that was under way waits until the clock can be believed", async () => {
+  await using lab = await nodeLab();
+  await lab.alice.newlease({ ticketdata: (await lab.ticket()).text });
+  lab.backend.removeFault = () => Promise.reject(new Error("no"));
+  await assert.rejects(lab.alice.deletelease({ slice }), /BACKEND_FAILED/);
+  lab.backend.removeFault = undefined;
+  lab.clock.set(NOW + DAY);
+  await lab.node.reconciler.pass();
+  assert.equal((await lab.backend.list()).length, 1);
+  lab.clock.advance(600);
+  await lab.node.reconciler.pass();
+  assert.deepEqual(await lab.backend.list(), []);
+});
+
 test("a clock that went back is not believed either, nor is what it says recorded", async () => {
   await using lab = await nodeLab();
   await lab.alice.newlease({ ticketdata: (await lab.ticket()).text });
