@@ -12,7 +12,12 @@ import type { Store } from "./store.ts";
 /** More keys than any slice needs, few enough that nobody fills the node's disk with them. */
 const MAX_KEYS = 256;
 
-export type LeaseKeysDeps = { readonly store: Store; readonly time: NodeTime };
+export type LeaseKeysDeps = {
+  readonly store: Store;
+  readonly time: NodeTime;
+  /** A slice has fewer keys than before: whoever entered with one of the others may not stay. */
+  readonly onFewerKeys: (slice: string) => void;
+};
 
 /** Who asks, and how the answer is kept for the same call again. */
 export type KeysRequest = { readonly peer: KeyName; readonly replay?: Replay };
@@ -47,18 +52,22 @@ export function removeKey(
   deps: LeaseKeysDeps,
   request: KeysRequest & { readonly of: LeaseReference; readonly key: SshKey },
 ): 1 {
-  return change(deps, request, request.of, (tx, lease) => {
+  const done = change(deps, request, request.of, (tx, lease) => {
     deps.store.keys.remove(tx, lease.serial, request.key);
     audit(deps.store, tx, { lease, peer: request.peer, at: deps.time.milliseconds() }, "key removed");
   });
+  deps.onFewerKeys(request.of.slice);
+  return done;
 }
 
 /** Removes every key but those the virtual machine was made with, as v0.5 did. */
 export function nukeKeys(deps: LeaseKeysDeps, request: KeysRequest & { readonly of: LeaseReference }): 1 {
-  return change(deps, request, request.of, (tx, lease) => {
+  const done = change(deps, request, request.of, (tx, lease) => {
     deps.store.keys.nuke(tx, lease.serial);
     audit(deps.store, tx, { lease, peer: request.peer, at: deps.time.milliseconds() }, "keys removed");
   });
+  deps.onFewerKeys(request.of.slice);
+  return done;
 }
 
 export function hasKey(store: Store, serial: string, key: SshKey): boolean {

@@ -170,6 +170,7 @@ async function openGateway({ config, store, engines, log }: Ground): Promise<Ssh
     const lease = store.leases.ofSlice(slice);
     return lease?.state === "live" ? lease : undefined;
   };
+  const backendOf = (id: string) => engineOf(engines, store.leases.ofSliver(id)!.engine);
   return await startSshGateway({
     host: config.host,
     port: config.ports.ssh,
@@ -182,7 +183,9 @@ async function openGateway({ config, store, engines, log }: Ground): Promise<Ssh
       const lease = living(slice);
       return lease && { id: lease.sliver };
     },
-    exec: (id, command) => engineOf(engines, store.leases.ofSliver(id)!.engine).exec(id, command),
+    exec: (id, command) => backendOf(id).exec(id, command),
+    connect: (id, host, port) => backendOf(id).connect?.(id, host, port),
+    listen: (id, port) => backendOf(id).listen?.(id, port),
     log: (event, details) => log.info(details, event),
   });
 }
@@ -215,7 +218,7 @@ function useCases(ground: Ground, { gateway, slivers, listening, onNews }: CaseN
     renewal: common,
     deletion: common,
     cancellation: common,
-    keys: common,
+    keys: { ...common, onFewerKeys: (slice) => gateway.expel(slice) },
     status: common,
   };
 }

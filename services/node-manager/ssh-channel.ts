@@ -1,50 +1,77 @@
+import { once } from "node:events";
+import type { Writable } from "node:stream";
 import { finished } from "node:stream/promises";
 import type { ServerChannel } from "ssh2";
 import type { RunningCommand } from "./backends/backend.ts";
 
-/** What a shell answers when a command cannot be run at all. */
-const CANNOT_RUN = 126;
-
 /**
- * Joins an ssh channel to a command in a sliver: input, output and errors as they come, the exit code last. When the
- * client goes away, the command is ended; when the command cannot be started, the client is told why on stderr.
+ * Joins an ssh channel to a command in a sliver until it has ended: input, output and errors as they come, the exit code
+ * after them. `gone` is aborted when the client is: then the command is hung up on.
  */
-export async function runOnChannel(
+export async function joinCommand(
   channel: ServerChannel,
-  start: () => Promise<RunningCommand>,
+  command: RunningCommand,
+  gone: AbortSignal,
 ): Promise<void> {
-  let command: RunningCommand | undefined;
-  let gone = false;
-  channel.on("close", () => {
-    gone = true;
-    command?.kill("SIGHUP");
-  });
-  channel.on("error", () => command?.kill("SIGHUP"));
-  try {
-    command = await start();
-  } catch (error) {
-    finish(channel, CANNOT_RUN, `slicelab: ${(error as Error).message}\n`);
-    throw error;
-  }
-  if (gone) return void command.kill("SIGHUP");
-  connect(channel, command);
-  const { code } = await command.exit;
-  // The exit status goes after the last byte of output, or clients cut the output short.
-  await Promise.allSettled([finished(command.stdout), finished(command.stderr)]);
-  finish(channel, code);
-}
-
-function connect(channel: ServerChannel, command: RunningCommand): void {
-  command.stdout.pipe(channel, { end: false });
-  command.stderr.pipe(channel.stderr, { end: false });
-  channel.pipe(command.stdin);
+  const { stdin, stdout, stderr } = command;
+  const hangUp = () => {
+    command.kill("SIGHUP");
+    // Nobody reads them any more; unread they would keep the command's end from being known.
+    for (const output of [stdout, stderr]) output.unpipe().resume();
+    channel.unpipe(stdin).resume();
+  };
   // A command that does not read its input closes the pipe early: no reason to fail.
-  command.stdin.on("error", () => channel.unpipe(command.stdin));
+  stdin.on("error", () => channel.unpipe(stdin).resume());
+  if (gone.aborted) hangUp();
+  else {
+    gone.addEventListener("abort", hangUp, { once: true });
+    stdout.pipe(channel, { end: false });
+    stderr.pipe(channel.stderr, { end: false });
+    channel.pipe(stdin);
+  }
+  const { code } = await command.exit;
+  gone.removeEventListener("abort", hangUp);
+  if (gone.aborted) return;
+  await Promise.allSettled([finished(stdout), finished(stderr)]);
+  channel.unpipe(stdin).resume();
+  await endChannel(channel, code, gone);
 }
 
-function finish(channel: ServerChannel, code: number, complaint?: string): void {
-  if (channel.destroyed) return;
-  if (complaint) channel.stderr.write(complaint);
+/** Says on the client's standard error why nothing runs, and ends the channel with this exit code. */
+export async function refuseOnChannel(
+  channel: ServerChannel,
+  code: number,
+  sentence: string,
+  gone: AbortSignal,
+): Promise<void> {
+  channel.stderr.write(`slicelab: ${sentence}\r\n`);
+  channel.resume();
+  await endChannel(channel, code, gone);
+}
+
+/** The exit code goes after the last byte of output: some clients close the channel when they hear it. */
+async function endChannel(channel: ServerChannel, code: number, gone: AbortSignal): Promise<void> {
+  await Promise.all([taken(channel, gone), taken(channel.stderr, gone)]);
+  if (gone.aborted) return;
   channel.exit(code);
   channel.end();
+}
+
+/**
+ * Waits until the client has taken everything that was written, or is gone. ssh2 calls nobody back about what it could
+ * not send.
+ */
+export async function taken(stream: Writable, gone: AbortSignal): Promise<void> {
+  if (gone.aborted || !stream.writable) return;
+  const over = new AbortController();
+  const written = new Promise<void>((resolve) => {
+    stream.write("", () => resolve());
+  });
+  const left = once(gone, "abort", { signal: over.signal });
+  left.catch(() => undefined); // written before
+  try {
+    await Promise.race([written, left]);
+  } finally {
+    over.abort();
+  }
 }

@@ -1,4 +1,4 @@
-import type { Readable, Writable } from "node:stream";
+import type { Duplex, Readable, Writable } from "node:stream";
 import type { Capability } from "#shared/model/capability.ts";
 import type { PortRange } from "#shared/model/ports.ts";
 import type { Ceilings, Resources } from "#shared/model/resources.ts";
@@ -32,10 +32,15 @@ export type SliverFact = { readonly id: SliverId; readonly state: SliverState };
 /** One command run in a sliver. `argv` is given to exec, never to a shell of the host. */
 export type Command = {
   readonly argv: readonly string[];
+  /** What it is called before people, where `argv` says more than they asked for. */
+  readonly title?: string;
   readonly env?: Readonly<Record<string, string>>;
   /** By default the user's home. */
   readonly workingDirectory?: string;
-  /** Who runs it: the login user, named like the slice, or root inside. Root when absent. */
+  /**
+   * Who runs it: the login user, named like the slice, with HOME, USER, LOGNAME and SHELL as its account says, or root
+   * inside. Root when absent.
+   */
   readonly user?: "login" | "root";
   /** Present: it runs on a terminal of its own, and `stderr` stays empty. */
   readonly terminal?: Terminal;
@@ -54,11 +59,24 @@ export interface RunningCommand {
    * them (`resume()` to throw them away). `code` is 128 + n for a signal n, 127 for a command that could not start.
    */
   readonly exit: Promise<{ code: number; signal?: string }>;
-  /** Ends the command and everything it started, if the engine can. */
+  /**
+   * Ends the command and everything it started, if the engine can. SIGHUP says that nobody listens any more: a command
+   * that ignores it goes on inside, without its input and outputs, and `exit` settles nevertheless.
+   */
   kill(signal?: NodeJS.Signals): void;
   /** Tells the command that its terminal has another size. Without a terminal: nothing. */
   resize?(columns: number, rows: number): void;
 }
+
+/** A port on which programs in a sliver are listened to, on the sliver's own loopback. */
+export type ListeningPort = {
+  readonly port: number;
+  /** To be called once: told of every connection, and where in the sliver it comes from. */
+  onConnection(take: (socket: Duplex, from: { address: string; port: number }) => void): void;
+  close(): void;
+  /** Settles when nobody is listened to any more, because of `close` or because the sliver has ended. */
+  readonly closed: Promise<void>;
+};
 
 /** What a sliver uses now. Counters run from the sliver's (last) start. */
 export type Usage = {
@@ -106,5 +124,12 @@ export interface Backend {
   /** Every sliver, running or not, half-made ones included, that this node's engine has on this machine. */
   list(): Promise<SliverFact[]>;
   exec(id: SliverId, command: Command): Promise<RunningCommand>;
+  /**
+   * Opens a TCP connection as a program inside would, in the sliver's network and no other. Names are resolved as the
+   * node tells the sliver to. BACKEND_FAILED when nobody answers there. Absent: the engine can't.
+   */
+  connect?(id: SliverId, host: string, port: number): Promise<Duplex>;
+  /** Listens on a port of the sliver's loopback; 0 is any free one. Absent: the engine can't. */
+  listen?(id: SliverId, port: number): Promise<ListeningPort>;
   usage(id: SliverId): Promise<Usage>;
 }

@@ -82,7 +82,7 @@ function pretend(plan: SliverPlan, command: Command): RunningCommand {
   const stdin = new Writable({
     write: (_chunk, _encoding, done) => done(),
     final: (done) => {
-      const line = `simulated sliver ${plan.id} of slice ${plan.slice}: nothing ran: ${command.argv.join(" ")}\n`;
+      const line = `simulated sliver ${plan.id} of slice ${plan.slice}: nothing ran: ${command.title ?? command.argv.join(" ")}\n`;
       end({ code: 0 }, line);
       done();
     },

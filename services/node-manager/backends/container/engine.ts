@@ -8,8 +8,9 @@ import { DiskUse } from "./disk-use.ts";
 import { ensureImage, findImage, type Image } from "./images.ts";
 import { deleteTree, unmountAll } from "./mounts.ts";
 import { Network } from "./network.ts";
+import { Outposts } from "./outpost.ts";
 import { type NodePlaces, nodePlaces, type SliverPlaces, sliverOf, sliverPlaces } from "./places.ts";
-import { endProcess, isAlive, openFilesLimit, readProcessName } from "./process.ts";
+import { endProcess, isAlive, openFilesLimit, type ProcessName, readProcessName } from "./process.ts";
 import { Runc } from "./runc.ts";
 import { STEPS } from "./steps.ts";
 import { Turns } from "./turns.ts";
@@ -44,12 +45,22 @@ export async function containerBackend(options: ContainerOptions): Promise<Backe
   const names = options.images ?? ["debian-12"];
   const images = new Map<string, Image>();
   for (const name of names) images.set(name, await ensureImage({ ...options, name }));
-  const machine = { runc: new Runc(node), cgroups: await Cgroups.find(), network: await Network.open(node) };
+  const machine = {
+    runc: new Runc(node),
+    cgroups: await Cgroups.find(),
+    network: await Network.open(node),
+    outposts: new Outposts(),
+  };
   return new ContainerBackend(node, { ...options, images }, machine);
 }
 
 /** The parts of the machine the engine makes things in. */
-type Machine = { readonly runc: Runc; readonly cgroups: Cgroups; readonly network: Network };
+type Machine = {
+  readonly runc: Runc;
+  readonly cgroups: Cgroups;
+  readonly network: Network;
+  readonly outposts: Outposts;
+};
 
 class ContainerBackend implements Backend {
   readonly statement;
@@ -128,9 +139,18 @@ class ContainerBackend implements Backend {
   }
 
   async exec(id: SliverId, command: Parameters<Backend["exec"]>[1]) {
-    const sliver = await this.#known(id);
-    refuseUnless(await isRunning(sliver), "BACKEND_FAILED", `the sliver ${id} is stopped; ensure it first`);
+    const { sliver } = await this.#running(id);
     return this.#machine.runc.execute(sliver, command);
+  }
+
+  async connect(id: SliverId, host: string, port: number) {
+    const { sliver, first } = await this.#running(id);
+    return this.#machine.outposts.of(sliver, first).connect(host, port);
+  }
+
+  async listen(id: SliverId, port: number) {
+    const { sliver, first } = await this.#running(id);
+    return this.#machine.outposts.of(sliver, first).listen(port);
   }
 
   async usage(id: SliverId) {
@@ -168,7 +188,8 @@ class ContainerBackend implements Backend {
     const first = await readProcessName(sliver.running);
     await rm(sliver.running, { force: true });
     if (first) await endProcess(first); // runc would ask only ten times a second whether it has ended
-    const { network, runc, cgroups } = this.#machine;
+    const { network, runc, cgroups, outposts } = this.#machine;
+    outposts.end(sliver.id);
     await network.disconnect(sliver);
     await runc.end(sliver);
     await cgroups.remove(sliver.container);
@@ -179,6 +200,13 @@ class ContainerBackend implements Backend {
     if (await isThere(sliver.gone)) await deleteTree(sliver.gone);
   }
 
+  async #running(id: SliverId): Promise<{ sliver: SliverPlaces; first: ProcessName }> {
+    const sliver = await this.#known(id);
+    const first = await runningProcess(sliver);
+    refuseUnless(first, "BACKEND_FAILED", `the sliver ${id} is stopped; ensure it first`);
+    return { sliver, first };
+  }
+
   async #known(id: SliverId): Promise<SliverPlaces> {
     const sliver = sliverPlaces(this.#node, id);
     const known = await isThere(sliver.directory);
@@ -187,10 +215,14 @@ class ContainerBackend implements Backend {
   }
 }
 
-/** Whether the sliver's start came to its end and its first process still lives. */
 async function isRunning(sliver: SliverPlaces): Promise<boolean> {
+  return (await runningProcess(sliver)) !== undefined;
+}
+
+/** The sliver's first process, if the sliver's start came to its end and the process still lives. */
+async function runningProcess(sliver: SliverPlaces): Promise<ProcessName | undefined> {
   const first = await readProcessName(sliver.running);
-  return first !== undefined && (await isAlive(first));
+  return first && (await isAlive(first)) ? first : undefined;
 }
 
 /** Makes a directory and gives the path under which the kernel lists what is mounted there. */
