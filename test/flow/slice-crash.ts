@@ -103,7 +103,7 @@ async function noTickets(lab: TestbedProcess, name: string): Promise<void> {
  * A slice is whole: one lease on every node, the same here and there, its sliver running; and no ticket is anywhere,
  * nor anything asked for that may still be granted (RELIABILITY I11).
  */
-async function assertWhole(lab: TestbedProcess, name: string, until?: number): Promise<void> {
+export async function assertWhole(lab: TestbedProcess, name: string, until?: number): Promise<void> {
   const { nodes, principals } = lab.description;
   const slice = await readSlice(principals.alice!.home, name);
   const there = await leasesAtNodes(lab, name);

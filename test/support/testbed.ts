@@ -1,6 +1,6 @@
 import { type ChildProcess, spawn } from "node:child_process";
 import { once } from "node:events";
-import { readFileSync } from "node:fs";
+import { existsSync, readFileSync } from "node:fs";
 import { readFile } from "node:fs/promises";
 import { join } from "node:path";
 import { createInterface } from "node:readline";
@@ -124,10 +124,10 @@ export class TestbedProcess implements AsyncDisposable {
     await this.gone(service);
   }
 
-  /** Resolves when the process of a service has gone, whatever ended it. */
+  /** Resolves when the process of a service has gone, whatever ended it, and the testbed has noticed. */
   async gone(service: Service): Promise<void> {
     const pid = this.pidOf(service);
-    await eventually(() => !isProcess(pid), { what: `the end of process ${pid}` });
+    await eventually(() => !existsSync(`/proc/${pid}`), { what: `the end of process ${pid}` });
   }
 
   /** Has the testbed start again what has ended; gives the names of what it started. */
