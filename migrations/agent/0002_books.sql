@@ -9,9 +9,9 @@ create table ticket_keys (
   since timestamptz not null
 );
 
--- A holding and the ones it replaces share one account. Whoever issues under an account locks its row first. What is
--- charged to it at any time, all times together, is kept by triggers on tickets: no sum at one instant is larger, so
--- where that fits nothing has to be added up.
+-- A holding and the ones it replaces share one account. Whoever issues under an account changes its row first, and so
+-- holds it locked. What is charged to it at any time, all times together, is kept beside it: no sum at one instant is
+-- larger, so where that fits nothing has to be added up.
 create table accounts (
   id bigint generated always as identity primary key,
   node key_name not null references nodes,
@@ -21,7 +21,7 @@ create table accounts (
   charged_egress_kbps bigint not null default 0,
   charged_slivers bigint not null default 0 check (charged_slivers >= 0),
   unique (id, node)
-) with (fillfactor = 50);
+) with (fillfactor = 50); -- room for changed rows beside the old ones
 
 create index accounts_of_node on accounts (node);
 
@@ -67,12 +67,14 @@ create index holdings_by_replaced on holdings (replaces) where replaces is not n
 create table slices (
   name text primary key check (name ~ '^[a-z][a-z0-9]{0,15}(_[a-z0-9]{1,15})?$'),
   principal key_name not null references principals,
-  since timestamptz not null,
-  unique (name, principal)
+  since timestamptz not null
 );
 
--- Issued slice tickets: bodies without signatures, which are made again by the key their holding was given to. Holdings
--- are never deleted; a foreign key would lock and write the row of every one of them at every issue.
+create index slices_of_principal on slices (principal);
+
+-- Issued slice tickets: bodies without signatures, which are made again by the key their holding was given to. Only
+-- issue_tickets inserts them, with the holding, account and slice locked or immutable; foreign keys would look all of
+-- them up again, one by one.
 create table tickets (
   id text primary key,
   holding text not null,
@@ -96,13 +98,12 @@ create table tickets (
   released timestamptz,
   settled timestamptz,
   body text not null,
-  foreign key (slice, principal) references slices (name, principal),
   check (counted_from < counted_to),
   check ((state = 'issued') = (settled is null))
 );
 
 create index tickets_counted on tickets (account, counted_to) where state in ('issued', 'redeemed');
-create index tickets_of_slice on tickets (principal, slice, node) where state in ('issued', 'redeemed');
+create index tickets_of_slice on tickets (slice) where state in ('issued', 'redeemed');
 create index tickets_unsettled on tickets (valid_to) where state = 'issued';
 create index tickets_with_ports on tickets (node)
   where state in ('issued', 'redeemed') and not (isempty(tcp_ports) and isempty(udp_ports));
@@ -113,6 +114,8 @@ create view charges as
     cpu_millis, memory_mib, disk_mib, egress_kbps, tcp_ports, udp_ports
   from tickets where state in ('issued', 'redeemed');
 
+-- Takes back what was charged for tickets that do not count any more, and moves charges from account to account.
+-- (issue_tickets charges for those it inserts.)
 create function keep_charged() returns trigger language plpgsql as $$
 begin
   update accounts a set
@@ -132,23 +135,7 @@ begin
       where state in ('issued', 'redeemed')
     ) as change
     group by account having sum(sign) <> 0
-  ) as d
-  where a.id = d.account;
-  return null;
-end $$;
-
-create function keep_charged_first() returns trigger language plpgsql as $$
-begin
-  update accounts a set
-    charged_cpu_millis = a.charged_cpu_millis + d.cpu_millis,
-    charged_memory_mib = a.charged_memory_mib + d.memory_mib,
-    charged_disk_mib = a.charged_disk_mib + d.disk_mib,
-    charged_egress_kbps = a.charged_egress_kbps + d.egress_kbps,
-    charged_slivers = a.charged_slivers + d.slivers
-  from (
-    select account, sum(cpu_millis) as cpu_millis, sum(memory_mib) as memory_mib, sum(disk_mib) as disk_mib,
-      sum(egress_kbps) as egress_kbps, count(*) as slivers
-    from after group by account
+    order by account
   ) as d
   where a.id = d.account;
   return null;
@@ -156,8 +143,6 @@ end $$;
 
 create trigger keep_charged after update on tickets
   referencing old table as before new table as after for each statement execute function keep_charged();
-create trigger keep_charged_first after insert on tickets
-  referencing new table as after for each statement execute function keep_charged_first();
 
 -- What is left of an account at every instant of [lower, upper): its limit times the overbooking factor (per mille) less
 -- what is charged, the smallest over the term, negative where it is overdrawn. The limit at an instant is the larger of

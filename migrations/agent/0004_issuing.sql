@@ -15,6 +15,8 @@ create function issue_tickets(
 declare
   most_nodes integer;
   owner text;
+  ample_accounts integer;
+  accounts_charged integer;
 begin
   -- A privilege that is withdrawn, or a principal suspended, at the same moment is so before or after, never between
   -- check and commit (RELIABILITY I6).
@@ -34,40 +36,51 @@ begin
   if owner <> who then raise exception 'the name is taken' using errcode = 'SL001'; end if;
 
   perform from (
-    select c.node from charges c where c.principal = who and c.slice = slice_name and c.counted_to > now
+    select c.node from charges c where c.slice = slice_name and c.counted_to > now
     union
     select h.node from holdings h where h.id = any(holding_ids)
   ) as then_held having count(*) > most_nodes;
   if found then raise exception 'the slice has grown' using errcode = 'SL001'; end if;
 
-  -- All accounts of the nodes, not only those charged: ports are exclusive on a node whatever the account.
-  perform from (
-    select a.id from accounts a
-    where a.node in (select h.node from holdings h where h.id = any(holding_ids))
-    order by a.id for update
-  ) as locked;
-
-  perform from unnest(holding_ids, counted_tos) as t (holding, counted_to)
-  join holdings h on h.id = t.holding join accounts a on a.id = h.account
-  where not (
-      a.charged_cpu_millis + cpu <= h.cpu_millis * per_mille / 1000
-      and a.charged_memory_mib + memory <= h.memory_mib * per_mille / 1000
-      and a.charged_disk_mib + disk <= h.disk_mib * per_mille / 1000
-      and a.charged_egress_kbps + egress <= h.egress_kbps * per_mille / 1000
-      and a.charged_slivers + 1 <= h.slivers * per_mille / 1000
-    ) and exists (
-      select from account_free(h.account, lower, to_timestamp(t.counted_to), per_mille) as f
-      where f.cpu_millis < cpu or f.memory_mib < memory or f.disk_mib < disk or f.egress_kbps < egress
-        or f.slivers < 1
-    );
-  if found then raise exception 'an account is full' using errcode = 'SL001'; end if;
-
+  -- Ports are exclusive on a node whatever the account, so all accounts of the nodes are locked, in one order.
   if not (isempty(tcp) and isempty(udp)) then
+    perform from (
+      select a.id from accounts a
+      where a.node in (select h.node from holdings h where h.id = any(holding_ids))
+      order by a.id for update
+    ) as locked;
     perform from unnest(holding_ids, counted_tos) as t (holding, counted_to)
     join holdings h on h.id = t.holding join charges c on c.node = h.node
     where (c.tcp_ports && tcp or c.udp_ports && udp)
       and c.counted_from < to_timestamp(t.counted_to) and lower < c.counted_to;
     if found then raise exception 'a port is taken' using errcode = 'SL001'; end if;
+  end if;
+
+  -- Charges the accounts, in one order, each as whoever held it before left it. Most have room even if everything that
+  -- is charged to them counted at once; the others are added up over time.
+  with charged as (
+    update accounts a set
+      charged_cpu_millis = a.charged_cpu_millis + cpu,
+      charged_memory_mib = a.charged_memory_mib + memory,
+      charged_disk_mib = a.charged_disk_mib + disk,
+      charged_egress_kbps = a.charged_egress_kbps + egress,
+      charged_slivers = a.charged_slivers + 1
+    from (select h.* from holdings h where h.id = any(holding_ids) order by h.account) as h
+    where a.id = h.account
+    returning a.charged_cpu_millis <= h.cpu_millis * per_mille / 1000
+      and a.charged_memory_mib <= h.memory_mib * per_mille / 1000
+      and a.charged_disk_mib <= h.disk_mib * per_mille / 1000
+      and a.charged_egress_kbps <= h.egress_kbps * per_mille / 1000
+      and a.charged_slivers <= h.slivers * per_mille / 1000 as ample
+  )
+  select count(*) filter (where ample), count(*) into ample_accounts, accounts_charged from charged;
+  if accounts_charged <> cardinality(ids) then raise exception 'an account for each' using errcode = 'SL001'; end if;
+  if ample_accounts < accounts_charged then
+    perform from unnest(holding_ids, counted_tos) as t (holding, counted_to)
+    join holdings h on h.id = t.holding
+    cross join lateral account_free(h.account, lower, to_timestamp(t.counted_to), per_mille) as f
+    where f.cpu_millis < cpu or f.memory_mib < memory or f.disk_mib < disk or f.egress_kbps < egress or f.slivers < 1;
+    if found then raise exception 'an account is full' using errcode = 'SL001'; end if;
   end if;
 
   insert into tickets (id, holding, account, node, slice, principal, issued, valid_to, counted_from, counted_to,

@@ -4,7 +4,7 @@ import type { Queries } from "#shared/runtime/database.ts";
 import { type Fit, type Misfit, misfit, type Offer, preferred } from "./offer.ts";
 import type { Order } from "./order.ts";
 import type { TicketTerms } from "./slice-ticket.ts";
-import { type Candidates, offersOf } from "./store/offers.ts";
+import { type Candidates, type Offers, offersOf } from "./store/offers.ts";
 
 /** The nodes an order gets tickets for. */
 export type Choice = {
@@ -14,7 +14,7 @@ export type Choice = {
 };
 
 /** How many nodes more than are wanted are looked at first, to choose among. */
-const SPARE_CANDIDATES = 16;
+const SPARE_CANDIDATES = 8;
 
 /** How many nodes a refusal tells of by name. */
 const EXAMPLES = 3;
@@ -28,25 +28,61 @@ const LONGEST_NAME = 45;
  * locked: an offer may be gone when it is taken. Throws NO_CAPACITY saying how many fitted and why others did not.
  */
 export async function chooseNodes(queries: Queries, order: Order, terms: TicketTerms): Promise<Choice> {
-  const counting = { ...terms, perMille: terms.overbooking };
   const misfits: Misfit[] = [];
   let fits: readonly Fit[] = [];
   let heldNodes = 0;
   for (const { candidates, limit } of pages(order)) {
-    const page = await offersOf(queries, candidates, order, counting);
+    const page = await lookAt(queries, candidates, order, terms);
     heldNodes = Math.max(heldNodes, page.heldNodes);
-    misfits.push(...strangers(candidates, page.offers));
-    for (const offer of page.offers) {
-      const reason = misfit(offer, order, terms.now);
-      if (reason) misfits.push({ ip: offer.ip, reason });
-    }
-    const fitting = page.offers.filter((offer): offer is Fit => !misfit(offer, order, terms.now));
-    fits = preferred([...fits, ...fitting], order);
-    if (fits.length >= order.count || lengthOf(candidates, page.offers) < limit) break;
+    misfits.push(...page.misfits);
+    fits = preferred([...fits, ...page.fits], order);
+    if (fits.length >= order.count || page.length < limit) break;
   }
   if (fits.length < order.atLeast) throw noCapacity(order, fits.length, misfits);
   const chosen = fits.slice(0, order.count);
   return { fits: chosen, nodesThen: heldNodes + chosen.filter((fit) => !fit.held).length };
+}
+
+type Page = {
+  readonly length: number;
+  readonly fits: readonly Fit[];
+  readonly misfits: readonly Misfit[];
+  readonly heldNodes: number;
+};
+
+/** What a page of candidates offers: exactly, unless a look at what is charged in all is enough. */
+async function lookAt(
+  queries: Queries,
+  candidates: Candidates,
+  order: Order,
+  terms: TicketTerms,
+): Promise<Page> {
+  const counting = { ...terms, perMille: terms.overbooking };
+  const page = pageOf(
+    candidates,
+    await offersOf(queries, candidates, order, counting, "at least"),
+    order,
+    terms,
+  );
+  const enough = candidates.kind === "ring" ? page.fits.length >= order.count : page.misfits.length === 0;
+  if (enough) return page;
+  return pageOf(candidates, await offersOf(queries, candidates, order, counting, "exactly"), order, terms);
+}
+
+function pageOf(
+  candidates: Candidates,
+  { offers, heldNodes }: Offers,
+  order: Order,
+  { now }: TicketTerms,
+): Page {
+  const judged = offers.map((offer) => ({ offer, reason: misfit(offer, order, now) }));
+  const misfits = judged.flatMap(({ offer, reason }) => (reason ? [{ ip: offer.ip, reason }] : []));
+  return {
+    length: candidates.kind === "ring" ? offers.length : candidates.names.length,
+    fits: judged.filter(({ reason }) => !reason).map(({ offer }) => offer as Fit),
+    misfits: [...misfits, ...strangers(candidates, offers)],
+    heldNodes,
+  };
 }
 
 /** Ever larger parts of what an order allows. */
@@ -61,11 +97,6 @@ function* pages({ among, count }: Order): Generator<{ candidates: Candidates; li
     yield { candidates, limit };
     offset += limit;
   }
-}
-
-/** How long a page came out. One that was not filled is the last. */
-function lengthOf(candidates: Candidates, offers: readonly Offer[]): number {
-  return candidates.kind === "ring" ? offers.length : candidates.names.length;
 }
 
 /** Names in a list that are no node of this agent. */

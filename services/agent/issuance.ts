@@ -41,8 +41,8 @@ type Ticket = NewTicket & Unsealed;
 
 /**
  * Issues slice tickets: privileges → counting → split → seal. All is decided without a lock and then written by one
- * statement that locks, decides again and counts; where it decides otherwise, everything is decided anew. Tickets are
- * signed once they are in the books, durable; an order that is refused leaves nothing behind but its audit.
+ * statement that locks, decides again and counts; where it decides otherwise, everything is decided anew. No ticket
+ * leaves before it is in the books, durable; an order that is refused leaves nothing behind but its audit.
  */
 export class Issuance {
   readonly #parts: Parts;
@@ -61,7 +61,7 @@ export class Issuance {
     for (let attempt = 1; ; attempt++) {
       const terms = this.#terms(order, caller);
       try {
-        return await sealAll(this.#parts.keys, await this.#counted(order, caller, terms));
+        return await this.#attempt(order, caller, terms);
       } catch (error) {
         if (!(error instanceof Overtaken)) throw error;
         if (attempt === ATTEMPTS)
@@ -91,8 +91,8 @@ export class Issuance {
     };
   }
 
-  async #counted(order: Order, caller: Caller, terms: TicketTerms): Promise<Ticket[]> {
-    const { database, clock } = this.#parts;
+  async #attempt(order: Order, caller: Caller, terms: TicketTerms): Promise<string[]> {
+    const { database, clock, keys } = this.#parts;
     const privilege = await this.#permitted(order, caller, terms.now);
     const furthest = terms.now + privilege.maxRenewableSeconds;
     const capped = { ...terms, renewableUntil: Math.min(terms.renewableUntil, furthest) };
@@ -100,7 +100,7 @@ export class Issuance {
     privilegeFor([privilege], { ...order, nodes: nodesThen });
     const serials = randomBytes(fits.length * SERIAL_BYTES).toString("hex");
     const tickets = await inBatches(fits, (fit, at) => ticketFor(fit, order, capped, serialAt(serials, at)));
-    await issueTickets(database, {
+    const issued = issueTickets(database, {
       ...capped,
       principal: terms.principal.name,
       method: caller.method,
@@ -111,7 +111,9 @@ export class Issuance {
       tickets,
       reply: replyTo(caller, tickets),
     });
-    return tickets;
+    // Signed while they are written into the books; nothing leaves before both is done.
+    const [sealed] = await Promise.all([sealAll(keys, tickets), issued]);
+    return sealed;
   }
 
   async #permitted(order: Order, { principal }: Caller, now: Instant): Promise<Privilege> {

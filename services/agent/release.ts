@@ -16,6 +16,7 @@ import {
   type Doubt,
   doubtfulTickets,
   type KnownTicket,
+  lapseTickets,
   lockTickets,
   markReleased,
   ticketsOf,
@@ -94,6 +95,14 @@ export class Release {
       return verifyLink(document, key.public).id; // a ticket, with whatever stands above it
     });
     return [...new Set(ids)];
+  }
+
+  /** Closes what ended by time, and puts what is doubtful to its node. */
+  async scan(): Promise<void> {
+    const { database, clock, watch } = this.#parts;
+    const now = clock.now();
+    if (watch.sure()) await lapseTickets(database, now - CLOCK_SLACK, now);
+    await this.reconcile();
   }
 
   /** Puts every doubtful ticket to its node, or only some. A node that does not answer is asked the next time. */

@@ -91,7 +91,7 @@ export async function startAgent(config: AgentConfig, deps: Partial<AgentDeps> =
   const answers = new Answers(database, keys);
 
   async function scan(): Promise<void> {
-    await release.reconcile();
+    await release.scan();
     await answers.forget(clock.now());
     await refusals.flush();
   }
@@ -165,9 +165,9 @@ export function openAgentDatabase(url: string, log?: Log): Database {
 
 /**
  * Each connection plans a statement once and keeps the plan. One made while a table was empty would read all of it for
- * ever after, so indices are used from the first row on; and nothing here is worth compiling.
+ * ever after, so rows are found by index from the first one on; and nothing here is worth compiling.
  */
-const SETTINGS = { enable_seqscan: "off", jit: "off" };
+const SETTINGS = { enable_seqscan: "off", enable_hashjoin: "off", enable_mergejoin: "off", jit: "off" };
 
 /** Asks a node, known by its key wherever it is. */
 function cancelling(connections: Connections, timeoutMs: number): CancelAt {

@@ -25,14 +25,18 @@ export type Counting = {
 /** What the candidates offer, in their order, and on how many nodes the slice has tickets that count. */
 export type Offers = { readonly offers: Offer[]; readonly heldNodes: number };
 
-/** Reads without locking: whoever takes an offer has it checked again by `issueTickets`. */
+/**
+ * Reads without locking: whoever takes an offer has it checked again by `issueTickets`. `free` says whether what is left
+ * of accounts is to be exact, or may be less where finding out takes longer.
+ */
 export async function offersOf(
   queries: Queries,
   candidates: Candidates,
   order: Order,
   counting: Counting,
+  free: "at least" | "exactly",
 ): Promise<Offers> {
-  const rows = await queries.rows<OfferRow>(STATEMENTS[candidates.kind], [
+  const rows = await queries.rows<OfferRow>(STATEMENTS[free][candidates.kind], [
     counting.now,
     counting.term.start,
     counting.term.end,
@@ -77,24 +81,34 @@ const CANDIDATES = {
       offset $19::int limit $20::int) as ring`,
 };
 
+/** What holding `h` has left if everything that is charged to its account `a` counted at once: never too much. */
+const AT_LEAST = `select h.cpu_millis * $5 / 1000 - a.charged_cpu_millis as cpu_millis,
+  h.memory_mib * $5 / 1000 - a.charged_memory_mib as memory_mib,
+  h.disk_mib * $5 / 1000 - a.charged_disk_mib as disk_mib,
+  h.egress_kbps * $5 / 1000 - a.charged_egress_kbps as egress_kbps,
+  h.slivers * $5 / 1000 - a.charged_slivers as slivers`;
+
+/** What it has left at every instant of the time the ticket would count. */
+const EXACTLY = `select f.* from account_free(
+  h.account, to_timestamp($2), least(to_timestamp($4), h.term_end), $5::int) as f`;
+
 /**
  * For every candidate the best holding that a ticket can be split from, by the rules of narrowing, with what is left
  * of its account over the whole time the ticket would count: one lateral query for all of them.
  */
-function statement(kind: keyof typeof CANDIDATES): Sql {
+function statement(kind: keyof typeof CANDIDATES, free: "at least" | "exactly"): Sql {
   const text = `
     with candidate as (${CANDIDATES[kind]}),
-    held as (select distinct c.node from slices s join charges c on c.principal = s.principal and c.slice = s.name
-      where s.name = $6 and c.counted_to > to_timestamp($1))
+    held as (select distinct c.node from charges c where c.slice = $6 and c.counted_to > to_timestamp($1))
     select n.node, n.ip, n.country, n.region, n.tags, n.engines, n.images, n.heard, p.site, p.suspended,
       exists (select from held where held.node = n.node) as held,
       (select count(*) from held) as held_nodes,
-      not (isempty($9::int4multirange) and isempty($10::int4multirange)) and exists (
+      case when isempty($9::int4multirange) and isempty($10::int4multirange) then false else exists (
         select from charges c
         where c.node = n.node and (c.tcp_ports && $9 or c.udp_ports && $10)
           and not (isempty(c.tcp_ports) and isempty(c.udp_ports))
           and c.counted_from < to_timestamp($4) and to_timestamp($2) < c.counted_to
-      ) as ports_taken,
+      ) end as ports_taken,
       best.*
     from candidate c join nodes n on n.node = c.node join principals p on p.name = n.node
     left join lateral (
@@ -103,25 +117,7 @@ function statement(kind: keyof typeof CANDIDATES): Sql {
         f.cpu_millis as free_cpu_millis, f.memory_mib as free_memory_mib, f.disk_mib as free_disk_mib,
         f.egress_kbps as free_egress_kbps, f.slivers as free_slivers
       from holdings h join accounts a on a.id = h.account
-      cross join lateral (
-        select h.cpu_millis * $5 / 1000 - a.charged_cpu_millis >= $14
-          and h.memory_mib * $5 / 1000 - a.charged_memory_mib >= $15
-          and h.disk_mib * $5 / 1000 - a.charged_disk_mib >= $16
-          and h.egress_kbps * $5 / 1000 - a.charged_egress_kbps >= $17
-          and h.slivers * $5 / 1000 - a.charged_slivers >= 1 as ample
-      ) as first
-      cross join lateral (
-        select h.cpu_millis * $5 / 1000 - a.charged_cpu_millis as cpu_millis,
-          h.memory_mib * $5 / 1000 - a.charged_memory_mib as memory_mib,
-          h.disk_mib * $5 / 1000 - a.charged_disk_mib as disk_mib,
-          h.egress_kbps * $5 / 1000 - a.charged_egress_kbps as egress_kbps,
-          h.slivers * $5 / 1000 - a.charged_slivers as slivers
-        where first.ample
-        union all
-        select f.* from account_free(
-          h.account, to_timestamp($2), least(to_timestamp($4), h.term_end), $5::int) as f
-        where not first.ample
-      ) as f
+      cross join lateral (${free === "exactly" ? EXACTLY : AT_LEAST}) as f
       where h.node = n.node
         and h.valid_from <= to_timestamp($1) and to_timestamp($1) < h.valid_to
         and h.term_start <= to_timestamp($2) and to_timestamp($3) <= h.term_end
@@ -140,10 +136,14 @@ function statement(kind: keyof typeof CANDIDATES): Sql {
       limit 1
     ) as best on true
     order by c.place`;
-  return { name: `offers of ${kind}`, text };
+  return { name: `offers of ${kind}, ${free}`, text };
 }
 
-const STATEMENTS = { ips: statement("ips"), nodes: statement("nodes"), ring: statement("ring") };
+function statements(free: "at least" | "exactly") {
+  return { ips: statement("ips", free), nodes: statement("nodes", free), ring: statement("ring", free) };
+}
+
+const STATEMENTS = { "at least": statements("at least"), exactly: statements("exactly") };
 
 type OfferRow = ShareRow &
   CeilingRow & {

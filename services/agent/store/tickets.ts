@@ -37,7 +37,7 @@ export async function outstandingTickets(
   const rows = await queries.rows<UnsealedRow>(
     `select ${UNSEALED}
      where t.state = 'issued' and t.released is null and t.valid_to > to_timestamp($1)
-       and ($2::text is null or t.principal = $2)
+       and ($2::text is null or t.slice in (select name from slices where principal = $2))
      order by t.issued desc, t.id limit $3`,
     [after, principal ?? null, limit],
   );
@@ -87,6 +87,15 @@ export async function markSettled(
     `update tickets t set state = s.state::ticket_state, settled = to_timestamp($3)
      from unnest($1::text[], $2::text[]) as s (id, state) where t.id = s.id`,
     [[...states.keys()], [...states.values()], now],
+  );
+}
+
+/** Closes tickets that count for no time any more, whatever their nodes have said or not: their sums go with them. */
+export async function lapseTickets(queries: Queries, before: Instant, now: Instant): Promise<void> {
+  await queries.run(
+    `update tickets set state = 'ended', settled = to_timestamp($2)
+     where state in ('issued', 'redeemed') and counted_to < to_timestamp($1)`,
+    [before, now],
   );
 }
 

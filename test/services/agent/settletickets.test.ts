@@ -82,6 +82,22 @@ test("every call, an empty one too, is when its node was last heard", async () =
   assert.ok(!(await audited(lab)).some((entry) => entry.includes("settle")), "a heartbeat is no deed");
 });
 
+test("what ended by time counts no more, and the scan closes its books though nobody says so", async () => {
+  await using lab = await agentLab();
+  const [node, other] = lab.nodes;
+  const redeemed = await ticketFor(lab, node.ip, "redeemed");
+  await ticketFor(lab, other.ip, "forgotten");
+  await node.client.settletickets({ redeemed: [redeemed] });
+  lab.clock.advance(2 * DAY);
+  assert.deepEqual(await lab.alice.client.getslices(), []);
+  await lab.agent.scan();
+  assert.equal((await charges(lab)).length, 2);
+  lab.clock.advance(301);
+  await lab.agent.scan();
+  assert.deepEqual(await charges(lab), []);
+  await checkSums(lab);
+});
+
 test("create and delete 200 times: the books end where they began", async () => {
   await using lab = await agentLab({ nodes: 3, share: { slivers: 2 } });
   const before = await lab.database.rows("select * from accounts order by id");
