@@ -8,6 +8,8 @@ import { addList } from "./commands/list.ts";
 import { addNodeCommands } from "./commands/node.ts";
 import { addPlan } from "./commands/plan.ts";
 import { addRenew } from "./commands/renew.ts";
+import { addScp } from "./commands/scp.ts";
+import { addSsh } from "./commands/ssh.ts";
 import { addStatus } from "./commands/status.ts";
 import { addTicketCommands } from "./commands/ticket.ts";
 import { EXIT, exitCodeOf, Interrupted, UsageError } from "./exit-code.ts";
@@ -22,6 +24,7 @@ A slice is a network of virtual machines (slivers) on nodes of different owners,
   slice create oceanstore.xml            tickets, slivers, the program started in each
   slice create web --nodes 3 --lease 1d  the same without a description
   slice exec web -- uptime               a command in every sliver
+  slice ssh web                          a shell in one; slice scp web data.tgz : copies into every one
   slice renew web
   slice delete web
 
@@ -55,6 +58,8 @@ function commandTree(tools: Tools): Command {
   addList(program, tools);
   addStatus(program, tools);
   addExec(program, tools);
+  addSsh(program, tools);
+  addScp(program, tools);
   addRenew(program, tools);
   addDelete(program, tools);
   addKeyCommands(program, tools);

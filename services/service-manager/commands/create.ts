@@ -3,6 +3,7 @@ import { EXIT, type ExitCode } from "../exit-code.ts";
 import { type CommonOptions, type Invocation, invoke, type Tools, withCommonOptions } from "../invocation.ts";
 import type { Order } from "../slice-order.ts";
 import type { WishOptions } from "../wish.ts";
+import { tellSsh } from "./ssh-notice.ts";
 import { wishAmong, withWishOptions } from "./wish-options.ts";
 
 export function addCreate(parent: Command, tools: Tools): void {
@@ -31,6 +32,7 @@ async function create(target: string, options: WishOptions, invocation: Invocati
   const order = journal.begun ? await storedOrder(journal, wish) : await newOrder(wish, network, now);
   const { complete, shortfall } = await createSlice(journal, order, network, effort, now);
   await report(invocation, journal.state, order, shortfall);
+  await tellSsh(invocation, journal.state);
   return complete ? EXIT.ok : EXIT.partial;
 }
 

@@ -4,6 +4,7 @@ import { EXIT, type ExitCode, exitCodeOfMany } from "../exit-code.ts";
 import { failureName, failureSentence } from "../failure.ts";
 import { type CommonOptions, type Invocation, invoke, type Tools, withCommonOptions } from "../invocation.ts";
 import { shortName } from "../output.ts";
+import { tellSsh } from "./ssh-notice.ts";
 
 export function addDelete(parent: Command, tools: Tools): void {
   withCommonOptions(parent.command("delete"))
@@ -38,6 +39,7 @@ async function remove(name: string, invocation: Invocation): Promise<ExitCode> {
     invocation.say(`slice ${name} is deleted: ${ended} leases ended`);
     return EXIT.ok;
   }
+  await tellSsh(invocation, journal.state);
   invocation.say(`slice ${name} is not deleted everywhere; run the same command again to finish`);
   const unheard = [...failures.values()].some((failure) => failure instanceof TransportError);
   return unheard ? EXIT.partial : exitCodeOfMany(ended, [...failures.values()]);

@@ -1,7 +1,7 @@
 import type { Command } from "commander";
 import type { Lease } from "#shared/model/lease.ts";
 import type { CollectedOutput, Execution } from "../execution.ts";
-import { EXIT, exitCodeOfMany, UsageError } from "../exit-code.ts";
+import { EXIT, exitCodeOfMany } from "../exit-code.ts";
 import { failureName, failureSentence } from "../failure.ts";
 import type { Outcome } from "../fan-out.ts";
 import { type CommonOptions, type Invocation, invoke, type Tools, withCommonOptions } from "../invocation.ts";
@@ -37,18 +37,21 @@ async function exec(
   invocation: Invocation,
   terminal: Tools["terminal"],
 ): Promise<number> {
-  const [{ existingSlice }, { execute, PrefixedLines, CollectedOutput }, { commandLine }, { readPrivate }] =
-    await Promise.all([
-      import("../slice-state.ts"),
-      import("../execution.ts"),
-      import("../shell.ts"),
-      import("../private-file.ts"),
-    ]);
+  const [
+    { existingSlice },
+    { chooseLeases },
+    { execute, PrefixedLines, CollectedOutput },
+    { commandLine },
+    { readPrivate },
+  ] = await Promise.all([
+    import("../slice-state.ts"),
+    import("../lease-choice.ts"),
+    import("../execution.ts"),
+    import("../shell.ts"),
+    import("../private-file.ts"),
+  ]);
   const slice = await existingSlice(invocation.home, name);
-  const leases = chosen(
-    [...slice.leases.values()].map(({ lease }) => lease),
-    options.node,
-  );
+  const leases = chooseLeases(slice, options.node);
   const privateKey = (await readPrivate(slice.paths.identity))?.toString("utf8") ?? "";
   const collected = invocation.format === undefined ? undefined : new CollectedOutput();
   const sink = collected ?? new PrefixedLines(prefixesOf(leases), terminal);
@@ -59,19 +62,6 @@ async function exec(
   });
   if (collected) await invocation.print(listing(outcomes, collected));
   return ending(outcomes, invocation);
-}
-
-function chosen(leases: readonly Lease[], selectors: readonly string[] | undefined): readonly Lease[] {
-  if (leases.length === 0) throw new UsageError("the slice has no slivers; see slice status");
-  if (!selectors) return leases;
-  const strange = selectors.find((text) => !leases.some((lease) => isMeant(lease, text)));
-  if (strange !== undefined)
-    throw new UsageError(`the slice has no sliver on "${strange}"; see slice status`);
-  return leases.filter((lease) => selectors.some((text) => isMeant(lease, text)));
-}
-
-function isMeant({ ip, node }: Lease, text: string): boolean {
-  return ip === text || (text.length >= 6 && node.startsWith(text.toLowerCase()));
 }
 
 /** Addresses, padded so that output stands below itself. */

@@ -6,6 +6,7 @@ import { failureName, failureSentence } from "../failure.ts";
 import { type CommonOptions, type Invocation, invoke, type Tools, withCommonOptions } from "../invocation.ts";
 import { type Listing, shortName } from "../output.ts";
 import type { Renewed } from "../renewal.ts";
+import { tellSsh } from "./ssh-notice.ts";
 
 type RenewOptions = { readonly until?: string; readonly for?: string };
 
@@ -57,6 +58,7 @@ async function renew(name: string, options: RenewOptions, invocation: Invocation
   const leases = [...journal.leases.values()].map(({ lease }) => lease);
   const until = wished ?? nextEnd(leases, description.leaseSeconds);
   const renewed = await renewSlice(journal, description, until, network, effort, now);
+  await tellSsh(invocation, journal.state);
   await invocation.print(listing(renewed));
   const failures = renewed.flatMap(({ failure }) => (failure ? [failure] : []));
   const said =
