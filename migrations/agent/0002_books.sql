@@ -50,8 +50,8 @@ create table holdings (
   tcp_ports int4multirange not null default '{}',
   udp_ports int4multirange not null default '{}',
   capabilities text[] not null default '{}',
-  -- The signed document as it came, and the documents (an array of texts) in the header of whatever is split from it.
-  document text not null,
+  -- The signed documents, an array of texts, root first and this one last, each without parent lines: what stands in
+  -- the header of whatever is split from it.
   lineage json not null,
   deposited timestamptz not null,
   foreign key (account, node) references accounts (id, node),

@@ -26,8 +26,6 @@ export type Deposit = { readonly tickets: readonly string[]; readonly facts?: No
 /** More holdings of one node that have not ended than any honest node has: one root, renewed at half its term. */
 export const MAX_HOLDINGS_OF_NODE = 64;
 
-type Opened = { readonly link: Link<Holding>; readonly text: string };
-
 /** Takes holdings into the books (WIRE.md §2, `deposittickets`). What is there already changes nothing. */
 export class Deposits {
   readonly #database: Database;
@@ -76,7 +74,7 @@ export class Deposits {
     refuseUnless(!principal.suspended, "SUSPENDED", "the agent's administrator has suspended you; ask why");
   }
 
-  async #open(depositor: KeyName, texts: readonly string[], now: Instant): Promise<Opened[]> {
+  async #open(depositor: KeyName, texts: readonly string[], now: Instant): Promise<Link<Holding>[]> {
     const documents = texts.map(parseDocument);
     const roots = documents.map((document) => (document.parents[0] ?? document).keyName);
     const nodes = new Map((await acceptedNodes(this.#database, roots)).map((node) => [node.node, node]));
@@ -89,7 +87,7 @@ export class Deposits {
       );
       const chain = openHolding(text, { nodeKey: publicKeyFromSpki(node.publicKey) }, now);
       this.#check(chain, node, depositor);
-      return { link: chain.leaf, text };
+      return chain.leaf;
     });
   }
 
@@ -112,11 +110,11 @@ export class Deposits {
   }
 
   /** Those that are new, each in the account it belongs to. */
-  async #take(tx: Tx, opened: readonly Opened[], now: Instant): Promise<Link<Holding>[]> {
-    const nodes = [...new Set(opened.map(({ link }) => link.ticket.node))];
+  async #take(tx: Tx, opened: readonly Link<Holding>[], now: Instant): Promise<Link<Holding>[]> {
+    const nodes = [...new Set(opened.map((link) => link.ticket.node))];
     if (nodes.length > 0) await lockNodes(tx, nodes);
     const taken: Link<Holding>[] = [];
-    for (const { link, text } of opened) {
+    for (const link of opened) {
       const related = await relatedHoldings(tx, link);
       if (related.some(({ id }) => id === link.id)) continue;
       const live = await countHoldings(tx, link.ticket.node, now);
@@ -125,7 +123,7 @@ export class Deposits {
         "QUOTA",
         `this agent holds ${live} tickets of the node that have not ended; wait until some have`,
       );
-      await insertHolding(tx, link, text, await accountFor(tx, link, related), now);
+      await insertHolding(tx, link, await accountFor(tx, link, related), now);
       taken.push(link);
     }
     return taken;

@@ -70,7 +70,6 @@ export async function mergeAccounts(tx: Tx, into: number, others: readonly numbe
 export async function insertHolding(
   tx: Tx,
   link: Link<Holding>,
-  text: string,
   account: number,
   now: Instant,
 ): Promise<void> {
@@ -100,7 +99,6 @@ export async function insertHolding(
     portSet(holding.ports, "tcp"),
     portSet(holding.ports, "udp"),
     holding.administrative ?? [],
-    text,
     JSON.stringify(lineageOf(link.document)),
     now,
   ]);
@@ -109,6 +107,6 @@ export async function insertHolding(
 const INSERT = `
   insert into holdings (id, account, node, principal, issuer, replaces, splits, slice_prefix, valid_from, valid_to,
     term_start, term_end, cpu_millis, memory_mib, disk_mib, egress_kbps, slivers, ceiling_cpu_millis,
-    ceiling_egress_kbps, engine, image, tcp_ports, udp_ports, capabilities, document, lineage, deposited)
+    ceiling_egress_kbps, engine, image, tcp_ports, udp_ports, capabilities, lineage, deposited)
   values ($1, $2, $3, $4, $5, $6, $7, $8, to_timestamp($9), to_timestamp($10), to_timestamp($11), to_timestamp($12),
-    $13, $14, $15, $16, $17, $18, $19, $20, $21, $22, $23, $24, $25, $26, to_timestamp($27))`;
+    $13, $14, $15, $16, $17, $18, $19, $20, $21, $22, $23, $24, $25, to_timestamp($26))`;

@@ -79,12 +79,11 @@ const principalRow = (added: string) => (node: FleetNode) => ({
 });
 
 const HOLDING_COLUMNS = `id, account, node, principal, issuer, splits, valid_from, valid_to, term_start, term_end,
-  cpu_millis, memory_mib, disk_mib, egress_kbps, slivers, tcp_ports, udp_ports, capabilities, document, lineage,
-  deposited`;
+  cpu_millis, memory_mib, disk_mib, egress_kbps, slivers, tcp_ports, udp_ports, capabilities, lineage, deposited`;
 
 const holdingRow =
   (deposited: string, accountOf: ReadonlyMap<string, number>) =>
-  ({ root: { id, ticket, text, lineage } }: FleetNode) => {
+  ({ root: { id, ticket, lineage } }: FleetNode) => {
     const iso = (instant: number) => new Date(instant * 1000).toISOString();
     const { cpuMillis, memoryMib, diskMib, egressKbps, slivers } = ticket.resources;
     return {
@@ -100,6 +99,6 @@ const holdingRow =
         slivers,
       },
       ...{ tcp_ports: "{[1024,65536)}", udp_ports: "{[1024,65536)}", capabilities: [] },
-      ...{ document: text, lineage, deposited },
+      ...{ lineage, deposited },
     };
   };

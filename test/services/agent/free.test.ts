@@ -83,9 +83,9 @@ async function newAccount(
   for (const [at, { share: s, during }] of held.entries()) {
     await database.run(
       `insert into holdings (id, account, node, principal, issuer, splits, valid_from, valid_to, term_start, term_end,
-         cpu_millis, memory_mib, disk_mib, egress_kbps, slivers, document, lineage, deposited)
+         cpu_millis, memory_mib, disk_mib, egress_kbps, slivers, lineage, deposited)
        values (lpad(to_hex($1::bigint * 16 + $2::int), 64, '0'), $1, $3, $3, $3, 1, to_timestamp($4), to_timestamp($5),
-         to_timestamp($4), to_timestamp($5), $6, $7, $8, $9, $10, '', '[]', now())`,
+         to_timestamp($4), to_timestamp($5), $6, $7, $8, $9, $10, '[]', now())`,
       [id, at, name, during.start, during.end, s.cpuMillis, s.memoryMib, s.diskMib, s.egressKbps, s.slivers],
     );
   }
