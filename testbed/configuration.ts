@@ -43,7 +43,7 @@ export async function writeNodeConfig(
   return write(directory, "node-manager.toml", {
     ip,
     state: join(directory, "state"),
-    identity: { key: enrolled.key, cert: enrolled.cert, ca: enrolled.ca },
+    identity: { key: enrolled.key, certificate: enrolled.cert, authority: enrolled.ca },
     ports: definedOnly(ports),
     engines: [engine],
     capacity: {

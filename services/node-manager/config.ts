@@ -26,8 +26,8 @@ const schema = z.strictObject({
   state: z.string().min(1).describe("the directory of its store, its ssh host key and its slivers' disks"),
   identity: z.strictObject({
     key: z.string().describe("the file of its private key"),
-    cert: z.string().describe("the file of its certificate"),
-    ca: z.string().describe("the file of the authority's certificate"),
+    certificate: z.string().describe("the file of its certificate"),
+    authority: z.string().describe("the file of the authority's certificate"),
   }),
   ports: z
     .strictObject({
@@ -97,7 +97,7 @@ export function loadNodeManagerConfig(source: Omit<ConfigSource, "prefix">): Nod
     ip: read.ip,
     host: read.host ?? read.ip,
     state: read.state,
-    identity: read.identity,
+    identity: { key: read.identity.key, cert: read.identity.certificate, ca: read.identity.authority },
     ports: read.ports,
     engines: read.engines as [EngineName, ...EngineName[]],
     images: read.images as [string, ...string[]] | undefined,

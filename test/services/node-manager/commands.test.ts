@@ -18,7 +18,7 @@ const CAPACITY = { cpu_millis: 1000, memory_mib: 1000, disk_mib: 1000, egress_kb
 const AGENT = { identity: "a".repeat(64), url: "https://127.0.0.1:7001/RPC2" };
 const LEAST = {
   ...{ ip: "127.0.1.1", state: "/tmp/never-made", engines: ["simulated"], capacity: CAPACITY },
-  identity: { key: "node.key", cert: "node.crt", ca: "ca.pem" },
+  identity: { key: "node.key", certificate: "node.crt", authority: "ca.pem" },
 };
 
 async function told(argv: readonly string[]) {

@@ -78,7 +78,12 @@ export async function nodeSite(keys: Shared): Promise<NodeSite> {
   const configFile = join(directory, "node.toml");
   const identity = await writeIdentity(directory, "node", keys.server.tls);
   const config = {
-    ...{ ip: "127.0.0.1", state, identity: { ...identity }, engines: ["simulated"] },
+    ...{
+      ip: "127.0.0.1",
+      state,
+      identity: { key: identity.key, certificate: identity.cert, authority: identity.ca },
+      engines: ["simulated"],
+    },
     ports: { tls: 0, web: 0, ssh: 0 },
     capacity: { cpu_millis: 4000, memory_mib: 4096, disk_mib: 40_960, egress_kbps: 100_000, slivers: 16 },
     agents: [{ identity: agent.identity, url: agent.url }],
