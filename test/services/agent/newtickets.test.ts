@@ -229,6 +229,17 @@ test("ports are one slice's at a time, whatever room there is, and free again wi
   assert.equal((await ask("three", 8085)).length, 1);
 });
 
+test("what ended by time makes room, though nobody has said a word", async () => {
+  await using lab = await agentLab({ share: { slivers: 1 } });
+  const [{ ip }] = lab.nodes;
+  const ask = (slice: string) => lab.alice.client.newtickets({ ...FOUR, slice, leaselen: 600, ips: [ip] });
+  await ask("one");
+  lab.clock.advance(1199);
+  await assert.rejects(ask("two"), refusal("NO_CAPACITY"));
+  lab.clock.advance(1);
+  assert.equal((await ask("two")).length, 1);
+});
+
 test("overbooking is counted and said", async () => {
   await using lab = await agentLab({ share: { slivers: 2 }, config: { overbooking: 1500 } });
   const [node] = lab.nodes;
