@@ -1,7 +1,8 @@
 import { statfsSync } from "node:fs";
 import { availableParallelism, totalmem } from "node:os";
 import { combine, NOTHING, type Share } from "#shared/model/resources.ts";
-import type { TestbedEngine } from "./layout.ts";
+import { readIfPresent, writeDurably } from "#shared/runtime/durable-file.ts";
+import type { Layout, TestbedEngine } from "./layout.ts";
 
 const MIB = 1024 ** 2;
 /** Of the machine's memory, what is left to the services and to whoever uses the machine besides. */
@@ -18,8 +19,25 @@ const SIMULATED_LEAST: Share = {
   slivers: SLIVERS_PER_NODE,
 };
 
-/** What each of `nodes` nodes of a testbed below `home` may give away: an equal part of the machine. */
-export function capacityOfEach(nodes: number, engine: TestbedEngine, home: string): Share {
+/**
+ * What each of `nodes` nodes of a testbed may give away: an equal part of the machine as it was when the testbed was
+ * first started with as many. At the next start slivers' disks have taken room, and a node that gave away less than
+ * before would need new root tickets, for less than is leased.
+ */
+export async function capacityOfEach(nodes: number, engine: TestbedEngine, layout: Layout): Promise<Share> {
+  const known = await remembered(layout);
+  const name = `${nodes} ${engine}`;
+  const share = known[name] ?? partOf(layout.home, nodes, engine);
+  if (!known[name]) await writeDurably(layout.capacity, `${JSON.stringify({ ...known, [name]: share })}\n`);
+  return share;
+}
+
+async function remembered({ capacity }: Layout): Promise<Record<string, Share>> {
+  const text = await readIfPresent(capacity);
+  return text ? JSON.parse(text.toString("utf8")) : {};
+}
+
+function partOf(home: string, nodes: number, engine: TestbedEngine): Share {
   const part = combine(machine(home), NOTHING, (whole) => Math.max(1, Math.floor(whole / nodes)));
   const share = { ...part, slivers: SLIVERS_PER_NODE };
   return engine === "simulated" ? combine(share, SIMULATED_LEAST, Math.max) : share;

@@ -24,6 +24,10 @@ export function layoutOf(home: string) {
     node: (number: number) => join(home, "nodes", String(number)),
     principal: (name: string) => join(home, "principals", name),
     description: join(home, "testbed.json"),
+    /** The addresses of its nodes, where they are hosts. */
+    subnet: join(home, "subnet"),
+    /** What its nodes were given of the machine. */
+    capacity: join(home, "capacity.json"),
     /** Four hex digits that tell this testbed's network devices from another's on the same machine. */
     mark: createHash("sha256").update(home).digest("hex").slice(0, 4),
   };

@@ -2,6 +2,8 @@ import { execFile } from "node:child_process";
 import { networkInterfaces } from "node:os";
 import { promisify } from "node:util";
 import { OperatorError } from "#shared/model/errors.ts";
+import { readIfPresent, writeDurably } from "#shared/runtime/durable-file.ts";
+import type { Layout } from "./layout.ts";
 
 const run = promisify(execFile);
 
@@ -26,13 +28,19 @@ const MAX_NODES = 250;
 
 /**
  * Nodes that are hosts: each in a network namespace with an address of its own behind a bridge, so that a link can be
- * cut (`ip link set NAME down`). The bridge itself has the subnet's last address: the agent's. `mark` (4 hex digits)
- * names everything made here, and what an earlier run with the same mark left behind is removed first.
+ * cut (`ip link set NAME down`). The bridge itself has the subnet's last address: the agent's. The layout's mark
+ * (4 hex digits) names everything made here, and what an earlier run with the same mark left behind is removed first.
+ * The usual subnet is 10.77.0; with `anySubnet` testbeds spread over several, so as not to wait for each other.
  */
-export async function bridgedNetwork(nodes: number, mark: string): Promise<TestbedNetwork> {
+export async function bridgedNetwork(
+  nodes: number,
+  layout: Layout,
+  anySubnet: boolean,
+): Promise<TestbedNetwork> {
+  const { mark } = layout;
   if (nodes > MAX_NODES) throw new OperatorError(`a bridge takes at most ${MAX_NODES} nodes; ask for fewer`);
   await dismantle(mark);
-  const subnet = freeSubnet();
+  const subnet = await ownSubnet(layout, anySubnet);
   const bridge = `slb${mark}`;
   const agentIp = `${subnet}.254`;
   const places = Array.from({ length: nodes }, (_, i) => ({
@@ -99,15 +107,33 @@ function names(listing: string): string[] {
   return listing.split("\n").flatMap((line) => /^([^\s@]+)/.exec(line)?.[1] ?? []);
 }
 
-/** The first of 10.77.0, 10.78.0, … in which this machine has no address. */
-function freeSubnet(): string {
-  const taken = Object.values(networkInterfaces()).flatMap(
-    (addresses) => addresses?.map((a) => a.address) ?? [],
-  );
-  const second = Array.from({ length: 50 }, (_, i) => 77 + i).find(
-    (n) => !taken.some((address) => address.startsWith(`10.${n}.0.`)),
-  );
-  if (second === undefined)
-    throw new OperatorError("no 10.x.0.0/24 from 10.77 on is free for the nodes' bridge");
-  return `10.${second}.0`;
+/**
+ * The subnet a testbed has had from its first start on: leases, certificates and the agent's books name addresses in it.
+ * Throws OperatorError when somebody else has it now.
+ */
+async function ownSubnet({ subnet: memory, mark }: Layout, any: boolean): Promise<string> {
+  const known = (await readIfPresent(memory))?.toString("utf8").trim();
+  const subnet = known ?? freeSubnet(any ? Number.parseInt(mark, 16) : 0);
+  if (isTaken(subnet)) {
+    const who = "another testbed, or whatever else has it";
+    throw new OperatorError(`this testbed's addresses, ${subnet}.0/24, are in use; end ${who}, first`);
+  }
+  if (known === undefined) await writeDurably(memory, `${subnet}\n`);
+  return subnet;
+}
+
+const FIRST_SUBNET = 77;
+const SUBNETS = 50;
+
+/** The first of 10.77.0, 10.78.0, … in which this machine has no address, beginning with the one at `from`. */
+function freeSubnet(from: number): string {
+  const subnets = Array.from({ length: SUBNETS }, (_, i) => `10.${FIRST_SUBNET + ((from + i) % SUBNETS)}.0`);
+  const free = subnets.find((subnet) => !isTaken(subnet));
+  if (!free) throw new OperatorError("no 10.x.0.0/24 from 10.77 on is free for the nodes' bridge");
+  return free;
+}
+
+function isTaken(subnet: string): boolean {
+  const addresses = Object.values(networkInterfaces()).flatMap((known) => known ?? []);
+  return addresses.some(({ address }) => address.startsWith(`${subnet}.`));
 }

@@ -7,7 +7,7 @@ export type TestbedOptions = {
   readonly engine: TestbedEngine;
   /** Also open v0.5's plain ports. */
   readonly plain: boolean;
-  /** All ports chosen free, instead of only those that are taken. */
+  /** All ports chosen free, and any subnet, instead of only those that are taken. */
   readonly randomPorts: boolean;
   /** What is being done, for a person who waits. */
   readonly progress: (line: string) => void;

@@ -45,7 +45,7 @@ export async function startTestbed(options: TestbedOptions): Promise<Testbed> {
   const people = await Promise.all(PEOPLE.map((who) => settlePerson({ who, layout, authority, agent })));
 
   progress(`starting ${options.nodes} node managers (${options.engine})`);
-  const capacity = capacityOfEach(options.nodes, options.engine, layout.home);
+  const capacity = await capacityOfEach(options.nodes, options.engine, layout);
   const nodes = await startAll(network, (place, number) =>
     startNodePart({ options, layout, authority, agent, place, number, capacity }),
   );
@@ -75,10 +75,10 @@ export async function startTestbed(options: TestbedOptions): Promise<Testbed> {
 }
 
 function networkOf(
-  { engine, nodes }: TestbedOptions,
+  { engine, nodes, randomPorts }: TestbedOptions,
   layout: Layout,
 ): TestbedNetwork | Promise<TestbedNetwork> {
-  return engine === "container" ? bridgedNetwork(nodes, layout.mark) : loopbackNetwork(nodes);
+  return engine === "container" ? bridgedNetwork(nodes, layout, randomPorts) : loopbackNetwork(nodes);
 }
 
 /** A few at a time: each is a Node process, and they start faster when they do not all start at once. */
