@@ -7,6 +7,7 @@ import { type agentApi, MAX_ADS } from "#shared/wire/agent-api.ts";
 import { readSliceDescription } from "#shared/wire/slice-description.ts";
 import type { Call, Handlers } from "#shared/wire/xmlrpc/dispatch.ts";
 import type { Replay } from "#shared/wire/xmlrpc/replay.ts";
+import type { Background } from "./background.ts";
 import type { Deposits } from "./deposit.ts";
 import type { Issuance } from "./issuance.ts";
 import { SILENT_SECONDS } from "./offer.ts";
@@ -36,7 +37,7 @@ export type AgentParts = {
   readonly release: Release;
   readonly self: () => AgentSelf;
   /** Runs what nobody waits for. */
-  readonly inBackground: (work: () => Promise<void>) => void;
+  readonly inBackground: Background["run"];
 };
 
 /** What an agent says about itself. */
@@ -128,7 +129,7 @@ export function agentHandlers(parts: AgentParts): Handlers<typeof agentApi> {
         keep(tx, replay, answer, now),
       );
       const waiting = released.filter(({ state }) => state === "released").map(({ ticket }) => ticket);
-      if (waiting.length > 0) parts.inBackground(() => release.reconcile(waiting));
+      if (waiting.length > 0) parts.inBackground((signal) => release.reconcile(waiting, signal));
       return released;
     },
   };

@@ -1,25 +1,28 @@
 import type { Log } from "#shared/runtime/log.ts";
 
-/** Something done over and over, and things done once that nobody waits for. Disposing of it waits for what runs. */
+/** Work that nobody waits for. It is told by the signal when it is to stop. */
+export type Work = (signal: AbortSignal) => Promise<void>;
+
+/** Something done over and over, and things done once. Disposing of it stops what runs and waits for that. */
 export type Background = AsyncDisposable & {
-  run(work: () => Promise<void>): void;
+  run(work: Work): void;
 };
 
 /** Does `scan` now and then every `everySeconds` after it finished. What fails is logged, and done again in its turn. */
 export function startBackground(scan: () => Promise<void>, everySeconds: number, log: Log): Background {
   const running = new Set<Promise<void>>();
   let timer: NodeJS.Timeout | undefined;
-  let ended = false;
+  const stopping = new AbortController();
 
-  function run(work: () => Promise<void>): void {
-    const done = attempt(work, log).finally(() => running.delete(done));
+  function run(work: Work): void {
+    const done = attempt(work, stopping.signal, log).finally(() => running.delete(done));
     running.add(done);
   }
 
   function turn(): void {
     run(async () => {
-      await attempt(scan, log);
-      if (!ended) timer = setTimeout(turn, everySeconds * 1000);
+      await attempt(scan, stopping.signal, log);
+      if (!stopping.signal.aborted) timer = setTimeout(turn, everySeconds * 1000);
     });
   }
 
@@ -27,17 +30,17 @@ export function startBackground(scan: () => Promise<void>, everySeconds: number,
   return {
     run,
     async [Symbol.asyncDispose]() {
-      ended = true;
+      stopping.abort();
       clearTimeout(timer);
       await Promise.all(running);
     },
   };
 }
 
-async function attempt(work: () => Promise<void>, log: Log): Promise<void> {
+async function attempt(work: Work, signal: AbortSignal, log: Log): Promise<void> {
   try {
-    await work();
+    await work(signal);
   } catch (error) {
-    log.warn({ err: error }, "work in the background failed and will be tried again");
+    if (!signal.aborted) log.warn({ err: error }, "work in the background failed and will be tried again");
   }
 }

@@ -24,7 +24,7 @@ import {
 import type { TicketKeys } from "./ticket-keys.ts";
 
 /** Asks a node to cancel tickets; gives its signed statement of what became of them. */
-export type CancelAt = (node: Doubt, tickets: readonly string[]) => Promise<string>;
+export type CancelAt = (node: Doubt, tickets: readonly string[], signal?: AbortSignal) => Promise<string>;
 
 /** How a released ticket stands: freed, still to be freed by its node's word, or used, so that only its lease can end. */
 export type Released = { readonly ticket: DocumentId; readonly state: "released" | "freed" | "redeemed" };
@@ -98,15 +98,15 @@ export class Release {
   }
 
   /** Closes what ended by time, and puts what is doubtful to its node. */
-  async scan(): Promise<void> {
+  async scan(signal?: AbortSignal): Promise<void> {
     const { database, clock, watch } = this.#parts;
     const now = clock.now();
     if (watch.sure()) await lapseTickets(database, now - CLOCK_SLACK, now);
-    await this.reconcile();
+    await this.reconcile(undefined, signal);
   }
 
   /** Puts every doubtful ticket to its node, or only some. A node that does not answer is asked the next time. */
-  async reconcile(only?: readonly DocumentId[]): Promise<void> {
+  async reconcile(only?: readonly DocumentId[], signal?: AbortSignal): Promise<void> {
     const { database, clock, watch, log } = this.#parts;
     // A clock that may be wrong says nothing about whose time is over; what was given back is given back.
     const overdueBefore = watch.sure() ? clock.now() - CLOCK_SLACK : 0;
@@ -115,20 +115,22 @@ export class Release {
     await Promise.all(
       doubts.map((doubt) =>
         limit(async () => {
+          if (signal?.aborted) return;
           try {
-            await this.#ask(doubt);
+            await this.#ask(doubt, signal);
           } catch (error) {
-            log.warn({ err: error, node: doubt.node }, "a node did not say what became of tickets");
+            if (!signal?.aborted)
+              log.warn({ err: error, node: doubt.node }, "a node did not say what became of tickets");
           }
         }),
       ),
     );
   }
 
-  async #ask(doubt: Doubt): Promise<void> {
+  async #ask(doubt: Doubt, signal?: AbortSignal): Promise<void> {
     const { database, keys, settlement, cancelAt } = this.#parts;
     const tickets = await sealAll(keys, await ticketsOf(database, doubt.tickets));
-    const text = await cancelAt(doubt, tickets);
+    const text = await cancelAt(doubt, tickets, signal);
     const statement = openStatement(text, publicKeyFromSpki(doubt.publicKey));
     await settlement.settleStated(doubt.node, statement.tickets);
   }

@@ -1,4 +1,4 @@
-import { loadIdentity } from "#shared/identity/identity.ts";
+import { type Identity, loadIdentity } from "#shared/identity/identity.ts";
 import { clientTlsOptions, peerOf, serverTlsOptions } from "#shared/identity/tls.ts";
 import { Fault } from "#shared/model/errors.ts";
 import type { Clock } from "#shared/runtime/clock.ts";
@@ -12,16 +12,16 @@ import { agentApi } from "#shared/wire/agent-api.ts";
 import { nodeManagerApi } from "#shared/wire/node-manager-api.ts";
 import { xmlRpcClient } from "#shared/wire/xmlrpc/client.ts";
 import { Connections } from "#shared/wire/xmlrpc/connections.ts";
-import { startXmlRpcServer } from "#shared/wire/xmlrpc/server.ts";
+import { startXmlRpcServer, type XmlRpcServer } from "#shared/wire/xmlrpc/server.ts";
 import packageJson from "../../package.json" with { type: "json" };
 import { Answers } from "./answers.ts";
-import { type AgentSelf, agentHandlers } from "./api.ts";
+import { type AgentParts, type AgentSelf, agentHandlers } from "./api.ts";
 import { startBackground } from "./background.ts";
 import type { AgentConfig } from "./config.ts";
 import { Deposits } from "./deposit.ts";
-import { Issuance } from "./issuance.ts";
+import { Issuance, type IssuingPolicy } from "./issuance.ts";
 import { holdingsPage } from "./pages/holdings-page.ts";
-import { startWeb } from "./pages/web.ts";
+import { startWeb, type WebServer } from "./pages/web.ts";
 import { Refusals } from "./refusals.ts";
 import { type CancelAt, Release } from "./release.ts";
 import { Settlement } from "./settlement.ts";
@@ -29,7 +29,8 @@ import { advertisements } from "./store/advertisements.ts";
 import { latestAudit } from "./store/audit.ts";
 import { saveTicketKey } from "./store/holdings.ts";
 import { slicesOverview } from "./store/overview.ts";
-import { openTicketKeys } from "./ticket-keys.ts";
+import { resourcesOf } from "./struct.ts";
+import { openTicketKeys, type TicketKeys } from "./ticket-keys.ts";
 
 /** The schema of this service in its database, and the name of its migrations. */
 export const SCHEMA = "agent";
@@ -63,86 +64,20 @@ const SHOWN_ON_PAGE = 500;
 
 /** Starts an agent. It serves when this resolves, and until it is disposed of. */
 export async function startAgent(config: AgentConfig, deps: Partial<AgentDeps> = {}): Promise<AgentService> {
-  const clock = deps.clock ?? systemClock();
-  const log = deps.log ?? createLog("agent");
-  const open = deps.openDatabase ?? openAgentDatabase;
-  await using owned = new AsyncDisposableStack();
-
-  const identity = await loadIdentity({
-    key: config.identity.key,
-    cert: config.identity.certificate,
-    ca: config.identity.authority,
-  });
-  const keys = await openTicketKeys(config.ticket_key, config.previous_ticket_key);
-  await migrate(config.database, SCHEMA, log);
-  const database = owned.use(open(config.database, log));
-  for (const { public: key } of keys.all) await saveTicketKey(database, key.name, key.spki, clock.now());
-
-  const watch = owned.use(watchClock(clock, (moved) => log.warn({ moved }, "the clock was set")));
-  const latest = Math.floor((await latestAudit(database)) / 1000);
-  const policy = { maxLeaseSeconds: config.max_lease_seconds, overbooking: config.overbooking };
-  const connections = owned.use(new Connections(clientTlsOptions(identity.tls)));
-  const issuance = new Issuance({ database, keys, clock, watch }, policy, latest);
-  const deposits = new Deposits(database, keys, clock);
-  const settlement = new Settlement(database, clock);
-  const cancelAt = cancelling(connections, deps.cancelTimeoutMs ?? CANCEL_TIMEOUT_MS);
-  const release = new Release({ database, keys, settlement, clock, watch, cancelAt, log });
-  const refusals = owned.use(new Refusals(database, clock, log));
-  const answers = new Answers(database, keys);
-
-  async function scan(): Promise<void> {
-    await release.scan();
-    await answers.forget(clock.now());
-    await refusals.flush();
-  }
-  const background = owned.use(startBackground(scan, config.scan_seconds, log));
-
-  const ports = { plain: 0, tls: 0, web: 0 };
-  const self = (): AgentSelf => ({
-    ports,
-    ...policy,
-    defaultResources: defaultResources(config),
-    agent: identity.name,
-    version: packageJson.version,
-  });
-  const parts = {
-    database,
-    keys,
-    issuance,
-    deposits,
-    settlement,
-    release,
-    self,
-    inBackground: background.run,
+  const host: AgentDeps = {
+    clock: deps.clock ?? systemClock(),
+    log: deps.log ?? createLog("agent"),
+    openDatabase: deps.openDatabase ?? openAgentDatabase,
+    cancelTimeoutMs: deps.cancelTimeoutMs ?? CANCEL_TIMEOUT_MS,
   };
-  const { address, tls_port, plain_port, web_port } = config.listen;
-  const server = owned.use(
-    await startXmlRpcServer(agentApi, agentHandlers(parts), {
-      clock,
-      log,
-      replies: answers,
-      onRefusal: (fault, call) => refusals.record(fault, call),
-      tls: { host: address, port: tls_port, options: serverTlsOptions(identity.tls) },
-      ...(plain_port !== undefined && { plain: { host: address, port: plain_port } }),
-      authenticate: (socket) => {
-        try {
-          return peerOf(socket, { now: new Date(REAL_TIME.milliseconds()) });
-        } catch (error) {
-          if (error instanceof Fault) refusals.countStranger(error, "");
-          throw error;
-        }
-      },
-    }),
-  );
-  const page = async () =>
-    holdingsPage({
-      ...self(),
-      now: clock.now(),
-      ads: await advertisements(database, pageFilter(clock), clock.now(), policy.overbooking),
-      slices: await slicesOverview(database, clock.now(), SHOWN_ON_PAGE),
-      limit: SHOWN_ON_PAGE,
-    });
-  const web = owned.use(await startWeb({ address, port: web_port, page, log }));
+  await using owned = new AsyncDisposableStack();
+  const ports = { plain: 0, tls: 0, web: 0 };
+  const books = await openBooks(config, host, owned);
+  const desk = await openDesk(config, host, books, owned);
+  const self = (): AgentSelf => ({ ...selfOf(config, books), ports });
+  const parts = { ...books, ...desk, self };
+  const server = owned.use(await serveApi(config, host, parts, desk.refusals, desk.answers));
+  const web = owned.use(await servePage(config, host, parts));
   Object.assign(ports, { plain: server.plainPort ?? 0, tls: server.port, web: web.port });
 
   const kept = owned.move();
@@ -150,11 +85,116 @@ export async function startAgent(config: AgentConfig, deps: Partial<AgentDeps> =
     announce: {
       tls: server.url,
       ...(server.plainUrl !== undefined && { plain: server.plainUrl }),
-      web: `http://${address.includes(":") ? `[${address}]` : address}:${web.port}/`,
-      agent: identity.name,
+      web: `http://${hostOf(config.listen.address)}:${web.port}/`,
+      agent: books.identity.name,
     },
-    scan,
+    scan: desk.scan,
     [Symbol.asyncDispose]: () => kept.disposeAsync(),
+  };
+}
+
+/** Who the agent is, and what it has written down. */
+type AgentBooks = { readonly identity: Identity; readonly keys: TicketKeys; readonly database: Database };
+
+async function openBooks(
+  config: AgentConfig,
+  { clock, log, openDatabase }: AgentDeps,
+  owned: AsyncDisposableStack,
+): Promise<AgentBooks> {
+  const { key, certificate: cert, authority: ca } = config.identity;
+  const identity = await loadIdentity({ key, cert, ca });
+  const keys = await openTicketKeys(config.ticket_key, config.previous_ticket_key);
+  await migrate(config.database, SCHEMA, log);
+  const database = owned.use(openDatabase(config.database, log));
+  for (const { public: own } of keys.all) await saveTicketKey(database, own.name, own.spki, clock.now());
+  return { identity, keys, database };
+}
+
+/** What works on the books. */
+type AgentDesk = Pick<AgentParts, "issuance" | "deposits" | "settlement" | "release" | "inBackground"> & {
+  readonly refusals: Refusals;
+  readonly answers: Answers;
+  scan(): Promise<void>;
+};
+
+async function openDesk(
+  config: AgentConfig,
+  { clock, log, cancelTimeoutMs }: AgentDeps,
+  { identity, keys, database }: AgentBooks,
+  owned: AsyncDisposableStack,
+): Promise<AgentDesk> {
+  const watch = owned.use(watchClock(clock, (moved) => log.warn({ moved }, "the clock was set")));
+  const connections = owned.use(new Connections(clientTlsOptions(identity.tls)));
+  const settlement = new Settlement(database, clock);
+  const cancelAt = cancelling(connections, cancelTimeoutMs);
+  const release = new Release({ database, keys, settlement, clock, watch, cancelAt, log });
+  const refusals = owned.use(new Refusals(database, clock, log));
+  const answers = new Answers(database, keys);
+  const latest = Math.floor((await latestAudit(database)) / 1000);
+  const issuance = new Issuance({ database, keys, clock, watch }, policyOf(config), latest);
+  async function scan(signal?: AbortSignal): Promise<void> {
+    await release.scan(signal);
+    await answers.forget(clock.now());
+    await refusals.flush();
+  }
+  const background = owned.use(startBackground(scan, config.scan_seconds, log));
+  const deposits = new Deposits(database, keys, clock);
+  return { issuance, deposits, settlement, release, refusals, answers, inBackground: background.run, scan };
+}
+
+function serveApi(
+  { listen }: AgentConfig,
+  { clock, log }: AgentDeps,
+  parts: AgentParts & AgentBooks,
+  refusals: Refusals,
+  answers: Answers,
+): Promise<XmlRpcServer> {
+  const { address: host, tls_port, plain_port } = listen;
+  return startXmlRpcServer(agentApi, agentHandlers(parts), {
+    clock,
+    log,
+    replies: answers,
+    onRefusal: (fault, call) => refusals.record(fault, call),
+    tls: { host, port: tls_port, options: serverTlsOptions(parts.identity.tls) },
+    ...(plain_port !== undefined && { plain: { host, port: plain_port } }),
+    authenticate: (socket) => {
+      try {
+        return peerOf(socket, { now: new Date(REAL_TIME.milliseconds()) });
+      } catch (error) {
+        if (error instanceof Fault) refusals.countStranger(error, "");
+        throw error;
+      }
+    },
+  });
+}
+
+function servePage(
+  config: AgentConfig,
+  { clock, log }: AgentDeps,
+  { database, self }: AgentParts,
+): Promise<WebServer> {
+  const { address, web_port: port } = config.listen;
+  const limit = SHOWN_ON_PAGE;
+  async function page(): Promise<string> {
+    const now = clock.now();
+    const filter = { during: { start: now, end: now + 1 }, limit };
+    const ads = await advertisements(database, filter, now, config.overbooking);
+    return holdingsPage({ ...self(), now, ads, slices: await slicesOverview(database, now, limit), limit });
+  }
+  return startWeb({ address, port, page, log });
+}
+
+function policyOf({ max_lease_seconds, overbooking }: AgentConfig): IssuingPolicy {
+  return { maxLeaseSeconds: max_lease_seconds, overbooking };
+}
+
+function selfOf(config: AgentConfig, { identity }: AgentBooks): Omit<AgentSelf, "ports"> {
+  const { version } = packageJson;
+  return {
+    ...policyOf(config),
+    defaultResources: resourcesOf(config.default_resources),
+    agent: identity.name,
+    version,
   };
 }
 
@@ -171,23 +211,14 @@ const SETTINGS = { enable_seqscan: "off", enable_hashjoin: "off", enable_mergejo
 
 /** Asks a node, known by its key wherever it is. */
 function cancelling(connections: Connections, timeoutMs: number): CancelAt {
-  return async ({ node, ip, sslport }, tickets) => {
-    const url = `https://${ip.includes(":") ? `[${ip}]` : ip}:${sslport}/RPC2`;
+  return async ({ node, ip, sslport }, tickets, signal) => {
+    const url = `https://${hostOf(ip)}:${sslport}/RPC2`;
     const client = xmlRpcClient(nodeManagerApi, { url, connections, expectedPeer: node, timeoutMs });
-    return await client.canceltickets({ tickets: [...tickets] });
+    return await client.canceltickets({ tickets: [...tickets] }, { signal });
   };
 }
 
-function defaultResources({ default_resources: given }: AgentConfig) {
-  return {
-    cpuMillis: given.cpu_millis,
-    memoryMib: given.memory_mib,
-    diskMib: given.disk_mib,
-    egressKbps: given.egress_kbps,
-  };
-}
-
-function pageFilter(clock: Clock) {
-  const now = clock.now();
-  return { during: { start: now, end: now + 1 }, limit: SHOWN_ON_PAGE };
+/** An address as it stands in a URL. */
+function hostOf(address: string): string {
+  return address.includes(":") ? `[${address}]` : address;
 }

@@ -1,4 +1,6 @@
 import assert from "node:assert/strict";
+import { once } from "node:events";
+import { type AddressInfo, createServer, type Socket } from "node:net";
 import { test } from "node:test";
 import { parseDocument } from "#shared/wire/document.ts";
 import { eventually } from "../../support/deadline.ts";
@@ -10,11 +12,11 @@ import { type StandingNode, standingNode } from "./standing-node.ts";
 const FOUR = { slice: "princeton_dns", ntickets: 1, leaselen: DAY, ips: "0.0.0.0" as const };
 
 /** A lab whose nodes are on loopback addresses, the first of which answers when its agent asks. */
-async function answeringLab(): Promise<
-  { lab: AgentLab; node: LabNode; standing: StandingNode } & AsyncDisposable
-> {
+async function answeringLab(
+  cancelTimeoutMs = 1000,
+): Promise<{ lab: AgentLab; node: LabNode; standing: StandingNode } & AsyncDisposable> {
   await using owned = new AsyncDisposableStack();
-  const lab = owned.use(await agentLab({ loopback: true, deps: { cancelTimeoutMs: 1000 } }));
+  const lab = owned.use(await agentLab({ loopback: true, deps: { cancelTimeoutMs } }));
   const [node] = lab.nodes;
   const standing = owned.use(await standingNode(node, node.ip, lab.clock));
   await node.client.deposittickets({ tickets: [], facts: { ...FACTS, sslport: standing.port } });
@@ -164,3 +166,34 @@ test("more tickets of one node than a statement speaks of are put to it a statem
   assert.deepEqual(await charges(lab), []);
   assert.equal(new Set(standing.asked).size, 60);
 });
+
+test("an agent that ends does not wait for nodes that never answer", async () => {
+  await using silent = await listenOnly("127.0.1.2");
+  await using run = await answeringLab(60_000);
+  const { lab } = run;
+  const away = lab.nodes[1];
+  await away.client.deposittickets({ tickets: [], facts: { ...FACTS, sslport: silent.port } });
+  await lab.alice.client.releasetickets({ tickets: [await ticket(lab, away)] });
+  await eventually(() => silent.connections > 0);
+  const begin = performance.now();
+  await lab.agent[Symbol.asyncDispose]();
+  assert.ok(performance.now() - begin < 30_000);
+  assert.equal((await charges(lab)).length, 1);
+});
+
+/** Takes connections at an address and says nothing on them. */
+async function listenOnly(ip: string): Promise<AsyncDisposable & { port: number; connections: number }> {
+  const sockets = new Set<Socket>();
+  const server = createServer((socket) => sockets.add(socket.on("error", () => undefined))).listen(0, ip);
+  await once(server, "listening");
+  return {
+    port: (server.address() as AddressInfo).port,
+    get connections() {
+      return sockets.size;
+    },
+    async [Symbol.asyncDispose]() {
+      for (const socket of sockets) socket.destroy();
+      server.close();
+    },
+  };
+}
