@@ -92,7 +92,7 @@ begin
 
   insert into audit (at, who, method, outcome, detail)
   values (at, who, method, 'ok', jsonb_build_object('slice', slice_name, 'tickets', cardinality(ids),
-    'leaseSeconds', extract(epoch from upper - lower)));
+    'leaseSeconds', extract(epoch from upper - lower)::bigint));
 
   if request_id is not null then
     insert into replies (peer, signer, method, request_id, arguments_sha256, tickets, keep_until)

@@ -86,9 +86,12 @@ function usageCell(
 ): Html {
   const limit = Math.floor((resources[dimension] * overbooking) / 1000);
   const used = Math.max(0, limit - free[dimension]);
-  return html`<td class="usage">${used} / ${limit} ${unit}<meter min="0" max="${Math.max(1, limit)}" high="${limit * 0.8}" value="${used}"></meter></td>
+  return html`<td class="usage">${used} / ${limit} ${unit}<meter min="0" max="${Math.max(1, limit)}" high="${Math.floor(limit * NEARLY_FULL)}" value="${used}"></meter></td>
 `;
 }
+
+/** From this part on the bar is drawn as a warning. */
+const NEARLY_FULL = 0.8;
 
 const SILENT_AFTER_SECONDS = 120;
 
