@@ -1,6 +1,9 @@
 import assert from "node:assert/strict";
 import { once } from "node:events";
+import { readFile } from "node:fs/promises";
 import { test } from "node:test";
+import { promisify } from "node:util";
+import ssh2, { type ClientChannel } from "ssh2";
 import type { Command } from "#services/node-manager/backends/backend.ts";
 import { Fault } from "#shared/model/errors.ts";
 import { eventually, within } from "#test/support/deadline.ts";
@@ -94,17 +97,26 @@ test("a client that goes away ends its command, also one that reads nothing of w
 test("one command that is given up over a shared connection ends alone", async () => {
   const local = localExec();
   await using lab = await sshLab(local);
-  await lab.newKey();
-  const mux = ["-S", `${lab.directory}/mux`];
-  const master = lab.start("-M", ...mux, "oceanstore", "echo in; cat");
-  await once(master.stdout!, "data");
-  const given = lab.start(...mux, "oceanstore", "echo in; exec sleep 1000");
-  await once(given.stdout!, "data");
-  given.kill("SIGKILL");
+  const privateKey = await readFile(await lab.newKey());
+  const client = new ssh2.Client(); // OpenSSH's never gives up one of several
+  client.connect({ host: "127.0.0.1", port: lab.gateway.port, username: "oceanstore", privateKey });
+  await once(client, "ready");
+  const begin = async (command: string) => {
+    const channel = await promisify(client.exec.bind(client) as Exec)(command);
+    await once(channel, "data");
+    return channel;
+  };
+  const [kept, given] = [await begin("echo in; cat"), await begin("echo in; exec sleep 1000")];
+  given.close();
   await eventually(() => local.running === 1);
-  master.stdin!.end("still here");
-  assert.equal(String((await once(master.stdout!, "data"))[0]), "still here");
+  assert.deepEqual(local.signals, ["SIGHUP"]);
+  kept.end("still here");
+  assert.equal(String((await once(kept, "data"))[0]), "still here");
+  client.end();
+  await once(client, "close");
 });
+
+type Exec = (command: string, told: (error: Error | undefined, channel: ClientChannel) => void) => void;
 
 test("a client that leaves before its command has started ends it all the same", async () => {
   const local = localExec();
