@@ -30,7 +30,6 @@ const DAY = 86_400;
 export async function deleteLease(deps: DeletionDeps, request: DeletionRequest): Promise<1> {
   const { store, slivers, deadlines } = deps;
   const lease = findOwnLease(store, request.of, request.peer);
-  deps.time.sureNow();
   const late = () =>
     new Fault("BUSY", `the sliver of ${lease.slice} is still being made or removed; ask again`);
   const withinMs = deadlines.answerMs;

@@ -116,6 +116,19 @@ test("a holding and what it replaces are one account, of which the larger counts
   assert.ok(await lab.alice.newlease({ ticketdata: fits.text }));
 });
 
+test("a lease beneath two holdings of one account counts once in it", async () => {
+  await using lab = await roomyLab();
+  const share = { ...CAPACITY, cpuMillis: 1000 };
+  const first = await lab.holding({ to: KEYS.agent, resources: share });
+  const second = await lab.holding(
+    { to: KEYS.agent, splits: 1, resources: share, replaces: first.id },
+    first,
+  );
+  assert.equal(await redeemed(lab, "a", 600, second), "leased");
+  assert.equal(await redeemed(lab, "b", 400, second), "leased");
+  assert.equal(await redeemed(lab, "c", 1, second), "NO_CAPACITY");
+});
+
 test("a holding can't replace another's: not another principal's, not another issuer's", async () => {
   await using lab = await roomyLab();
   const bobs = await lab.holding({ to: KEYS.bob });

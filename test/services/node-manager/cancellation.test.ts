@@ -103,6 +103,18 @@ test("nothing is redeemed beneath a closed holding any more; what lives there li
   assert.ok(await lab.alice.newlease({ ticketdata: beside.text }));
 });
 
+test("a holding that the node never saw before is closed all the same, by whoever holds it too", async () => {
+  await using lab = await nodeLab();
+  const bobs = await lab.holding({ to: KEYS.bob });
+  const ticket = await lab.ticket({}, bobs);
+  const { tickets } = stated(await lab.bob.canceltickets({ tickets: [bobs.text] }));
+  assert.deepEqual(tickets, [{ id: bobs.id, state: "cancelled", beneath: { count: 0, tickets: [] } }]);
+  await assertRefused(lab, () => lab.alice.newlease({ ticketdata: ticket.text }), "REVOKED");
+  await lab.restart();
+  await assertRefused(lab, () => lab.alice.newlease({ ticketdata: ticket.text }), "REVOKED");
+  await eventually(() => lab.agent.eventsOf(bobs.id).includes("cancelled"));
+});
+
 test("a ticket is cancelled or redeemed, never both, whichever comes first", async () => {
   await using lab = await nodeLab();
   for (let round = 0; round < 10; round += 1) {
