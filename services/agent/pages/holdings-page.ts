@@ -20,7 +20,7 @@ const SHOWN: readonly { dimension: ShareDimension; title: string; unit: string }
   { dimension: "slivers", title: "Slivers", unit: "" },
   { dimension: "memoryMib", title: "Memory", unit: "MiB" },
   { dimension: "diskMib", title: "Disk", unit: "MiB" },
-  { dimension: "cpuMillis", title: "Processor", unit: "m" },
+  { dimension: "cpuMillis", title: "Processor (1/1000 core)", unit: "" },
   { dimension: "egressKbps", title: "Egress", unit: "kbit/s" },
 ];
 
