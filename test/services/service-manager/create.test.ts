@@ -4,6 +4,7 @@ import { join } from "node:path";
 import { test } from "node:test";
 import { sliceNames } from "#services/service-manager/slice-state.ts";
 import { plainDescription } from "#shared/model/slice-description.ts";
+import { parseDocument } from "#shared/wire/document.ts";
 import { writeSliceDescription } from "#shared/wire/slice-description.ts";
 import { eventually } from "#test/support/deadline.ts";
 import { assertExactly, leasesAtNodes } from "./exactness.ts";
@@ -256,11 +257,16 @@ test("an agent that does not answer in time: exit code 124, and the next run get
     const late = await lab.slice("create", "hello", "--nodes", "2", "--deadline", "2s");
     assert.equal(late.code, 124, late.err);
   });
-  await eventually(async () => (await lab.agentClient.gettickets()).length === 2, {
-    what: "the tickets being issued",
-  });
+  const issued = await eventually(
+    async () => {
+      const tickets = await lab.agentClient.gettickets();
+      return tickets.length === 2 && tickets.map((text) => parseDocument(text).id);
+    },
+    { what: "the tickets being issued" },
+  );
   const { code, err } = await lab.slice("create", "hello", "--nodes", "2");
   assert.equal(code, 0, err);
+  assert.deepEqual((await leasesAtNodes(lab, "hello")).map(({ ticket }) => ticket).sort(), issued.sort());
   await assertExactly(lab, "hello", 2);
 });
 

@@ -59,7 +59,7 @@ export const RENEW: Killing = {
   async again(lab, slice) {
     const { code, err } = await lab.slice("renew", slice, "--for", "5d");
     assert.equal(code, 0, err);
-    await assertExactly(lab, slice, 2);
+    await assertExactly(lab, slice, 2, { renewed: true });
   },
 };
 

@@ -56,7 +56,7 @@ test("beyond what its ticket allows, a lease is renewed with a further ticket", 
   }
   const [lease] = await leasesAtNodes(lab, "hello");
   assert.equal(lease!.term.end - lease!.term.start, 5 * DAY);
-  await assertExactly(lab, "hello", 2);
+  await assertExactly(lab, "hello", 2, { renewed: true });
   assert.equal((await lab.slice("delete", "hello")).code, 0);
   await assertExactly(lab, "hello", 0);
 });
@@ -86,7 +86,7 @@ test("a ticket got for a renewal that did not happen is used by the next one", a
   assert.ok(ticket);
   await node!.start();
   assert.equal((await lab.slice("renew", "hello", "--for", "3d")).code, 0);
-  await assertExactly(lab, "hello", 1);
+  await assertExactly(lab, "hello", 1, { renewed: true });
 });
 
 test("a renewal whose answer was lost is found out by the next one, and the sliver lives on", async () => {
@@ -101,6 +101,6 @@ test("a renewal whose answer was lost is found out by the next one, and the sliv
   await node!.client.renewlease({ slice: "hello", ticketdata: ticket!.text });
   const { code, err } = await lab.slice("renew", "hello", "--for", "3d");
   assert.equal(code, 0, err);
-  await assertExactly(lab, "hello", 1);
+  await assertExactly(lab, "hello", 1, { renewed: true });
   assert.equal(node!.backend.slivers.size, 1);
 });
