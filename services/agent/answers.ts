@@ -1,11 +1,11 @@
 import type { Instant } from "#shared/model/time.ts";
 import type { Database } from "#shared/runtime/database.ts";
-import { encodeResponse } from "#shared/wire/xmlrpc/encode.ts";
 import type { KeptReply, ReplayScope, ReplyFinder } from "#shared/wire/xmlrpc/replay.ts";
 import { sealAll } from "./seal.ts";
 import { type Answer, findAnswer, forgetAnswers } from "./store/replies.ts";
 import { ticketsOf } from "./store/tickets.ts";
 import type { TicketKeys } from "./ticket-keys.ts";
+import { ticketsReply } from "./tickets-reply.ts";
 
 /** Answers given before, byte for byte: tickets are signed again, which gives the same signatures. */
 export class Answers implements ReplyFinder {
@@ -29,6 +29,7 @@ export class Answers implements ReplyFinder {
 
   async #bytesOf(answer: Answer): Promise<Buffer> {
     if ("reply" in answer) return answer.reply;
-    return encodeResponse(await sealAll(this.#keys, await ticketsOf(this.#database, answer.tickets)));
+    const tickets = await sealAll(this.#keys, await ticketsOf(this.#database, answer.tickets));
+    return (await ticketsReply(tickets)).bytes;
   }
 }

@@ -5,7 +5,7 @@ import { CLOCK_SLACK, type Instant, parseInstant, type Term, term } from "#share
 import type { Database, Tx } from "#shared/runtime/database.ts";
 import { type agentApi, MAX_ADS } from "#shared/wire/agent-api.ts";
 import { readSliceDescription } from "#shared/wire/slice-description.ts";
-import type { Call, Handlers } from "#shared/wire/xmlrpc/dispatch.ts";
+import type { Call, EncodedReply, Handlers } from "#shared/wire/xmlrpc/dispatch.ts";
 import type { Replay } from "#shared/wire/xmlrpc/replay.ts";
 import type { Background } from "./background.ts";
 import type { Deposits } from "./deposit.ts";
@@ -26,6 +26,7 @@ import {
   resourcesStruct,
 } from "./struct.ts";
 import type { TicketKeys } from "./ticket-keys.ts";
+import { ticketsReply } from "./tickets-reply.ts";
 
 /** What the handlers hand on to. */
 export type AgentParts = {
@@ -64,9 +65,9 @@ const KEEP_SECONDS = 86_400;
 export function agentHandlers(parts: AgentParts): Handlers<typeof agentApi> {
   const { database, keys, issuance, deposits, settlement, release, self } = parts;
 
-  function issue(order: Order, { peer, method, replay }: Call): Promise<string[]> {
+  async function issue(order: Order, { peer, method, replay }: Call): Promise<EncodedReply> {
     refuseUnless(peer, "NO_CERTIFICATE", "tickets are issued over TLS, to a certificate of the authority");
-    return issuance.issue(order, { principal: peer.key, method, replay });
+    return await ticketsReply(await issuance.issue(order, { principal: peer.key, method, replay }));
   }
 
   return {
@@ -107,7 +108,8 @@ export function agentHandlers(parts: AgentParts): Handlers<typeof agentApi> {
         "gettickets: nodes and ips narrow a description; send it too",
       );
       const since = call.now - CLOCK_SLACK;
-      return await sealAll(keys, await outstandingTickets(database, call.peer?.name, since, MAX_LISTED));
+      const tickets = await outstandingTickets(database, call.peer?.name, since, MAX_LISTED);
+      return await ticketsReply(await sealAll(keys, tickets));
     },
 
     getslices: (_, { now }) => countedSlices(database, now),
