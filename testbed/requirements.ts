@@ -32,6 +32,7 @@ export const REQUIREMENTS: readonly Requirement[] = [
     purposes: DEMO,
     without: "no small image to try the container engine with",
   },
+  { package: "rsync", provides: "rsync", purposes: TESTS, without: "no rsync into slivers in tests" },
   { package: "python3", provides: "python3", purposes: TESTS, without: "no outside XML-RPC client in tests" },
   { package: "openssl", provides: "openssl", purposes: TESTS, without: "no outside certificates in tests" },
   {
