@@ -32,6 +32,12 @@ export const REQUIREMENTS: readonly Requirement[] = [
     purposes: DEMO,
     without: "no small image to try the container engine with",
   },
+  {
+    package: "openssh-sftp-server",
+    provides: "/usr/lib/openssh/sftp-server",
+    purposes: TESTS,
+    without: "no scp into simulated slivers in tests",
+  },
   { package: "rsync", provides: "rsync", purposes: TESTS, without: "no rsync into slivers in tests" },
   { package: "python3", provides: "python3", purposes: TESTS, without: "no outside XML-RPC client in tests" },
   { package: "openssl", provides: "openssl", purposes: TESTS, without: "no outside certificates in tests" },

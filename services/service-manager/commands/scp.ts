@@ -4,7 +4,7 @@ import type { Command } from "commander";
 import type { Lease } from "#shared/model/lease.ts";
 import { TransportError } from "#shared/wire/xmlrpc/transport-error.ts";
 import { exitCodeOfMany, UsageError } from "../exit-code.ts";
-import { failureName, failureSentence } from "../failure.ts";
+import { failureSentence } from "../failure.ts";
 import { onEach } from "../fan-out.ts";
 import { type CommonOptions, type Invocation, invoke, type Tools, withCommonOptions } from "../invocation.ts";
 
@@ -14,6 +14,8 @@ type ScpOptions = {
   readonly preserve?: boolean;
 };
 
+/** What scp ends with when ssh could not get in. */
+const NOT_CONNECTED = 255;
 /** A sliver's own complaint is told, but not all of a long one. */
 const MOST_COMPLAINT = 300;
 
@@ -58,7 +60,7 @@ async function copy(
   const leases = chooseLeases(slice, options.node);
   await writeSshConfig(home, slice);
   const flags = [
-    ...["-q", "-B", "-F", sshFiles(home, name).config],
+    ...["-B", "-F", sshFiles(home, name).config, "-o", "LogLevel=ERROR"],
     ...["-o", `ConnectTimeout=${Math.ceil(effort.deadlineMs / 1000)}`],
     ...(options.recursive ? ["-r"] : []),
     ...(options.preserve ? ["-p"] : []),
@@ -72,7 +74,7 @@ async function copy(
   );
   const failures = outcomes.flatMap((outcome) => (outcome.ok ? [] : [outcome]));
   for (const { item, error } of failures) {
-    invocation.warn(`${item.ip}: ${failureName(error)}: ${failureSentence(error)}`);
+    invocation.warn(`${item.ip}: ${failureSentence(error)}`);
   }
   const copied = leases.length - failures.length;
   invocation.say(`copied ${direction === "in" ? "into" : "out of"} ${copied} of ${leases.length} slivers`);
@@ -122,5 +124,5 @@ async function copyOne(
   const { code, complaint } = await runQuietly("scp", [...flags, ...words], signal);
   if (code === 0) return;
   const why = complaint.trim().replace(/\s+/g, " ").slice(0, MOST_COMPLAINT) || `scp ended with ${code}`;
-  throw new TransportError("broken", why);
+  throw new TransportError(code === NOT_CONNECTED ? "refused" : "broken", why);
 }
