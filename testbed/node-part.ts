@@ -13,6 +13,7 @@ import type { TestbedOptions } from "./options.ts";
 import { Part } from "./part.ts";
 import { choosePorts, NODE_PORTS } from "./ports.ts";
 import { fullCommand, type ServiceCommand } from "./service-process.ts";
+import { siteOf } from "./sites.ts";
 
 /** One node of a testbed: an address and a node manager. */
 export type NodePart = AsyncDisposable & {
@@ -50,7 +51,9 @@ export async function startNodePart(terms: Terms): Promise<NodePart> {
   const enrolled = await enrolOnTestbed(authority, directory, name, "server", [place.ip]);
   if (!(await agent.registry.knows(enrolled.sha256))) {
     const certificate = await readFile(enrolled.cert, "utf8");
-    await agent.registry.addNode({ label: name, certificate, ip: place.ip });
+    const { name: site, ...where } = siteOf(number);
+    if (!(await agent.registry.knowsSite(site))) await agent.registry.addSite(site);
+    await agent.registry.addNode({ label: name, certificate, ip: place.ip, site, ...where });
   }
   const { plain, ...always } = NODE_PORTS;
   const wanted = options.plain ? NODE_PORTS : always;

@@ -17,6 +17,7 @@ import {
   insertSite,
   type Location,
   setSuspended,
+  siteExists,
 } from "./store/registry.ts";
 
 /** A principal to be added: the key comes from its certificate (PEM), and nothing else of it. */
@@ -55,6 +56,10 @@ export class Registry {
 
   async addSite(name: string): Promise<void> {
     await this.#change("add site", { name }, (tx) => insertSite(tx, name, this.#clock.now()));
+  }
+
+  async knowsSite(name: string): Promise<boolean> {
+    return siteExists(this.#database, name);
   }
 
   /** With what its role gets, unless `privileges` says otherwise. */

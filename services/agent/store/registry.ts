@@ -37,6 +37,10 @@ export async function insertSite(tx: Tx, name: string, now: Instant): Promise<vo
   await tx.run("insert into sites (name, added) values ($1, to_timestamp($2))", [name, now]);
 }
 
+export async function siteExists(queries: Queries, name: string): Promise<boolean> {
+  return (await queries.row("select from sites where name = $1", [name])) !== undefined;
+}
+
 export async function insertPrincipal(
   tx: Tx,
   key: PublicKey,
