@@ -15,6 +15,8 @@ import { ENVIRONMENT } from "./program.ts";
 import { openPseudoTerminal } from "./pseudo-terminal.ts";
 
 const START_MILLISECONDS = 30_000;
+/** People notice how long a command takes to start. */
+const LONGEST_PAUSE = 20;
 /** How long a command may take to end when it was hung up on. */
 const HANG_UP_MILLISECONDS = 2_000;
 /** What a shell answers for a command that could not be started. */
@@ -53,7 +55,7 @@ export async function execute(
       return signal ? { code, signal } : { code: notStarted ? NOT_STARTED : code };
     });
   exit.catch(() => undefined); // whoever waits for `exit` is told; nobody has to
-  await waitUntil(async () => ended || (await hasText(files.pid)), START_MILLISECONDS);
+  await waitUntil(async () => ended || (await hasText(files.pid)), START_MILLISECONDS, LONGEST_PAUSE);
   const group = Number((await readIfPresent(files.pid)) ?? 0);
   function kill(signal: NodeJS.Signals = "SIGTERM"): void {
     if (ended || group <= 1) return;
@@ -97,12 +99,15 @@ function onPipes(argv: readonly string[]): Runner {
   };
 }
 
-/** runc carries everything between this terminal and one that it opens inside. */
+/**
+ * runc carries everything between this terminal and one that it opens inside. The terminal is runc's controlling one:
+ * should this process end without a word, the kernel hangs up on runc, and runc on the command.
+ */
 async function onTerminal(argv: readonly string[], { columns, rows }: Terminal): Promise<Runner> {
   const terminal = await openPseudoTerminal(columns, rows);
   const { programEnd, input, output } = terminal;
   const stdio = [programEnd, programEnd, programEnd];
-  const child = spawn("runc", argv, { env: ENVIRONMENT, stdio, detached: true });
+  const child = spawn("setsid", ["--ctty", "runc", ...argv], { env: ENVIRONMENT, stdio });
   terminal.handOver();
   const stderr = new PassThrough();
   stderr.end();
@@ -116,7 +121,6 @@ async function onTerminal(argv: readonly string[], { columns, rows }: Terminal):
     resize(newColumns, newRows) {
       if (!isSize(newColumns) || !isSize(newRows)) return;
       terminal.resize(newColumns, newRows);
-      child.kill("SIGWINCH"); // the terminal is nobody's controlling one, so nobody else tells runc
     },
   };
 }

@@ -65,9 +65,17 @@ export async function openFilesLimit(): Promise<number> {
 }
 
 /** Asks again until `holds`, for at most `withinMilliseconds`; the answer is whether it came to hold. */
-export async function waitUntil(holds: () => Promise<boolean>, withinMilliseconds: number): Promise<boolean> {
+export async function waitUntil(
+  holds: () => Promise<boolean>,
+  withinMilliseconds: number,
+  longestPause = 100,
+): Promise<boolean> {
   const deadline = performance.now() + withinMilliseconds;
-  for (let milliseconds = 5; performance.now() < deadline; milliseconds = Math.min(2 * milliseconds, 100)) {
+  for (
+    let milliseconds = 5;
+    performance.now() < deadline;
+    milliseconds = Math.min(2 * milliseconds, longestPause)
+  ) {
     if (await holds()) return true;
     await pause(milliseconds);
   }
