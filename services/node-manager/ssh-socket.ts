@@ -14,7 +14,7 @@ export async function joinSocket(channel: ServerChannel, socket: Duplex, gone: A
   const end = () => over.abort();
   channel.on("error", end).on("close", end);
   socket.on("error", end);
-  const toClient = once(socket, "end", { signal: broken }).then(async () => {
+  const toClient = endOf(socket, broken).then(async () => {
     await taken(channel, broken);
     channel.eof();
   });
@@ -33,6 +33,11 @@ export async function joinSocket(channel: ServerChannel, socket: Duplex, gone: A
     socket.destroy();
     channel.end();
   }
+}
+
+/** Of a connection that had nothing to say, the end has come before the channel was there, and is not told again. */
+async function endOf(socket: Duplex, signal: AbortSignal): Promise<void> {
+  if (!socket.readableEnded) await once(socket, "end", { signal });
 }
 
 /** The other side went away without a word: that ends the connection like any other word would. */

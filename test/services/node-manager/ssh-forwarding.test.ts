@@ -102,10 +102,15 @@ describe("connections through a sliver", { skip: !probe.ok && probe.reason, time
     await using _client = await forward("-D", `127.0.0.1:${port}`);
     const socket = connect({ port, host: "127.0.0.1", allowHalfOpen: true });
     const name = Buffer.from("localhost");
-    socket.write(Buffer.from([5, 1, 0])); // RFC 1928: no authentication; then connect to a name
+    // RFC 1928: no authentication; then connect to a name. Each is answered before the next is said.
+    socket.write(Buffer.from([5, 1, 0]));
+    await once(socket, "readable");
+    assert.deepEqual([...socket.read(2)], [5, 0]);
     socket.write(
       Buffer.concat([Buffer.from([5, 1, 0, 3, name.length]), name, Buffer.from([8080 >> 8, 8080 & 255])]),
     );
+    await once(socket, "readable");
+    assert.deepEqual([...socket.read(2)], [5, 0]);
     socket.end("seven b");
     const answer = Buffer.concat(await socket.toArray());
     assert.equal(answer.subarray(-"hello\ngot 7\n".length).toString(), "hello\ngot 7\n");
