@@ -2,7 +2,7 @@ import assert from "node:assert/strict";
 import { formatInstant } from "#shared/model/time.ts";
 import { parseDocument } from "#shared/wire/document.ts";
 import { readTicket } from "#shared/wire/ticket-document.ts";
-import { eventually } from "./deadline.ts";
+import { eventually, lapse } from "./deadline.ts";
 import type { TestbedProcess } from "./testbed.ts";
 
 /** What the agent and one node of a testbed have promised, as they say themselves. */
@@ -46,6 +46,9 @@ export async function stateOf({ clients, description }: TestbedProcess): Promise
   return Object.fromEntries(states);
 }
 
+/** A node tells its agents at once what ends; this is many times what that takes. */
+const NEWS_MILLISECONDS = 400;
+
 /**
  * The state once the nodes have told the agent everything, so that its books are those of the nodes: nothing is taken
  * but by leases and by tickets that can still be redeemed.
@@ -53,7 +56,11 @@ export async function stateOf({ clients, description }: TestbedProcess): Promise
 export async function settledState(lab: TestbedProcess): Promise<TestbedState> {
   return await eventually(
     async () => {
+      const before = await stateOf(lab);
+      // A ticket whose lease has just ended looks like one that is not used yet, until its agent has heard.
+      await lapse(NEWS_MILLISECONDS);
       const state = await stateOf(lab);
+      assert.deepEqual(state, before, "something was still on its way");
       for (const [ip, { leases, slivers, tickets, resources, free }] of Object.entries(state)) {
         assert.equal(leases.length, slivers.length, ip);
         assert.equal(resources.slivers - free.slivers, leases.length + tickets.length, ip);
