@@ -1,8 +1,8 @@
-import { once } from "node:events";
 import type { Writable } from "node:stream";
 import { finished } from "node:stream/promises";
 import type { ServerChannel } from "ssh2";
 import type { RunningCommand } from "./backends/backend.ts";
+import type { Entry } from "./ssh-entry.ts";
 
 /**
  * Joins an ssh channel to a command in a sliver until it has ended: input, output and errors as they come, the exit code
@@ -11,9 +11,10 @@ import type { RunningCommand } from "./backends/backend.ts";
 export async function joinCommand(
   channel: ServerChannel,
   command: RunningCommand,
-  gone: AbortSignal,
+  { pace, gone }: Pick<Entry, "pace" | "gone">,
 ): Promise<void> {
   const { stdin, stdout, stderr } = command;
+  const paced = [pace(), pace()] as const;
   const hangUp = () => {
     command.kill("SIGHUP");
     // Nobody reads them any more; unread they would keep the command's end from being known.
@@ -25,14 +26,14 @@ export async function joinCommand(
   if (gone.aborted) hangUp();
   else {
     gone.addEventListener("abort", hangUp, { once: true });
-    stdout.pipe(channel, { end: false });
-    stderr.pipe(channel.stderr, { end: false });
+    stdout.pipe(paced[0]).pipe(channel, { end: false });
+    stderr.pipe(paced[1]).pipe(channel.stderr, { end: false });
     channel.pipe(stdin);
   }
   const { code } = await command.exit;
   gone.removeEventListener("abort", hangUp);
   if (gone.aborted) return;
-  await Promise.allSettled([finished(stdout), finished(stderr)]);
+  await Promise.race([Promise.all(paced.map((output) => finished(output))), aborted(gone)]);
   channel.unpipe(stdin).resume();
   await endChannel(channel, code, gone);
 }
@@ -63,15 +64,15 @@ async function endChannel(channel: ServerChannel, code: number, gone: AbortSigna
  */
 export async function taken(stream: Writable, gone: AbortSignal): Promise<void> {
   if (gone.aborted || !stream.writable) return;
-  const over = new AbortController();
   const written = new Promise<void>((resolve) => {
     stream.write("", () => resolve());
   });
-  const left = once(gone, "abort", { signal: over.signal });
-  left.catch(() => undefined); // written before
-  try {
-    await Promise.race([written, left]);
-  } finally {
-    over.abort();
-  }
+  await Promise.race([written, aborted(gone)]);
+}
+
+function aborted(signal: AbortSignal): Promise<void> {
+  return new Promise((resolve) => {
+    if (signal.aborted) resolve();
+    else signal.addEventListener("abort", () => resolve(), { once: true });
+  });
 }

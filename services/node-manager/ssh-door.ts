@@ -4,9 +4,12 @@ import { type Entry, Places } from "./ssh-entry.ts";
 import { serveForwarding } from "./ssh-forwarding.ts";
 import type { SshGatewayOptions, SshKey, SshLimits } from "./ssh-gateway.ts";
 import { keyOfEntrant } from "./ssh-login.ts";
+import { guardWindow, paced } from "./ssh-pacing.ts";
 import { serveSession } from "./ssh-session.ts";
 
 const MAX_ATTEMPTS = 12;
+/** Sessions of one connection, whether anything runs in them or not. */
+const MAX_SESSIONS = 300;
 /** How long a connection that was told to end may take to hear it. */
 const PARTING_MILLISECONDS = 1_000;
 
@@ -49,6 +52,7 @@ export class Door {
       if (!guest.entered) socket.destroy();
     }, loginMs);
     this.#guests.set(name, guest);
+    socket.setMaxListeners(0); // each channel may wait for it to take more
     socket.on("close", () => {
       clearTimeout(impatience);
       this.#guests.delete(name);
@@ -80,7 +84,16 @@ export class Door {
       guest.entered = entrant;
       this.#options.log("ssh login", { slice: entrant!.slice });
       const entry = this.#entryOf(guest, entrant!);
-      connection.on("session", (accept) => serveSession(accept(), entry));
+      let sessions = 0;
+      connection.on("session", (accept, reject) => {
+        if (sessions === MAX_SESSIONS) return reject();
+        sessions += 1;
+        const session = accept();
+        session.once("close", () => {
+          sessions -= 1;
+        });
+        serveSession(session, entry);
+      });
       serveForwarding(connection, entry);
     });
   }
@@ -106,6 +119,12 @@ export class Door {
           ? undefined
           : `the key you entered with is not slice ${slice}'s any more`;
       },
+      pace: () => paced(socket),
+      guard: (channel) =>
+        guardWindow(channel, () => {
+          options.log("ssh client sends more than it may", { slice });
+          socket.destroy();
+        }),
       enter: (what) => (what === "command" ? this.#commands : this.#forwardings).take(slice),
       exec: (command) => options.exec(sliver(), command),
       connect: async (host, port) => options.connect?.(sliver(), host, port),

@@ -1,4 +1,5 @@
-import type { Duplex } from "node:stream";
+import type { Duplex, Transform } from "node:stream";
+import type { ServerChannel } from "ssh2";
 import type { Command, ListeningPort, RunningCommand } from "./backends/backend.ts";
 
 /** What somebody who has entered a slice may do there, for as long as the connection lasts. */
@@ -13,6 +14,9 @@ export type Entry = {
   /** Takes a place for one more command, or for one more forwarded connection; gives back how to leave it. */
   enter(what: "command" | "forwarding"): (() => void) | undefined;
   exec(command: Command): Promise<RunningCommand>;
+  /** A place in the pipe of everything that goes to the client; and what guards a channel of its. */
+  pace(): Transform;
+  guard(channel: ServerChannel): void;
   /** As in `Backend`; undefined when the sliver's engine can't. */
   connect(host: string, port: number): Promise<Duplex | undefined>;
   listen(port: number): Promise<ListeningPort | undefined>;

@@ -46,7 +46,7 @@ async function connectThrough(
     const socket = await entry.connect(host, port);
     if (!socket) throw new Fault("BACKEND_FAILED", "the sliver's engine forwards no connections");
     if (entry.gone.aborted) socket.destroy();
-    else await joinSocket(accept(), socket, entry.gone);
+    else await joinSocket(accept(), socket, entry);
   } finally {
     leave();
   }
@@ -80,7 +80,7 @@ class PortsInside {
         this.#connection.forwardOut(address, port.port, from.address, from.port, (error, channel) => {
           if (error) socket.destroy();
           // A client's channel of this kind is a server's in ssh2 as well: it was made by the same class.
-          else joinSocket(channel as ServerChannel, socket, this.#entry.gone).catch(() => socket.destroy());
+          else joinSocket(channel as ServerChannel, socket, this.#entry).catch(() => socket.destroy());
         });
       });
       this.#ports.set(port.port, port);

@@ -27,6 +27,8 @@ export function keyOfEntrant(
 function provesPossession({ key, blob, signature, hashAlgo }: PublicKeyAuthContext): boolean {
   // Without a signature the client only asks whether the key would do; it then comes back with one.
   if (!signature || !blob) return signature === undefined;
+  // RSA with SHA-1 (RFC 8332 §3): the library knows no other reason to name no hash.
+  if (key.algo === "ssh-rsa" && hashAlgo === undefined) return false;
   const parsed = parsedKey(`${key.algo} ${key.data.toString("base64")}`);
   return parsed.verify(blob, signature, hashAlgo) === true;
 }

@@ -58,6 +58,7 @@ export function serveSession(session: Session, entry: Entry): void {
   /** ssh2 gives no channel when the client has closed the session meanwhile. */
   function begin(channel: ServerChannel | undefined, asked: Asked): void {
     if (!channel) return;
+    entry.guard(channel);
     for (const stream of [channel, channel.stderr]) {
       stream.on("error", (error: Error) => entry.log("ssh channel failed", { reason: error.message }));
     }
@@ -77,7 +78,7 @@ export function serveSession(session: Session, entry: Entry): void {
     try {
       running = await started(channel, asked);
       if (terminal) running.resize?.(terminal.columns, terminal.rows);
-      await joinCommand(channel, running, gone);
+      await joinCommand(channel, running, { pace: entry.pace, gone });
     } finally {
       leave();
     }

@@ -3,23 +3,30 @@ import type { Duplex } from "node:stream";
 import { finished } from "node:stream/promises";
 import type { ServerChannel } from "ssh2";
 import { taken } from "./ssh-channel.ts";
+import type { Entry } from "./ssh-entry.ts";
 
 /**
  * Joins an ssh channel and a connection until both directions have ended; either may end long before the other. When one
  * side breaks, or `gone` is aborted, so does the other. The connection must allow half of it to be closed.
  */
-export async function joinSocket(channel: ServerChannel, socket: Duplex, gone: AbortSignal): Promise<void> {
+export async function joinSocket(
+  channel: ServerChannel,
+  socket: Duplex,
+  { gone, pace, guard }: Pick<Entry, "gone" | "pace" | "guard">,
+): Promise<void> {
   const over = new AbortController();
   const broken = AbortSignal.any([gone, over.signal]);
   const end = () => over.abort();
   channel.on("error", end).on("close", end);
   socket.on("error", end);
-  const toClient = endOf(socket, broken).then(async () => {
+  guard(channel);
+  const paced = pace();
+  const toClient = once(paced, "end", { signal: broken }).then(async () => {
     await taken(channel, broken);
     channel.eof();
   });
   const fromClient = finished(socket, { readable: false, signal: broken, cleanup: true });
-  socket.pipe(channel, { end: false });
+  socket.pipe(paced).pipe(channel, { end: false });
   channel.pipe(socket);
   try {
     await Promise.all([toClient, fromClient]);
@@ -28,16 +35,11 @@ export async function joinSocket(channel: ServerChannel, socket: Duplex, gone: A
   } finally {
     over.abort();
     await Promise.allSettled([toClient, fromClient]);
-    socket.unpipe(channel);
+    paced.unpipe(channel);
     channel.unpipe(socket).resume();
     socket.destroy();
     channel.end();
   }
-}
-
-/** Of a connection that had nothing to say, the end has come before the channel was there, and is not told again. */
-async function endOf(socket: Duplex, signal: AbortSignal): Promise<void> {
-  if (!socket.readableEnded) await once(socket, "end", { signal });
 }
 
 /** The other side went away without a word: that ends the connection like any other word would. */

@@ -45,6 +45,18 @@ describe("a reference image", { skip: !probe.ok && probe.reason }, () => {
     assert.equal(root, join(imagesDirectory, "mine/root"));
   });
 
+  test("of another recipe lies beside the earlier one, and is asked for by its id", async () => {
+    for (const id of ["mine", "mine@2"]) {
+      await mkdir(join(imagesDirectory, id, "root"), { recursive: true });
+      await writeFile(join(imagesDirectory, id, "image.json"), "{}");
+      const found = { name: "mine", id, root: join(imagesDirectory, id, "root") };
+      assert.deepEqual(await findImage(imagesDirectory, id), found);
+    }
+    for (const id of ["mine@3", "mine@0", "mine@", "mine@2/../mine", "../mine@2"]) {
+      assert.equal(await findImage(imagesDirectory, id), undefined, id);
+    }
+  });
+
   for (const name of ["no-such-image", "../busybox", "", "a/b", ".busybox", "busy\nbox"]) {
     test(`is refused under the name ${JSON.stringify(name)}`, async () => {
       await assert.rejects(ensureImage({ imagesDirectory, name, now }), fault("BACKEND_FAILED"));
