@@ -97,6 +97,23 @@ export type NetworkUsage = {
 
 export type Traffic = { readonly bytes: number; readonly packets: number };
 
+/**
+ * What the slivers of an engine have beyond commands in a root directory, which all have:
+ * `terminal`, `forwarding` (connections over ssh), `ports` (of the node's address), `disk-bound` (the disk ends where
+ * the plan says), `fair-egress` (guaranteed rate, ceiling, and a fair share of the rest), `administrative` (such slivers
+ * can be made at all), `own-kernel` (a bug of the node's kernel is not the slivers').
+ */
+export const ABILITIES = [
+  "terminal",
+  "forwarding",
+  "ports",
+  "disk-bound",
+  "fair-egress",
+  "administrative",
+  "own-kernel",
+] as const;
+export type Ability = (typeof ABILITIES)[number];
+
 /** What an engine can do; shown in advertisements and on pages. */
 export type EngineStatement = {
   readonly engine: Engine;
@@ -104,6 +121,7 @@ export type EngineStatement = {
   readonly simulated: boolean;
   readonly images: readonly string[];
   readonly defaultImage: string;
+  readonly abilities: readonly Ability[];
 };
 
 /**

@@ -2,10 +2,21 @@ import { once } from "node:events";
 import { constants } from "node:os";
 import { PassThrough, Writable } from "node:stream";
 import { refuseUnless } from "#shared/model/errors.ts";
-import type { Backend, Command, RunningCommand, SliverId, SliverPlan, SliverState } from "./backend.ts";
+import {
+  ABILITIES,
+  type Ability,
+  type Backend,
+  type Command,
+  type RunningCommand,
+  type SliverId,
+  type SliverPlan,
+  type SliverState,
+} from "./backend.ts";
 
 /** The images a simulated sliver pretends to have: those of real engines, so that a description suits both. */
 const IMAGES = ["debian-12", "busybox"];
+
+const NOT_EVEN_PRETENDED: readonly Ability[] = ["terminal", "forwarding"];
 
 type SimulatedSliver = { readonly plan: SliverPlan; state: SliverState };
 
@@ -25,7 +36,11 @@ export function simulatedBackend(): Backend {
   }
 
   return {
-    statement: { engine: "simulated", simulated: true, images: IMAGES, defaultImage: "debian-12" },
+    // Whatever a plan asks for is pretended.
+    statement: {
+      ...{ engine: "simulated", simulated: true, images: IMAGES, defaultImage: "debian-12" },
+      abilities: ABILITIES.filter((ability) => !NOT_EVEN_PRETENDED.includes(ability)),
+    },
 
     async ensure(plan) {
       const has = plan.image === undefined || IMAGES.includes(plan.image);

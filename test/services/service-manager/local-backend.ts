@@ -52,7 +52,13 @@ export function localBackend(directory: string): LocalBackend {
   }
 
   const backend: LocalBackend = {
-    statement: { engine: "simulated", simulated: true, images: ["debian-12"], defaultImage: "debian-12" },
+    statement: {
+      engine: "simulated",
+      simulated: true,
+      images: ["debian-12"],
+      defaultImage: "debian-12",
+      abilities: [],
+    },
     slivers,
     homeOf,
     async ensure(plan) {

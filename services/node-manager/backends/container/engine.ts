@@ -87,6 +87,7 @@ class ContainerBackend implements Backend {
       simulated: false,
       images: names,
       defaultImage: names[0]!,
+      abilities: ["terminal", "forwarding"],
     } as const;
     this.#node = node;
     this.#images = images;
