@@ -19,6 +19,7 @@ import { encodeResponse } from "#shared/wire/xmlrpc/encode.ts";
 import { enrolFleet } from "#test/services/agent/fleet.ts";
 import { testAuthority, writeIdentity } from "#test/support/authority.ts";
 import { startPostgres } from "#testbed/postgres.ts";
+import { median, ratioOf, timed } from "./timing.ts";
 
 /**
  * newtickets over mutual TLS against an agent in a process of its own, beside what it cannot do without, in the same
@@ -88,16 +89,6 @@ let slices = 0;
 const newtickets = (count: number, by = client) =>
   by.newtickets({ slice: `s${slices++}`, ntickets: count, leaselen: 86_400, ips: "0.0.0.0" });
 
-/** Milliseconds that `work` takes. */
-async function timed(work: () => unknown): Promise<number> {
-  const begin = performance.now();
-  await work();
-  return performance.now() - begin;
-}
-
-const median = (numbers: readonly number[]) =>
-  numbers.toSorted((a, b) => a - b)[Math.floor(numbers.length / 2)]!;
-
 /** What nobody can leave out: a call, the signatures, one durable insert, building and parsing the answer. */
 async function reference(count: number, tickets: readonly string[]): Promise<number> {
   const documents = tickets.map(parseDocument);
@@ -144,9 +135,8 @@ for (const count of [1, 100, 1000]) {
     theirs.push(await reference(count, tickets));
   }
   const { max } = await heldLongest();
-  const ratios = ours.map((ms, at) => ms / theirs[at]!);
   console.log(
-    `| ${count} | ${median(ours).toFixed(2)} | ${median(theirs).toFixed(2)} | ${(median(ours) / median(theirs)).toFixed(2)} (${Math.min(...ratios).toFixed(2)}–${Math.max(...ratios).toFixed(2)}) | ≤ ${TARGETS[count]} | ${max.toFixed(1)} |`,
+    `| ${count} | ${median(ours).toFixed(2)} | ${median(theirs).toFixed(2)} | ${ratioOf(ours, theirs)} | ≤ ${TARGETS[count]} | ${max.toFixed(1)} |`,
   );
 }
 

@@ -1,6 +1,7 @@
 import { join } from "node:path";
 import type { NodeManagerConfig } from "#services/node-manager/config.ts";
 import type { Deadlines } from "#services/node-manager/deadline.ts";
+import type { Engines } from "#services/node-manager/engines.ts";
 import { type NodeManager, startNodeManager } from "#services/node-manager/service.ts";
 import { newSshKeyPair } from "#shared/identity/ssh-key.ts";
 import { clientTlsOptions } from "#shared/identity/tls.ts";
@@ -74,6 +75,8 @@ export type NodeLabOptions = {
   readonly config?: Partial<NodeManagerConfig>;
   readonly deadlines?: Deadlines;
   readonly at?: number;
+  /** Used instead of `backend`, which then has nothing to do. */
+  readonly engines?: Engines;
 };
 
 export const CAPACITY = {
@@ -169,7 +172,7 @@ export async function nodeLab(options: NodeLabOptions = {}): Promise<NodeLab> {
       };
       const log = createLog("node", { write: (line) => logged.push(line) });
       node = await startNodeManager(config, {
-        ...{ log, fail, clock, engines: [backend], deadlines: options.deadlines ?? QUICK },
+        ...{ log, fail, clock, engines: options.engines ?? [backend], deadlines: options.deadlines ?? QUICK },
       });
     },
     async restart() {
