@@ -77,6 +77,8 @@ export type NodeLabOptions = {
   readonly at?: number;
   /** Used instead of `backend`, which then has nothing to do. */
   readonly engines?: Engines;
+  /** What the node gives away; all of it to the agent. */
+  readonly capacity?: Share;
 };
 
 export const CAPACITY = {
@@ -99,13 +101,14 @@ export async function nodeLab(options: NodeLabOptions = {}): Promise<NodeLab> {
   ]);
   const agent = await listeningAgent(agentIdentity);
   const state = join(directory.path, "state");
-  const agents = [{ identity: agent.identity, url: agent.url, share: CAPACITY }];
+  const capacity = options.capacity ?? CAPACITY;
+  const agents = [{ identity: agent.identity, url: agent.url, share: capacity }];
   const config: NodeManagerConfig = {
     ...{ ip: "127.0.0.1", host: "127.0.0.1", state },
     identity: await writeIdentity(directory.path, "node", server.tls),
     ports: { tls: 0, plain: 0, web: 0, ssh: 0 },
     engines: ["simulated"],
-    capacity: CAPACITY,
+    capacity,
     agents,
     leasablePorts: [{ protocol: "tcp", from: 1024, to: 65_535 }],
     reservedPorts: [{ protocol: "tcp", from: 9100, to: 9199 }],
