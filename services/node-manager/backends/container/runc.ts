@@ -1,10 +1,13 @@
-import { readFile, rm } from "node:fs/promises";
+import { readFile, rm, writeFile } from "node:fs/promises";
+import { join } from "node:path";
 import { Fault } from "#shared/model/errors.ts";
 import { readIfPresent } from "#shared/runtime/durable-file.ts";
 import type { Command, RunningCommand } from "../backend.ts";
+import { START_PROGRAMS } from "../programs/sliver-programs.ts";
 import { execute } from "./execution.ts";
+import { ociProcess } from "./oci-process.ts";
 import type { NodePlaces, SliverPlaces } from "./places.ts";
-import { runProgram } from "./program.ts";
+import { programFailure, runProgram } from "./program.ts";
 
 /** The OCI runtime, as one node uses it: it makes namespaces and cgroups, and starts what runs in them. */
 export class Runc {
@@ -49,6 +52,24 @@ export class Runc {
   /** Runs a command inside; see `execute`. */
   execute(sliver: SliverPlaces, command: Command): Promise<RunningCommand> {
     return execute((log) => this.#globals(log), sliver, command);
+  }
+
+  /**
+   * Starts the sliver's programs, and does not wait for them. A sliver whose image has no shell any more runs
+   * nevertheless: its owner sees that they do not.
+   */
+  async startPrograms(sliver: SliverPlaces): Promise<void> {
+    const description = join(sliver.bundle, "programs.json");
+    const process = await ociProcess(sliver, { argv: START_PROGRAMS, workingDirectory: "/" });
+    await writeFile(description, JSON.stringify(process), { mode: 0o600 });
+    const argv = ["exec", "--detach", "--process", description, sliver.container];
+    try {
+      await runProgram("start the sliver's programs", ["runc", ...this.#globals(sliver.log), ...argv], {
+        detachedOutput: true,
+      });
+    } catch (error) {
+      if (!programFailure(error)) throw error;
+    }
   }
 
   #globals(log: string): string[] {

@@ -1,6 +1,7 @@
 import { chmod, chown, cp, lchown, mkdir, readdir, stat, writeFile } from "node:fs/promises";
 import { dirname, join } from "node:path";
 import { readIfPresent } from "#shared/runtime/durable-file.ts";
+import { seedPrograms } from "../programs/sliver-programs.ts";
 import { accountFiles, type Login, loginOf } from "./login.ts";
 
 /** Where a machine's resolver really is when /etc/resolv.conf names only a helper on its own loopback. */
@@ -23,6 +24,7 @@ export async function seed(directory: string, slice: string, imageRoot: string):
   const login = await loginOf(slice, imageRoot);
   await seedAccount(etc, login, imageRoot);
   await seedHome(directory, login, imageRoot);
+  await seedPrograms(directory, login);
   return login;
 }
 

@@ -3,6 +3,7 @@ import { join } from "node:path";
 import { Fault } from "#shared/model/errors.ts";
 import { readIfPresent, writeDurably } from "#shared/runtime/durable-file.ts";
 import type { SliverPlan } from "../backend.ts";
+import { mayHavePrograms } from "../programs/sliver-programs.ts";
 import { bundle } from "./bundle.ts";
 import type { Image } from "./images.ts";
 import { mountOverlay } from "./mounts.ts";
@@ -72,6 +73,12 @@ export const STEPS: readonly Step[] = [
     name: "network",
     take: async ({ sliver, plan, runc, network }) => {
       await network.connect(sliver, await runc.firstProcess(sliver), plan.ceilings);
+    },
+  },
+  {
+    name: "programs",
+    take: async ({ sliver, runc }) => {
+      if (await mayHavePrograms(sliver.root)) await runc.startPrograms(sliver);
     },
   },
   { name: "running", take: ({ sliver, runc }) => declareRunning(sliver, runc) },

@@ -1,0 +1,48 @@
+import { chmod, chown, copyFile, mkdir, readdir } from "node:fs/promises";
+import { dirname, join } from "node:path";
+
+/*
+ * What keeps programs running in slivers is a script inside each of them: docs/reference/programs.md. Here is what an
+ * engine needs to have it there and to run it, the same for all engines.
+ */
+
+/** What the scripts' own texts say, too. */
+const LIBRARY = "usr/lib/slicelab";
+const PROGRAMS = "var/lib/slicelab/programs";
+const SCRIPTS = ["program", "start-programs"] as const;
+
+/** Run once inside, as root, at every start of a sliver that has programs, when its network is there. */
+export const START_PROGRAMS = ["/bin/sh", `/${LIBRARY}/start-programs`] as const;
+
+/** Puts the scripts, and a place for programs that belongs to the login user, into a layer under a sliver's disk. */
+export async function seedPrograms(directory: string, owner: { uid: number; gid: number }): Promise<void> {
+  for (const place of [LIBRARY, PROGRAMS]) await putDirectories(directory, place);
+  for (const name of SCRIPTS) {
+    const path = join(directory, LIBRARY, name);
+    await copyFile(join(import.meta.dirname, `${name}.sh`), path);
+    await chmod(path, 0o755);
+  }
+  await chown(join(directory, PROGRAMS), owner.uid, owner.gid);
+}
+
+/**
+ * Whether a sliver has programs, or what may be some: its owner decides what lies there, so this is only ever asked to
+ * save the time of looking inside.
+ */
+export async function mayHavePrograms(root: string): Promise<boolean> {
+  try {
+    return (await readdir(join(root, PROGRAMS))).length > 0;
+  } catch (error) {
+    if (error instanceof Error && "code" in error) return false; // whatever else is there is no directory of programs
+    throw error;
+  }
+}
+
+/** These modes, whatever the node manager's umask is. */
+async function putDirectories(root: string, inner: string): Promise<void> {
+  if (inner === ".") return;
+  await putDirectories(root, dirname(inner));
+  const path = join(root, inner);
+  await mkdir(path, { recursive: true });
+  await chmod(path, 0o755);
+}
