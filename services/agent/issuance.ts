@@ -150,6 +150,7 @@ function ticketFor(fit: Fit, order: Order, terms: TicketTerms, serial: string): 
     id: documentId(body),
     holding: holding.id,
     body,
+    ports: ticket.ports,
     validTo: ticket.validity.end,
     countedTo: ticket.renewableUntil,
     principal: holding.principal,

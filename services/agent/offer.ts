@@ -1,4 +1,6 @@
 import type { KeyName } from "#shared/identity/key.ts";
+import { type EngineAbilities, lacks, missingAbility } from "#shared/model/ability.ts";
+import { FIRST_UNPRIVILEGED_PORT, formatPorts } from "#shared/model/ports.ts";
 import {
   type Ceilings,
   combine,
@@ -12,6 +14,7 @@ import type { Tag, Whereabouts } from "#shared/model/slice-description.ts";
 import type { DocumentId, EngineName } from "#shared/model/ticket.ts";
 import type { Instant } from "#shared/model/time.ts";
 import type { Order } from "./order.ts";
+import { lackingPorts, type OfferedPorts } from "./port-choice.ts";
 
 /** A holding that a ticket of an order could be split from: it covers the order's term and allows all it asks for. */
 export type OfferedHolding = {
@@ -26,6 +29,8 @@ export type OfferedHolding = {
   readonly ceilings: Ceilings;
   readonly engine?: EngineName;
   readonly image?: string;
+  /** Where the order leaves ports to the agent. */
+  readonly freePorts?: OfferedPorts;
   /** What stands in the header of a ticket split from it: the documents above, root first. */
   readonly lineage: readonly string[];
 };
@@ -44,8 +49,12 @@ export type Offer = {
   readonly heard?: Instant;
   /** Whether the slice has a ticket there that counts. */
   readonly held: boolean;
-  /** Whether another ticket there has one of the ports asked for, at any time this one would count. */
+  /** Whether another slice's ticket there has one of the ports asked for, at any time this one would count. */
   readonly portsTaken: boolean;
+  /** Whether the node keeps one of the ports asked for. */
+  readonly portsKept: boolean;
+  /** What each of its engines says its slivers have. */
+  readonly abilities: readonly EngineAbilities[];
   /** The best one, where there is one. */
   readonly holding?: OfferedHolding;
 };
@@ -87,19 +96,31 @@ function unchosen(offer: Offer, now: Instant): string | undefined {
 
 function unlike(offer: Offer, order: Order): string | undefined {
   if (order.engine && !offer.engines.includes(order.engine)) return `does not run ${order.engine}`;
+  const missing = missingAbility(offer.abilities, order);
+  if (missing) return lacks(missing);
+  if (offer.portsKept) return "keeps one of the ports for itself";
   if (offer.portsTaken) return "has given one of the ports to another slice";
   if (order.image && !offer.images.includes(order.image)) return `does not have the image ${order.image}`;
   return undefined;
 }
 
 function tooSmall(holding: OfferedHolding | undefined, order: Order): string | undefined {
-  if (!holding) return "is held for no such term, engine, image, ports, ceilings or capabilities";
+  if (!holding) return unheld(order);
+  const lacking = lackingPorts(holding.freePorts, order.anyPorts);
+  if (lacking) return `has fewer than the ${order.anyPorts?.[lacking]} ${lacking} ports asked for left`;
   const demand = shareOfOne(order.resources);
   const most = combine(holding.free, holding.resources, Math.min);
   const short = exceeds(demand, most);
   if (!short) return undefined;
   const left = Math.max(0, most[short]);
   return `has ${left} of ${demand[short]} ${unitOf(short)} left under holding ${holding.id.slice(0, 12)}`;
+}
+
+function unheld(order: Order): string {
+  const low = order.ports.find(({ from }) => from < FIRST_UNPRIVILEGED_PORT);
+  if (low)
+    return `is not held with ${formatPorts(low)}, a privileged port (below ${FIRST_UNPRIVILEGED_PORT})`;
+  return "is held for no such term, engine, image, ports, ceilings or capabilities";
 }
 
 /** A tag is looked for in what an advertisement says of the node. */

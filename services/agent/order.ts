@@ -1,5 +1,5 @@
 import type { Capability } from "#shared/model/capability.ts";
-import type { PortRange } from "#shared/model/ports.ts";
+import type { AnyPorts, PortRange } from "#shared/model/ports.ts";
 import type { Ceilings, Resources } from "#shared/model/resources.ts";
 import type { Whereabouts } from "#shared/model/slice-description.ts";
 import type { EngineName } from "#shared/model/ticket.ts";
@@ -19,6 +19,8 @@ export type Order = {
   readonly engine?: EngineName;
   readonly image?: string;
   readonly ports: readonly PortRange[];
+  /** Besides, so many on each node, the lowest that are free there. */
+  readonly anyPorts?: AnyPorts;
   readonly administrative?: readonly Capability[];
   /** Tickets wanted, and the fewest that are of use: with fewer there are none at all. */
   readonly count: number;

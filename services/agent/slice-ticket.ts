@@ -4,6 +4,7 @@ import type { SliceTicket } from "#shared/model/ticket.ts";
 import type { Instant, Term } from "#shared/model/time.ts";
 import type { Fit } from "./offer.ts";
 import type { Order } from "./order.ts";
+import { portsOf } from "./port-choice.ts";
 
 /** What every ticket of one order has in common. */
 export type TicketTerms = {
@@ -42,7 +43,7 @@ export function splitTicket(fit: Fit, order: Order, terms: TicketTerms, serial: 
     ceilings: ceilingsUnder(holding.ceilings, order.ceilings),
     engine: order.engine ?? holding.engine,
     image: order.image ?? holding.image,
-    ports: order.ports,
+    ports: portsOf(order, holding.freePorts),
     administrative: order.administrative,
     overbooking: terms.overbooking,
   };

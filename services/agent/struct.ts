@@ -60,6 +60,7 @@ export function advertisementStruct(ad: Advertisement, overbooking: number): Adv
     },
     engines: [...ad.engines],
     images: [...ad.images],
+    abilities: ad.abilities.map(({ engine, abilities }) => ({ engine, abilities: [...abilities] })),
     simulated: ad.simulated,
     resources: shareStruct(ad.resources),
     free: shareStruct(ad.free),
@@ -85,6 +86,7 @@ export function orderOfCall(asked: NewTicketsStruct, defaults: Resources): Order
     engine: asked.engine,
     image: asked.image === undefined ? undefined : readImage(asked.image),
     ports: (asked.ports ?? []).map(portRangeOf),
+    anyPorts: asked.any_ports && { tcp: 0, udp: 0, ...asked.any_ports },
     administrative: asked.administrative && [...new Set(asked.administrative)],
     count: asked.ntickets,
     atLeast: asked.ntickets,
@@ -109,7 +111,7 @@ export function orderOfDescription(
   const listed = among.kind === "any" ? described : among.names.length;
   const count = Math.min(described, listed);
   const { name: slice, leaseSeconds, resources = defaults, ceilings = {}, ...rest } = description;
-  const { engine, image, ports, administrative, where } = rest;
+  const { engine, image, ports, anyPorts, administrative, where } = rest;
   const atLeast = Math.min(count, description.nodes.atleast);
   return {
     slice,
@@ -119,6 +121,7 @@ export function orderOfDescription(
     engine,
     image,
     ports,
+    anyPorts,
     administrative,
     where,
     count,

@@ -1,3 +1,4 @@
+import { lacks, missingAbility, type Needy } from "#shared/model/ability.ts";
 import {
   exceeds,
   SHARE_DIMENSIONS,
@@ -25,7 +26,7 @@ export type Matching = {
   readonly sites?: readonly string[];
 };
 
-type Need = Pick<SliceDescription, "nodes" | "engine" | "image" | "where">;
+type Need = Pick<SliceDescription, "nodes" | "engine" | "image" | "where"> & Needy;
 
 /**
  * Finds nodes for a slice among advertisements. Pure: the same ads, in any order, give the same answer.
@@ -93,11 +94,13 @@ function placeReason({ where }: Need, ad: Advertisement): string | undefined {
   return undefined;
 }
 
-function offerReason({ engine, image }: Need, ad: Advertisement): string | undefined {
+function offerReason(need: Need, ad: Advertisement): string | undefined {
+  const { engine, image } = need;
   if (engine && !ad.engines.includes(engine)) return `does not run ${engine} (it runs ${listed(ad.engines)})`;
   if (image && !ad.images.includes(image))
     return `does not have the image ${image} (it has ${listed(ad.images)})`;
-  return undefined;
+  const missing = missingAbility(ad.abilities, need);
+  return missing && lacks(missing);
 }
 
 function capacityReason(ad: Advertisement, demand: Share): string | undefined {

@@ -1,3 +1,4 @@
+import type { EngineAbilities } from "#shared/model/ability.ts";
 import type { Share } from "#shared/model/resources.ts";
 import type { Instant } from "#shared/model/time.ts";
 
@@ -14,6 +15,8 @@ export type Advertisement = {
   readonly tags: ReadonlyMap<string, readonly string[]>;
   readonly engines: readonly string[];
   readonly images: readonly string[];
+  /** What each of its engines says its slivers have. */
+  readonly abilities: readonly EngineAbilities[];
   readonly simulated: boolean;
   /** What the agent holds there now, without its overbooking. */
   readonly resources: Share;

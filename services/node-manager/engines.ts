@@ -1,5 +1,6 @@
+import { type Ability, abilitiesNeeded, missingAbility } from "#shared/model/ability.ts";
 import { Fault, refuseUnless } from "#shared/model/errors.ts";
-import type { EngineName } from "#shared/model/ticket.ts";
+import type { EngineName, SliceTicket } from "#shared/model/ticket.ts";
 import type { Backend } from "./backends/backend.ts";
 
 /** The engines of a node, the one it uses unless a ticket says otherwise first. */
@@ -8,15 +9,25 @@ export type Engines = readonly [Backend, ...Backend[]];
 /** Which engine and which of its images a ticket gets. */
 export type EngineChoice = { readonly engine: EngineName; readonly image: string };
 
+/** As much of a ticket as decides what its sliver is made with. */
+export type Wanted = Pick<SliceTicket, "engine" | "image"> &
+  Partial<Pick<SliceTicket, "ports" | "administrative">>;
+
 /**
- * Chooses for a ticket. BACKEND_FAILED for an engine or image this node does not have: the ticket is good and may be
- * redeemed once the owner has added it (docs/decisions/0004).
+ * Chooses for a ticket: the engine it names, or the first one that can do what it asks for. BACKEND_FAILED for an engine,
+ * an ability or an image this node does not have: the ticket is good and may be redeemed once the owner has added it
+ * (docs/decisions/0004).
  */
-export function chooseEngine(
-  engines: Engines,
-  wanted: { engine?: EngineName; image?: string },
-): EngineChoice {
-  const { statement } = wanted.engine === undefined ? engines[0] : engineOf(engines, wanted.engine);
+export function chooseEngine(engines: Engines, wanted: Wanted): EngineChoice {
+  const usable = wanted.engine === undefined ? engines : [engineOf(engines, wanted.engine)];
+  const missing = missingAbility(
+    usable.map(({ statement }) => statement),
+    wanted,
+  );
+  refuseUnless(!missing, "BACKEND_FAILED", cannot(usable, missing));
+  const needed = abilitiesNeeded(wanted);
+  const able = usable.filter(({ statement }) => needed.every((one) => statement.abilities.includes(one)));
+  const { statement } = able[0] ?? engines[0];
   const image = wanted.image ?? statement.defaultImage;
   refuseUnless(
     statement.images.includes(image),
@@ -24,6 +35,13 @@ export function chooseEngine(
     `the engine ${statement.engine} of this node has no image ${image}; it has ${statement.images.join(", ")}`,
   );
   return { engine: statement.engine, image };
+}
+
+function cannot(engines: readonly Backend[], ability: Ability | undefined): string {
+  const names = engines.map(({ statement }) => statement.engine).join(", ");
+  return ability === "ports"
+    ? `slivers of ${names} on this node are not reached on ports of its address; take a ticket without ports, or for another node`
+    : `no sliver of ${names} on this node has the ability ${ability}; take a ticket for another engine or node`;
 }
 
 export function engineOf(engines: Engines, name: EngineName): Backend {

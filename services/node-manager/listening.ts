@@ -35,9 +35,16 @@ export function descriptionOf(
   };
 }
 
-/** What agents are told with the node's roots. */
-export function factsOf(self: NodeSelf, { tls, ssh }: Listening, engines: Engines): NodeFacts {
+/** What agents are told with the node's roots; `kept` are the ports of its address that no slice gets. */
+export function factsOf(
+  self: NodeSelf,
+  { tls, ssh }: Listening,
+  engines: Engines,
+  kept: readonly PortRange[],
+): NodeFacts {
   return {
+    abilities: engines.map(({ statement: { engine, abilities } }) => ({ engine, abilities: [...abilities] })),
+    kept_ports: [...kept],
     ...{ sslport: tls, sshport: ssh, version: self.version },
     engines: namesOf(engines),
     images: [...new Set(engines.flatMap(({ statement }) => statement.images))],

@@ -2,6 +2,7 @@ import { mkdir } from "node:fs/promises";
 import { join } from "node:path";
 import { type Identity, loadIdentity } from "#shared/identity/identity.ts";
 import { clientTlsOptions, peerOf, serverTlsOptions } from "#shared/identity/tls.ts";
+import type { PortRange } from "#shared/model/ports.ts";
 import { type Clock, systemClock } from "#shared/runtime/clock.ts";
 import type { Host, Running } from "#shared/runtime/lifecycle.ts";
 import { agentApi } from "#shared/wire/agent-api.ts";
@@ -204,7 +205,7 @@ function useCases(ground: Ground, { gateway, slivers, listening, onNews }: CaseN
   const limits = {
     capacity: config.capacity,
     get reservedPorts() {
-      return [...config.reservedPorts, ...portsTaken(listening)];
+      return keptPorts(config, listening);
     },
   };
   const common = { ...ground, identity, roots, limits, slivers, onNews };
@@ -262,9 +263,14 @@ function openSettlements(ground: Ground, { parts, listening, roots }: Settlement
   const connections = parts.use(new Connections(clientTlsOptions(identity.tls)));
   return config.agents.map(({ identity: agent, url, share }) => {
     const client = xmlRpcClient(agentApi, { url, connections, expectedPeer: agent });
-    const facts = () => factsOf(self, listening, engines);
+    const facts = () => factsOf(self, listening, engines, keptPorts(config, listening));
     return parts.use(startSettlement({ ...ground, roots, grant: { agent, share }, client, facts }));
   });
+}
+
+/** The node's own ports and those its owner keeps. */
+function keptPorts({ reservedPorts }: NodeManagerConfig, listening: Listening): PortRange[] {
+  return [...reservedPorts, ...portsTaken(listening)];
 }
 
 function inUrl(host: string): string {

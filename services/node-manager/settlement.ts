@@ -1,4 +1,5 @@
 import { type KeyName, type PublicKey, publicKeyFromSpki } from "#shared/identity/key.ts";
+import type { PortRange } from "#shared/model/ports.ts";
 import type { Log } from "#shared/runtime/log.ts";
 import type { agentApi } from "#shared/wire/agent-api.ts";
 import type { XmlRpcClient } from "#shared/wire/xmlrpc/client.ts";
@@ -16,6 +17,8 @@ export type NodeFacts = {
   readonly images: readonly string[];
   readonly simulated: boolean;
   readonly version: string;
+  readonly abilities: { engine: string; abilities: string[] }[];
+  readonly kept_ports: PortRange[];
 };
 
 export type SettlementDeps = {

@@ -106,6 +106,7 @@ function advertisementOf(agent: string, ad: AdvertisementStruct | string): Adver
       tags: tagsOf(ad),
       engines: ad.engines,
       images: ad.images,
+      abilities: ad.abilities,
       simulated: ad.simulated,
       resources: { ...resourcesOf(ad.resources), slivers: ad.resources.slivers },
       free: { ...resourcesOf(ad.free), slivers: ad.free.slivers },

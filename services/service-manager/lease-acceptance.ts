@@ -1,7 +1,7 @@
 import type { PublicKey } from "#shared/identity/key.ts";
 import { Fault } from "#shared/model/errors.ts";
 import type { Lease } from "#shared/model/lease.ts";
-import { portsWithin } from "#shared/model/ports.ts";
+import { type PortRange, portsWithin } from "#shared/model/ports.ts";
 import { RESOURCE_DIMENSIONS, type Resources } from "#shared/model/resources.ts";
 import { contains } from "#shared/model/time.ts";
 import { openLease } from "#shared/wire/lease-document.ts";
@@ -23,7 +23,8 @@ export function acceptLease(text: string, nodeKey: PublicKey, { id, ticket }: He
     [contains(ticket.term, lease.term), "its term goes beyond the ticket's"],
     [lease.renewableUntil <= ticket.renewableUntil, "it may be renewed for longer than the ticket says"],
     [isWithin(lease.resources, ticket.resources), "its resources go beyond the ticket's"],
-    [portsWithin(lease.ports, ticket.ports), "its ports are not the ticket's"],
+    [isSamePorts(lease.ports, ticket.ports), "its ports are not the ticket's"],
+    [isSameList(lease.administrative, ticket.administrative), "its capabilities are not the ticket's"],
     [lease.engine === (ticket.engine ?? lease.engine), "its engine is not the ticket's"],
     [lease.image === (ticket.image ?? lease.image), "its image is not the ticket's"],
     [leadsTo(lease, ticket.ip), "it leads to another address than the node's"],
@@ -46,6 +47,8 @@ export function acceptRenewal(text: string, nodeKey: PublicKey, old: Lease, tick
     [lease.term.end <= renewable && lease.renewableUntil <= renewable, "it lasts longer than was promised"],
     [isWithin(lease.resources, old.resources), "its resources go beyond those before"],
     [lease.engine === old.engine && lease.image === old.image, "its engine or image changed"],
+    [isSamePorts(lease.ports, old.ports), "its ports changed"],
+    [isSameList(lease.administrative, old.administrative), "its capabilities changed"],
     [leadsTo(lease, old.ip), "it leads to another address than the node's"],
   ]);
   return lease;
@@ -73,6 +76,14 @@ function hold(lease: Lease, rules: readonly (readonly [boolean, string])[]): voi
 
 function isWithin(inner: Resources, outer: Resources): boolean {
   return RESOURCE_DIMENSIONS.every((dimension) => inner[dimension] <= outer[dimension]);
+}
+
+function isSamePorts(a: readonly PortRange[], b: readonly PortRange[]): boolean {
+  return portsWithin(a, b) && portsWithin(b, a);
+}
+
+function isSameList(a: readonly string[] | undefined, b: readonly string[] | undefined): boolean {
+  return (a === undefined) === (b === undefined) && new Set(a).symmetricDifference(new Set(b)).size === 0;
 }
 
 /** A node may send us to itself only, and there only into our slice. */

@@ -1,4 +1,5 @@
 import type { Lease } from "#shared/model/lease.ts";
+import { formatPorts } from "#shared/model/ports.ts";
 import { formatInstant, type Instant } from "#shared/model/time.ts";
 import { type Column, type Listing, shortName } from "./output.ts";
 import type { NodeAddress, Trouble } from "./slice-record.ts";
@@ -44,6 +45,7 @@ const COLUMNS: readonly Column<SliverView>[] = [
   { header: "STATE", value: ({ state }) => state },
   { header: "ENGINE", value: ({ lease }) => lease?.engine ?? "" },
   { header: "IMAGE", value: ({ lease }) => lease?.image ?? "", wide: true },
+  { header: "PORTS", value: ({ lease }) => (lease?.ports ?? []).map(formatPorts).join(", ") },
   { header: "ENDS (UTC)", value: ({ lease }) => (lease ? formatInstant(lease.term.end) : "") },
   {
     header: "RENEWABLE UNTIL",
@@ -64,10 +66,13 @@ export function sliverListing(
   rows: readonly SliverView[],
   more: { readonly slice: string; readonly phase: string },
 ): Listing<SliverView> {
-  const troubled = rows.some(({ trouble }) => trouble);
+  const empty = new Set([
+    ...(rows.some(({ trouble }) => trouble) ? [] : ["TROUBLE"]),
+    ...(rows.some(({ lease }) => lease?.ports.length) ? [] : ["PORTS"]),
+  ]);
   return {
     rows,
-    columns: troubled ? COLUMNS : COLUMNS.filter(({ header }) => header !== "TROUBLE"),
+    columns: COLUMNS.filter(({ header }) => !empty.has(header)),
     name: ({ address }) => address.node,
     member: sliverMember,
     document: { ...more, nodes: rows.map(sliverMember) },
@@ -92,6 +97,8 @@ function leaseMembers({
   resources,
   engine,
   image,
+  ports,
+  administrative,
   sliver,
   ssh,
 }: Lease): object {
@@ -99,6 +106,8 @@ function leaseMembers({
     lease: serial,
     engine,
     image,
+    ports: ports.map(({ protocol, from, to }) => ({ protocol, from, to })),
+    ...(administrative && { administrative }),
     sliver,
     start_time: formatInstant(term.start),
     end_time: formatInstant(term.end),

@@ -1,5 +1,6 @@
 import { isIP } from "node:net";
 import { dirname } from "node:path";
+import { CAPABILITIES, type Capability, isCapability } from "#shared/model/capability.ts";
 import type { Resources } from "#shared/model/resources.ts";
 import { plainDescription, type SliceDescription, type Tag } from "#shared/model/slice-description.ts";
 import { checkSliceName } from "#shared/model/slice-name.ts";
@@ -9,6 +10,7 @@ import { readSliceDescription } from "#shared/wire/slice-description.ts";
 import { UsageError } from "./exit-code.ts";
 import { readNamedFile } from "./named-file.ts";
 import { readCores, readDuration, readKilobits, readMebibytes } from "./quantity.ts";
+import { readWishedPorts } from "./wished-ports.ts";
 
 /** What `slice create` and `slice plan` may be told beside a description. */
 export type WishOptions = {
@@ -22,6 +24,8 @@ export type WishOptions = {
   readonly image?: string;
   readonly where?: readonly string[];
   readonly distinctSites?: boolean;
+  readonly port?: readonly string[];
+  readonly capability?: readonly string[];
 };
 
 /** What somebody wants, before anything was asked of anybody. */
@@ -51,6 +55,8 @@ export async function readWish(target: string, options: WishOptions): Promise<Wi
     ...(options.lease !== undefined && { leaseSeconds: readDuration(options.lease) }),
     ...(options.engine !== undefined && { engine: readEngineName(options.engine) }),
     ...(options.image !== undefined && { image: readImage(options.image) }),
+    ...(options.port !== undefined && readWishedPorts(options.port)),
+    ...(options.capability !== undefined && { administrative: readCapabilities(options.capability) }),
     where: {
       ...base.where,
       distinctSites: base.where.distinctSites || options.distinctSites === true,
@@ -105,6 +111,15 @@ function readEngineName(text: string) {
   const engine = ENGINES.find((name) => name === text);
   if (!engine) throw new UsageError(`"${text}" is no engine; use one of ${ENGINES.join(", ")}`);
   return engine;
+}
+
+function readCapabilities(names: readonly string[]): Capability[] {
+  return [...new Set(names)].map((name) => {
+    if (isCapability(name)) return name;
+    throw new UsageError(
+      `"${name}" is no capability that may be granted; use one of ${CAPABILITIES.join(", ")}`,
+    );
+  });
 }
 
 function readTag(text: string): Tag {

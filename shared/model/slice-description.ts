@@ -1,5 +1,5 @@
 import type { Capability } from "./capability.ts";
-import type { PortRange } from "./ports.ts";
+import type { AnyPorts, PortRange } from "./ports.ts";
 import type { Ceilings, Resources } from "./resources.ts";
 import type { EngineName } from "./ticket.ts";
 
@@ -18,6 +18,8 @@ export type SliceDescription = {
   readonly engine?: EngineName;
   readonly image?: string;
   readonly ports: readonly PortRange[];
+  /** Besides, so many that the agent chooses on each node; absent: none. */
+  readonly anyPorts?: AnyPorts;
   readonly where: Whereabouts;
   /** Present: an administrative slice with these capabilities, at least one. */
   readonly administrative?: readonly Capability[];

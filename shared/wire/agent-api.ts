@@ -1,5 +1,6 @@
 import { z } from "zod";
 import { CAPABILITIES } from "../model/capability.ts";
+import { MAX_ANY_PORTS } from "../model/ports.ts";
 import { ENGINES } from "../model/ticket.ts";
 import { contract, method } from "./xmlrpc/contract.ts";
 
@@ -22,6 +23,12 @@ const resources = z.strictObject({
 const share = z.object({ ...resources.shape, slivers: amount });
 const ceilings = z.strictObject({ cpu_millis: amount.optional(), egress_kbps: amount.optional() });
 const portRange = z.strictObject({ protocol: z.enum(["tcp", "udp"]), from: port, to: port });
+const anyCount = z.int().min(0).max(MAX_ANY_PORTS).optional();
+const anyPorts = z.strictObject({ tcp: anyCount, udp: anyCount });
+
+/** A list, since new engines and abilities must be no obstacle to those who do not know them. */
+const ability = z.string().regex(/^[a-z][a-z-]{0,31}$/);
+const engineAbilities = z.strictObject({ engine: z.string(), abilities: z.array(ability).max(32) });
 
 /** v0.5's way to leave the choice of nodes to the agent. */
 export const ANY_NODE = "0.0.0.0";
@@ -49,6 +56,8 @@ export const advertisement = z.object({
   }),
   engines: z.array(z.string()),
   images: z.array(z.string()),
+  /** What the slivers of each engine have. */
+  abilities: z.array(engineAbilities),
   simulated: z.boolean(),
   /** What the agent holds there now, without its overbooking. */
   resources: share,
@@ -68,6 +77,9 @@ const facts = z.strictObject({
   images: z.array(z.string().regex(/^[a-z0-9][a-z0-9._-]{0,63}$/)).max(256),
   simulated: z.boolean(),
   version: z.string().max(64),
+  abilities: z.array(engineAbilities).max(16).optional(),
+  /** Ports of its address that no slice gets. */
+  kept_ports: z.array(portRange).max(256).optional(),
 });
 
 const settled = z.array(sha256).max(MAX_TICKETS).optional();
@@ -94,6 +106,7 @@ export const agentApi = contract({
       ips: z.array(ip).optional(),
       engine: z.enum(ENGINES).optional(),
       image: z.string().optional(),
+      abilities: z.array(ability).max(32).optional(),
       resources: resources.optional(),
       from: time.optional(),
       to: time.optional(),
@@ -135,6 +148,7 @@ export const agentApi = contract({
       engine: z.enum(ENGINES).optional(),
       image: z.string().optional(),
       ports: z.array(portRange).max(64).optional(),
+      any_ports: anyPorts.optional(),
       administrative: z.array(z.enum(CAPABILITIES)).min(1).optional(),
     }),
     result: z.array(document),

@@ -21,7 +21,7 @@ const EXAMPLES: Readonly<Record<string, string>> = {
   engine: "<engine>container</engine>",
   image: "<image>debian-12</image>",
   ports: '<ports><port protocol="tcp" from="8080" to="8080"/></ports>',
-  port: '<port protocol="tcp" from="8080" to="8080"/>',
+  port: '<port protocol="tcp" from="8080" to="8080"/> or <port protocol="tcp" any="2"/>',
   where: '<where><site distinct="true"/><tag name="region">eu</tag></where>',
   site: '<site distinct="true"/>',
   tag: '<tag name="region">eu</tag>',

@@ -1,5 +1,6 @@
 import { z } from "zod";
 import { refuseUnless } from "../model/errors.ts";
+import { isNothing, MAX_ANY_PORTS, type PortRange } from "../model/ports.ts";
 import {
   ANYWHERE,
   clashingPath,
@@ -76,9 +77,50 @@ const ceilings = children({
   egress_kbps: one(textOf(readNumber)).optional(),
 }).transform((element) => present({ cpuMillis: element.cpu_millis, egressKbps: element.egress_kbps }));
 
+const readAnyCount = (text: string): number => {
+  const count = readNumber(text);
+  refuseUnless(count >= 1 && count <= MAX_ANY_PORTS, "MALFORMED", `any is 1 to ${MAX_ANY_PORTS} ports`);
+  return count;
+};
+
+/** What one `<port>` asks for: those it names, or so many of a protocol. */
+type AskedPorts = PortRange | { readonly protocol: PortRange["protocol"]; readonly any: number };
+
 const port = z
-  .strictObject({ "@": z.strictObject({ protocol: z.string(), from: z.string(), to: z.string() }) })
-  .transform(reading(({ "@": range }) => readPortRange(range.protocol, range.from, range.to)));
+  .strictObject({
+    "@": z.strictObject({
+      protocol: z.string(),
+      from: z.string().optional(),
+      to: z.string().optional(),
+      any: z.string().optional(),
+    }),
+  })
+  .transform(
+    reading(({ "@": { protocol, from, to, any } }): AskedPorts => {
+      if (any !== undefined && from === undefined && to === undefined) {
+        return { protocol: readPortRange(protocol, "1", "1").protocol, any: readAnyCount(any) };
+      }
+      const named = from !== undefined && to !== undefined && any === undefined;
+      refuseUnless(named, "MALFORMED", 'it has from="…" and to="…", or any="…" alone');
+      return readPortRange(protocol, from, to);
+    }),
+  );
+
+const ports = children({ port: many(port) })
+  .transform(({ port: asked = [] }) => {
+    const any = (protocol: PortRange["protocol"]) =>
+      asked.reduce((sum, one) => sum + ("any" in one && one.protocol === protocol ? one.any : 0), 0);
+    return {
+      ports: asked.filter((one): one is PortRange => "from" in one),
+      anyPorts: { tcp: any("tcp"), udp: any("udp") },
+    };
+  })
+  .superRefine(
+    rule(
+      ({ anyPorts: { tcp, udp } }) => Math.max(tcp, udp) <= MAX_ANY_PORTS,
+      `at most ${MAX_ANY_PORTS} ports of a protocol are chosen for you`,
+    ),
+  );
 
 const site = z
   .strictObject({ "@": z.strictObject({ distinct: value(oneOf(["true", "false"])) }) })
@@ -182,7 +224,7 @@ export const SLICE = children({
   ceilings: one(ceilings).optional(),
   engine: one(textOf(readEngine)).optional(),
   image: one(textOf(readImage)).optional(),
-  ports: one(children({ port: many(port) })).optional(),
+  ports: one(ports).optional(),
   where: one(where).optional(),
   administrative: one(administrative).optional(),
   program: one(program).optional(),
@@ -196,7 +238,8 @@ export const SLICE = children({
       ceilings: slice.ceilings,
       engine: slice.engine,
       image: slice.image,
-      ports: slice.ports?.port ?? [],
+      ports: slice.ports?.ports ?? [],
+      anyPorts: isNothing(slice.ports?.anyPorts) ? undefined : slice.ports?.anyPorts,
       where: slice.where ?? ANYWHERE,
       administrative: slice.administrative,
       program: slice.program,

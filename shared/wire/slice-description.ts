@@ -42,7 +42,7 @@ export function writeSliceDescription(description: SliceDescription): string {
     ...(description.ceilings && { ceilings: ceilingParts(description.ceilings) }),
     ...(description.engine && { engine: text(description.engine) }),
     ...(description.image && { image: text(description.image) }),
-    ...(description.ports.length > 0 && { ports: { port: description.ports.map(portPart) } }),
+    ...portsPart(description),
     ...whereParts(where),
     ...(administrative && { administrative: { capability: administrative.map((name) => text(name)) } }),
     ...(program && { program: programParts(program) }),
@@ -87,6 +87,16 @@ function ceilingParts({ cpuMillis, egressKbps }: Ceilings): Parts {
     ...(egressKbps !== undefined && { egress_kbps: text(egressKbps) }),
   };
 }
+
+function portsPart({ ports, anyPorts }: SliceDescription): Parts {
+  const any = PROTOCOLS.filter((protocol) => anyPorts?.[protocol]).map((protocol) => {
+    return { "@": texts({ protocol, any: anyPorts![protocol] }) };
+  });
+  const port = [...ports.map(portPart), ...any];
+  return port.length > 0 ? { ports: { port } } : {};
+}
+
+const PROTOCOLS = ["tcp", "udp"] as const;
 
 function portPart({ protocol, from, to }: PortRange): Parts {
   return { "@": texts({ protocol, from, to }) };

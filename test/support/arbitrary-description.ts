@@ -59,6 +59,10 @@ export const description: fc.Arbitrary<SliceDescription> = fc.record(
       ),
       { maxLength: 3 },
     ),
+    anyPorts: fc
+      .record({ tcp: fc.nat({ max: 64 }), udp: fc.nat({ max: 64 }) })
+      .filter(({ tcp, udp }) => tcp + udp > 0)
+      .map((ports) => ({ ...ports })),
     where: fc.record({
       distinctSites: fc.boolean(),
       tags: fc.array(fc.record({ name: tagName, value: filled }), { maxLength: 3 }),

@@ -1,4 +1,5 @@
 import type { KeyName } from "#shared/identity/key.ts";
+import type { EngineAbilities } from "#shared/model/ability.ts";
 import type { Resources, Share } from "#shared/model/resources.ts";
 import type { Instant, Term } from "#shared/model/time.ts";
 import type { Queries } from "#shared/runtime/database.ts";
@@ -17,6 +18,8 @@ export type Advertisement = {
   readonly tags: readonly string[];
   readonly engines: readonly string[];
   readonly images: readonly string[];
+  /** What each of its engines says its slivers have. */
+  readonly abilities: readonly EngineAbilities[];
   readonly simulated: boolean;
   readonly heard?: Instant;
   /** Held now, without overbooking. */
@@ -31,6 +34,8 @@ export type AdvertisementFilter = {
   readonly ips?: readonly string[];
   readonly engine?: string;
   readonly image?: string;
+  /** One engine, the one named if any, says that its slivers have all of these. */
+  readonly abilities?: readonly string[];
   /** One sliver of this size must fit. */
   readonly resources?: Resources;
   readonly during: Term;
@@ -63,6 +68,7 @@ export async function advertisements(
     resources ? 1 : 0,
     filter.after ?? "",
     filter.limit,
+    filter.abilities ?? [],
   ]);
   return rows.map(advertisementOf);
 }
@@ -106,6 +112,9 @@ const ADVERTISEMENTS = {
     where not p.suspended and n.node > $14
       and ($5::text[] is null or n.node = any($5)) and ($6::text[] is null or n.ip = any($6))
       and ($7::text is null or $7 = any(n.engines)) and ($8::text is null or $8 = any(n.images))
+      and (cardinality($16::text[]) = 0 or exists (
+        select from jsonb_array_elements(n.abilities) as e
+        where ($7::text is null or e ->> 'engine' = $7) and e -> 'abilities' @> to_jsonb($16::text[])))
     order by n.node
     limit $15`,
 };
@@ -122,6 +131,7 @@ type AdvertisementRow = ShareRow & {
   tags: string[];
   engines: string[];
   images: string[];
+  abilities: EngineAbilities[];
   simulated: boolean;
   heard: Instant | null;
   free_cpu_millis: number;
@@ -144,6 +154,7 @@ function advertisementOf(row: AdvertisementRow): Advertisement {
     tags: row.tags,
     engines: row.engines,
     images: row.images,
+    abilities: row.abilities,
     simulated: row.simulated,
     heard: row.heard ?? undefined,
     resources: shareOf(row),

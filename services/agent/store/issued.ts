@@ -1,5 +1,6 @@
 import pg from "pg";
 import type { KeyName } from "#shared/identity/key.ts";
+import type { PortRange } from "#shared/model/ports.ts";
 import type { DocumentId } from "#shared/model/ticket.ts";
 import type { Instant, Term } from "#shared/model/time.ts";
 import type { Queries } from "#shared/runtime/database.ts";
@@ -13,6 +14,7 @@ export type NewTicket = {
   readonly id: DocumentId;
   readonly holding: DocumentId;
   readonly body: Buffer;
+  readonly ports: readonly PortRange[];
   readonly validTo: Instant;
   /** End of the time it counts for. */
   readonly countedTo: Instant;
@@ -79,8 +81,8 @@ function valuesOf({ order, tickets, reply, ...issue }: NewTickets): unknown[] {
     order.resources.memoryMib,
     order.resources.diskMib,
     order.resources.egressKbps,
-    portSet(order.ports, "tcp"),
-    portSet(order.ports, "udp"),
+    portSets(tickets, "tcp"),
+    portSets(tickets, "udp"),
     tickets.map((t) => t.id),
     tickets.map((t) => t.holding),
     tickets.map((t) => t.body.toString("utf8")),
@@ -90,6 +92,12 @@ function valuesOf({ order, tickets, reply, ...issue }: NewTickets): unknown[] {
     reply?.argumentsHash ?? null,
     reply?.until ?? null,
   ];
+}
+
+/** The ports of each ticket; nothing where none has any, as most have not. */
+function portSets(tickets: readonly NewTicket[], protocol: PortRange["protocol"]): string[] {
+  if (tickets.every(({ ports }) => ports.length === 0)) return [];
+  return tickets.map(({ ports }) => portSet(ports, protocol));
 }
 
 /** Defined in migrations/agent: see there for what it checks and in which order it locks. */

@@ -1,10 +1,13 @@
 import type { KeyName } from "#shared/identity/key.ts";
+import type { EngineAbilities } from "#shared/model/ability.ts";
+import { isNothing } from "#shared/model/ports.ts";
 import type { EngineName } from "#shared/model/ticket.ts";
 import type { Instant, Term } from "#shared/model/time.ts";
 import type { Queries, Sql } from "#shared/runtime/database.ts";
 import type { Offer, OfferedHolding } from "../offer.ts";
 import type { Order } from "../order.ts";
-import { portSet } from "./port-set.ts";
+import type { OfferedPorts } from "../port-choice.ts";
+import { portRanges, portSet } from "./port-set.ts";
 import { type CeilingRow, ceilingsOf, type ShareRow, shareOf } from "./share-columns.ts";
 
 /** Which nodes are looked at: those named, or a stretch of the ring of all nodes by name, beginning at `pivot`. */
@@ -54,6 +57,7 @@ export async function offersOf(
     order.resources.memoryMib,
     order.resources.diskMib,
     order.resources.egressKbps,
+    !isNothing(order.anyPorts),
     ...valuesOf(candidates),
   ]);
   return { offers: rows.map(offerOf), heldNodes: rows[0]?.held_nodes ?? 0 };
@@ -72,13 +76,13 @@ function valuesOf(candidates: Candidates): unknown[] {
 }
 
 const CANDIDATES = {
-  ips: `select n.node, a.place from unnest($18::text[]) with ordinality as a (ip, place) join nodes n on n.ip = a.ip`,
-  nodes: `select a.node, a.place from unnest($18::text[]) with ordinality as a (node, place)`,
+  ips: `select n.node, a.place from unnest($19::text[]) with ordinality as a (ip, place) join nodes n on n.ip = a.ip`,
+  nodes: `select a.node, a.place from unnest($19::text[]) with ordinality as a (node, place)`,
   ring: `select node, row_number() over () as place from (
-      (select node from nodes where node >= $18 order by node)
+      (select node from nodes where node >= $19 order by node)
       union all
-      (select node from nodes where node < $18 order by node)
-      offset $19::int limit $20::int) as ring`,
+      (select node from nodes where node < $19 order by node)
+      offset $20::int limit $21::int) as ring`,
 };
 
 /** What holding `h` has left if everything that is charged to its account `a` counted at once: never too much. */
@@ -106,14 +110,15 @@ function statement(kind: keyof typeof CANDIDATES, free: "at least" | "exactly"):
       case when isempty($9::int4multirange) and isempty($10::int4multirange) then false else exists (
         select from charges c
         where c.node = n.node and (c.tcp_ports && $9 or c.udp_ports && $10)
-          and not (isempty(c.tcp_ports) and isempty(c.udp_ports))
+          and not (isempty(c.tcp_ports) and isempty(c.udp_ports)) and c.slice <> $6
           and c.counted_from < to_timestamp($4) and to_timestamp($2) < c.counted_to
       ) end as ports_taken,
-      best.*
+      n.kept_tcp && $9 or n.kept_udp && $10 as ports_kept, n.abilities,
+      best.*, ports.*
     from candidate c join nodes n on n.node = c.node join principals p on p.name = n.node
     left join lateral (
       select h.id, h.principal, h.valid_to, h.term_end, h.cpu_millis, h.memory_mib, h.disk_mib, h.egress_kbps,
-        h.slivers, h.ceiling_cpu_millis, h.ceiling_egress_kbps, h.engine, h.image, h.lineage,
+        h.slivers, h.ceiling_cpu_millis, h.ceiling_egress_kbps, h.engine, h.image, h.lineage, h.tcp_ports, h.udp_ports,
         f.cpu_millis as free_cpu_millis, f.memory_mib as free_memory_mib, f.disk_mib as free_disk_mib,
         f.egress_kbps as free_egress_kbps, f.slivers as free_slivers
       from holdings h join accounts a on a.id = h.account
@@ -126,6 +131,7 @@ function statement(kind: keyof typeof CANDIDATES, free: "at least" | "exactly"):
         and (h.image is null or $8::text is null or h.image = $8)
         and h.tcp_ports @> $9::int4multirange and h.udp_ports @> $10::int4multirange
         and h.capabilities @> $11::text[]
+        and (cardinality($11::text[]) = 0 or not exists (select from holdings later where later.replaces = h.id))
         and (h.ceiling_cpu_millis is null or $12::bigint is null or $12 <= h.ceiling_cpu_millis)
         and (h.ceiling_egress_kbps is null or $13::bigint is null or $13 <= h.ceiling_egress_kbps)
       order by
@@ -135,6 +141,23 @@ function statement(kind: keyof typeof CANDIDATES, free: "at least" | "exactly"):
         h.term_end desc, f.slivers desc
       limit 1
     ) as best on true
+    left join lateral (
+      select
+        ((best.tcp_ports - n.kept_tcp - $9) * taken.own_tcp)::text as own_tcp,
+        ((best.udp_ports - n.kept_udp - $10) * taken.own_udp)::text as own_udp,
+        (best.tcp_ports - n.kept_tcp - $9 - taken.own_tcp - taken.tcp)::text as free_tcp,
+        (best.udp_ports - n.kept_udp - $10 - taken.own_udp - taken.udp)::text as free_udp
+      from (
+        select
+          coalesce(range_agg(t.tcp_ports) filter (where t.slice = $6), '{}') as own_tcp,
+          coalesce(range_agg(t.udp_ports) filter (where t.slice = $6), '{}') as own_udp,
+          coalesce(range_agg(t.tcp_ports) filter (where t.slice <> $6), '{}') as tcp,
+          coalesce(range_agg(t.udp_ports) filter (where t.slice <> $6), '{}') as udp
+        from charges t
+        where t.node = n.node and not (isempty(t.tcp_ports) and isempty(t.udp_ports))
+          and t.counted_from < to_timestamp($4) and to_timestamp($2) < t.counted_to
+      ) as taken
+    ) as ports on $18::boolean
     order by c.place`;
   return { name: `offers of ${kind}, ${free}`, text };
 }
@@ -160,6 +183,8 @@ type OfferRow = ShareRow &
     held: boolean;
     held_nodes: number;
     ports_taken: boolean;
+    ports_kept: boolean;
+    abilities: EngineAbilities[];
     /** Null, with all that follows, where no holding will do. */
     id: string | null;
     principal: string;
@@ -173,6 +198,11 @@ type OfferRow = ShareRow &
     free_disk_mib: number;
     free_egress_kbps: number;
     free_slivers: number;
+    /** Null where the order names all of its ports. */
+    own_tcp: string | null;
+    own_udp: string;
+    free_tcp: string;
+    free_udp: string;
   };
 
 function offerOf(row: OfferRow): Offer {
@@ -189,6 +219,8 @@ function offerOf(row: OfferRow): Offer {
     heard: row.heard ?? undefined,
     held: row.held,
     portsTaken: row.ports_taken,
+    portsKept: row.ports_kept,
+    abilities: row.abilities,
     holding: row.id === null ? undefined : holdingOf(row.id, row),
   };
 }
@@ -210,6 +242,16 @@ function holdingOf(id: string, row: OfferRow): OfferedHolding {
     ceilings: ceilingsOf(row),
     engine: row.engine ?? undefined,
     image: row.image ?? undefined,
+    freePorts: row.own_tcp === null ? undefined : portsOffered({ ...row, own_tcp: row.own_tcp }),
     lineage: row.lineage,
+  };
+}
+
+type PortColumns = Readonly<Record<"own_tcp" | "own_udp" | "free_tcp" | "free_udp", string>>;
+
+function portsOffered({ own_tcp, own_udp, free_tcp, free_udp }: PortColumns): OfferedPorts {
+  return {
+    own: [...portRanges(own_tcp, "tcp"), ...portRanges(own_udp, "udp")],
+    free: [...portRanges(free_tcp, "tcp"), ...portRanges(free_udp, "udp")],
   };
 }

@@ -5,3 +5,10 @@ export function portSet(ports: readonly PortRange[], protocol: PortRange["protoc
   const ranges = ports.filter((range) => range.protocol === protocol);
   return `{${ranges.map(({ from, to }) => `[${from},${to + 1})`).join(",")}}`;
 }
+
+/** The ranges of an int4multirange as PostgreSQL writes it back: always with `[` and `)`. */
+export function portRanges(set: string, protocol: PortRange["protocol"]): PortRange[] {
+  return Array.from(set.matchAll(/\[(\d+),(\d+)\)/g), ([, from, end]) => {
+    return { protocol, from: Number(from), to: Number(end) - 1 };
+  });
+}

@@ -1,4 +1,5 @@
 import type { Duplex, Readable, Writable } from "node:stream";
+import type { Ability } from "#shared/model/ability.ts";
 import type { Capability } from "#shared/model/capability.ts";
 import type { PortRange } from "#shared/model/ports.ts";
 import type { Ceilings, Resources } from "#shared/model/resources.ts";
@@ -96,23 +97,6 @@ export type NetworkUsage = {
 };
 
 export type Traffic = { readonly bytes: number; readonly packets: number };
-
-/**
- * What the slivers of an engine have beyond commands in a root directory, which all have:
- * `terminal`, `forwarding` (connections over ssh), `ports` (of the node's address), `disk-bound` (the disk ends where
- * the plan says), `fair-egress` (guaranteed rate, ceiling, and a fair share of the rest), `administrative` (such slivers
- * can be made at all), `own-kernel` (a bug of the node's kernel is not the slivers').
- */
-export const ABILITIES = [
-  "terminal",
-  "forwarding",
-  "ports",
-  "disk-bound",
-  "fair-egress",
-  "administrative",
-  "own-kernel",
-] as const;
-export type Ability = (typeof ABILITIES)[number];
 
 /** What an engine can do; shown in advertisements and on pages. */
 export type EngineStatement = {

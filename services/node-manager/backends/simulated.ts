@@ -1,17 +1,9 @@
 import { once } from "node:events";
 import { constants } from "node:os";
 import { PassThrough, Writable } from "node:stream";
+import { ABILITIES, type Ability } from "#shared/model/ability.ts";
 import { refuseUnless } from "#shared/model/errors.ts";
-import {
-  ABILITIES,
-  type Ability,
-  type Backend,
-  type Command,
-  type RunningCommand,
-  type SliverId,
-  type SliverPlan,
-  type SliverState,
-} from "./backend.ts";
+import type { Backend, Command, RunningCommand, SliverId, SliverPlan, SliverState } from "./backend.ts";
 
 /** The images a simulated sliver pretends to have: those of real engines, so that a description suits both. */
 const IMAGES = ["debian-12", "busybox"];

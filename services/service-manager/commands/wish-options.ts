@@ -20,7 +20,17 @@ export function withWishOptions(command: Command): Command {
       "only nodes that say so of themselves, such as region=eu (repeatable)",
       collect,
     )
-    .option("--distinct-sites", "no two nodes at one site");
+    .option("--distinct-sites", "no two nodes at one site")
+    .option(
+      "--port <port>",
+      "a port of each node's address for the sliver: 8080, udp:5000-5009, any, or tcp:any:2 (repeatable)",
+      collect,
+    )
+    .option(
+      "--capability <name>",
+      "an administrative slice, whose slivers see their whole node, with this capability (repeatable)",
+      collect,
+    );
 }
 
 function collect(value: string, before: readonly string[] | undefined): string[] {

@@ -6,4 +6,5 @@ export const FACTS = {
   images: ["debian-12"],
   simulated: true,
   version: "0.1.0",
+  abilities: [{ engine: "simulated", abilities: ["ports", "administrative"] }],
 };

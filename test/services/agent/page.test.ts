@@ -63,7 +63,16 @@ test("whatever a name says, it is only text", () => {
   const nasty = `"><script>alert('1')</script>&`;
   const share = { cpuMillis: 1, memoryMib: 1, diskMib: 1, egressKbps: 1, slivers: 1 };
   const ad = {
-    ...{ node: nasty, ip: nasty, site: nasty, tags: [], engines: [nasty], images: [nasty], simulated: false },
+    ...{
+      node: nasty,
+      ip: nasty,
+      site: nasty,
+      tags: [],
+      engines: [nasty],
+      images: [nasty],
+      abilities: [],
+      simulated: false,
+    },
     ...{ resources: share, free: share },
   };
   const slice = { slice: nasty, nodes: 1, issued: 0, redeemed: 0, until: NOW };

@@ -18,6 +18,7 @@ export function advertisement(number: number, overrides: Partial<Advertisement> 
     tags: new Map(),
     engines: ["container"],
     images: ["debian-12"],
+    abilities: [],
     simulated: false,
     resources: WHOLE,
     free: WHOLE,

@@ -57,7 +57,7 @@ export function localBackend(directory: string): LocalBackend {
       simulated: true,
       images: ["debian-12"],
       defaultImage: "debian-12",
-      abilities: [],
+      abilities: ["ports"],
     },
     slivers,
     homeOf,
