@@ -116,6 +116,9 @@ async function openGround(
   const identity = await loadIdentity(config.identity);
   const store = parts.use(await openNodeStore(config, { identity, clock, fail }));
   const engines = deps.engines ?? (await openEngines(config, { identity, clock }));
+  for (const { engine, notes = [] } of engines.map(({ statement }) => statement)) {
+    for (const note of notes) log.warn({ engine }, note);
+  }
   const time = parts.use(nodeTime(clock, store, log));
   const self = { node: identity.name, ip: config.ip, version: packageFile.version };
   const { deadlines = DEADLINES } = deps;

@@ -1,6 +1,7 @@
 import type { Ceilings, Resources } from "#shared/model/resources.ts";
 import type { SliverPlan } from "../backend.ts";
 import { CAPABILITIES, MASKED_PATHS, READ_ONLY_PATHS, systemCallFilter } from "./confinement.ts";
+import { IDS_PER_SLIVER } from "./id-blocks.ts";
 
 /** Where a sliver's first program lies inside it: in /dev, which is no part of its disk, so it can't be lost. */
 const INIT_INSIDE = "/dev/init";
@@ -17,6 +18,8 @@ const OOM_SCORE = 300;
 
 export type BundleNeeds = {
   readonly plan: SliverPlan;
+  /** User and group n of the sliver are `base` + n outside; 0: it has no users of its own. */
+  readonly base: number;
   /** The name of the sliver's cgroup, beneath the root of every hierarchy. */
   readonly cgroup: string;
   /** The directory on which the sliver's disk is mounted. */
@@ -29,7 +32,7 @@ export type BundleNeeds = {
 };
 
 /** A sliver as runc understands it: the `config.json` of the OCI runtime specification 1.0.2. */
-export function bundle({ plan, cgroup, root, init, countsSwap, openFiles }: BundleNeeds): object {
+export function bundle({ plan, base, cgroup, root, init, countsSwap, openFiles }: BundleNeeds): object {
   const limit = plan.resources.memoryMib * 1024 * 1024;
   return {
     ociVersion: "1.0.2",
@@ -38,7 +41,7 @@ export function bundle({ plan, cgroup, root, init, countsSwap, openFiles }: Bund
     process: firstProcess(openFiles),
     mounts: mounts(init),
     linux: {
-      namespaces: ["pid", "mount", "uts", "ipc", "network", "cgroup"].map((type) => ({ type })),
+      ...namespaces(base),
       cgroupsPath: `/${cgroup}`,
       resources: {
         devices: [{ allow: false, access: "rwm" }],
@@ -47,12 +50,22 @@ export function bundle({ plan, cgroup, root, init, countsSwap, openFiles }: Bund
         memory: { limit, ...(countsSwap ? { swap: limit } : {}) },
         pids: { limit: PROCESSES },
       },
-      // Every group may ping without the capability to make raw sockets.
-      sysctl: { "net.ipv4.ping_group_range": "0 2147483647" },
+      // Every group that a sliver can have may ping without the capability to make raw sockets.
+      sysctl: { "net.ipv4.ping_group_range": `0 ${IDS_PER_SLIVER - 1}` },
       seccomp: systemCallFilter(),
       maskedPaths: MASKED_PATHS,
       readonlyPaths: READ_ONLY_PATHS,
     },
+  };
+}
+
+/** With users of its own, all other namespaces are theirs, and their root is the machine's nobody. */
+function namespaces(base: number): object {
+  const types = ["pid", "mount", "uts", "ipc", "network", "cgroup", ...(base === 0 ? [] : ["user"])];
+  const mapping = [{ containerID: 0, hostID: base, size: IDS_PER_SLIVER }];
+  return {
+    namespaces: types.map((type) => ({ type })),
+    ...(base === 0 ? {} : { uidMappings: mapping, gidMappings: mapping }),
   };
 }
 

@@ -4,11 +4,15 @@ import type { Instant } from "#shared/model/time.ts";
 import { readIfPresent } from "#shared/runtime/durable-file.ts";
 import type { Backend, SliverId, SliverPlan } from "../backend.ts";
 import { Cgroups } from "./cgroups.ts";
+import { readDiskOwner } from "./disk-owner.ts";
 import { DiskUse } from "./disk-use.ts";
+import { IdBlocks } from "./id-blocks.ts";
 import { ensureImage, findImage, type Image } from "./images.ts";
-import { deleteTree, unmountAll } from "./mounts.ts";
+import { unmountDisk } from "./mapped-disk.ts";
+import { deleteTree } from "./mounts.ts";
 import { Network } from "./network.ts";
 import { Outposts } from "./outpost.ts";
+import { withoutOwnUsers } from "./own-users.ts";
 import { type NodePlaces, nodePlaces, type SliverPlaces, sliverOf, sliverPlaces } from "./places.ts";
 import { endProcess, isAlive, openFilesLimit, type ProcessName, readProcessName } from "./process.ts";
 import { Runc } from "./runc.ts";
@@ -16,6 +20,7 @@ import { STEPS } from "./steps.ts";
 import { Turns } from "./turns.ts";
 
 const INIT = "/usr/bin/catatonit";
+const IDS_DIRECTORY = "/var/lib/slicelab/user-ids";
 /** The least memory in which runc can start a sliver at all, and a shell in it. */
 const LEAST_MEMORY_MIB = 16;
 
@@ -26,6 +31,8 @@ export type ContainerOptions = {
   readonly stateDirectory: string;
   /** The machine's reference images, shared by all of its nodes. */
   readonly imagesDirectory: string;
+  /** Where the machine keeps which sliver has which user ids, for all of its nodes. */
+  readonly idsDirectory?: string;
   /** The images offered, the default one first; those the machine lacks are built. */
   readonly images?: readonly [string, ...string[]];
   readonly now: () => Instant;
@@ -45,17 +52,21 @@ export async function containerBackend(options: ContainerOptions): Promise<Backe
   const names = options.images ?? ["debian-12"];
   const images = new Map<string, Image>();
   for (const name of names) images.set(name, await ensureImage({ ...options, name }));
+  const weakness = await withoutOwnUsers(node, images.get(names[0]!)!.root);
   const machine = {
+    blocks: weakness ? undefined : await IdBlocks.open(options.idsDirectory ?? IDS_DIRECTORY, node),
     runc: new Runc(node),
     cgroups: await Cgroups.find(),
     network: await Network.open(node),
     outposts: new Outposts(),
   };
-  return new ContainerBackend(node, { ...options, images }, machine);
+  return new ContainerBackend(node, { ...options, images, notes: weakness ? [weakness] : [] }, machine);
 }
 
 /** The parts of the machine the engine makes things in. */
 type Machine = {
+  /** Absent where slivers can't have users of their own. */
+  readonly blocks: IdBlocks | undefined;
   readonly runc: Runc;
   readonly cgroups: Cgroups;
   readonly network: Network;
@@ -78,7 +89,8 @@ class ContainerBackend implements Backend {
       images,
       imagesDirectory,
       onStep,
-    }: Omit<ContainerOptions, "images"> & { images: ReadonlyMap<string, Image> },
+      notes,
+    }: Omit<ContainerOptions, "images"> & { images: ReadonlyMap<string, Image>; notes: readonly string[] },
     machine: Machine,
   ) {
     const names = [...images.keys()];
@@ -87,7 +99,8 @@ class ContainerBackend implements Backend {
       simulated: false,
       images: names,
       defaultImage: names[0]!,
-      abilities: ["terminal", "forwarding"],
+      abilities: ["terminal", "forwarding", ...(machine.blocks ? (["weak-root"] as const) : [])],
+      notes,
     } as const;
     this.#node = node;
     this.#images = images;
@@ -123,7 +136,11 @@ class ContainerBackend implements Backend {
       await this.#halt(sliver);
       await this.#deleteGone(sliver);
       // From here on the disk is never started again, wherever its deletion is interrupted.
-      if (await isThere(sliver.directory)) await rename(sliver.directory, sliver.gone);
+      if (await isThere(sliver.directory)) {
+        const { base } = await readDiskOwner(sliver);
+        await rename(sliver.directory, sliver.gone);
+        await this.#machine.blocks?.release(base, sliver);
+      }
       await this.#deleteGone(sliver);
       this.#diskUse.forget(id);
     });
@@ -164,10 +181,11 @@ class ContainerBackend implements Backend {
   }
 
   async #start(plan: SliverPlan, sliver: SliverPlaces, image: Image): Promise<void> {
-    const { cgroups, ...machine } = this.#machine;
+    const { cgroups, blocks, ...machine } = this.#machine;
+    const own = plan.administrative ? {} : { blocks }; // who sees the whole node is one of its users
     const [countsSwap, openFiles] = await Promise.all([cgroups.countsSwap(), openFilesLimit()]);
     for (const step of STEPS) {
-      await step.take({ ...machine, plan, sliver, image, init: INIT, countsSwap, openFiles });
+      await step.take({ ...machine, ...own, plan, sliver, image, init: INIT, countsSwap, openFiles });
       this.#onStep?.(step.name);
     }
   }
@@ -194,7 +212,7 @@ class ContainerBackend implements Backend {
     await network.disconnect(sliver);
     await runc.end(sliver);
     await cgroups.remove(sliver.container);
-    await unmountAll(sliver.root);
+    await unmountDisk(sliver);
   }
 
   async #deleteGone(sliver: SliverPlaces): Promise<void> {

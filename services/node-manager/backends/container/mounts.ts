@@ -23,10 +23,10 @@ export async function readMounts(): Promise<Mount[]> {
   });
 }
 
-/** The mounts at `path` and beneath it, the uppermost last. */
-export async function mountsUnder(path: string): Promise<string[]> {
+/** The mounts at these paths and beneath them, the uppermost last. */
+export async function mountsUnder(...paths: readonly string[]): Promise<string[]> {
   const points = (await readMounts()).map(({ point }) => point);
-  return points.filter((point) => point === path || point.startsWith(`${path}/`));
+  return points.filter((point) => paths.some((path) => point === path || point.startsWith(`${path}/`)));
 }
 
 /**
@@ -52,11 +52,11 @@ export async function mountOverlay(
   ]);
 }
 
-/** Undoes every mount at and beneath `path`, and returns only when the kernel lists none of them any more. */
-export async function unmountAll(path: string): Promise<void> {
+/** Undoes every mount at and beneath these paths, and returns only when the kernel lists none of them any more. */
+export async function unmountAll(...paths: readonly string[]): Promise<void> {
   // What still holds a mount (an ending process, somebody's shell) gets a little time to let it go.
   const free = await waitUntil(async () => {
-    const points = await mountsUnder(path);
+    const points = await mountsUnder(...paths);
     for (const point of points.reverse()) await unmount(point);
     return points.length === 0;
   }, UNMOUNT_MILLISECONDS);

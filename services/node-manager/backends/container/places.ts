@@ -4,6 +4,8 @@ import type { SliverId } from "../backend.ts";
 
 const SHORT_ID = /^[0-9a-f]{8}$/;
 const SLIVER_ID = /^[0-9a-f]{16}$/;
+/** Everybody may go through it to what they may enter there. */
+const DOORS = "/run/slicelab";
 // `,`, `:` and `\` separate things in the options of an overlay mount.
 const DIRECTORY = /^\/[^,:\\\n\0]*$/;
 
@@ -19,7 +21,7 @@ export type NodePlaces = {
   readonly runc: string;
 };
 
-/** The places of one sliver. All but the cgroup and the runc state lie beneath `directory`. */
+/** The places of one sliver. All but the cgroup, the runc state and the door lie beneath `directory`. */
 export type SliverPlaces = {
   readonly id: SliverId;
   readonly directory: string;
@@ -30,6 +32,12 @@ export type SliverPlaces = {
   readonly work: string;
   /** The id of the image the sliver's disk belongs to, for as long as there is that disk. */
   readonly image: string;
+  /** Whose the sliver's disk is, for as long as there is that disk: see `DiskOwner`. */
+  readonly owner: string;
+  /** Where the layers beneath the disk are while they are mounted together, as the sliver's root sees them. */
+  readonly layers: string;
+  /** Where `root` is while the sliver starts: for its own users the state directory may lie behind others' doors. */
+  readonly door: string;
   /** What the node says to the sliver (its name, its resolver): a layer between the image and the sliver's disk. */
   readonly seed: string;
   /** Says which account people use inside. */
@@ -65,6 +73,7 @@ export function nodePlaces(stateDirectory: string, node: string): NodePlaces {
 export function sliverPlaces(node: NodePlaces, id: SliverId): SliverPlaces {
   refuseUnless(SLIVER_ID.test(id), "MALFORMED", "a sliver's id is 16 lower-case hex digits");
   const directory = join(node.slivers, id);
+  const container = `slicelab-${node.node}-${id}`;
   return {
     id,
     directory,
@@ -72,6 +81,9 @@ export function sliverPlaces(node: NodePlaces, id: SliverId): SliverPlaces {
     upper: join(directory, "upper"),
     work: join(directory, "work"),
     image: join(directory, "image"),
+    owner: join(directory, "owner.json"),
+    layers: join(directory, "layers"),
+    door: join(DOORS, container),
     seed: join(directory, "seed"),
     login: join(directory, "login.json"),
     root: join(directory, "root"),
@@ -82,7 +94,7 @@ export function sliverPlaces(node: NodePlaces, id: SliverId): SliverPlaces {
     lock: join(directory, "lock"),
     log: join(directory, "runc.log"),
     pidFile: join(directory, "pid"),
-    container: `slicelab-${node.node}-${id}`,
+    container,
   };
 }
 

@@ -5,8 +5,10 @@ import { readIfPresent, writeDurably } from "#shared/runtime/durable-file.ts";
 import type { SliverPlan } from "../backend.ts";
 import { mayHavePrograms } from "../programs/sliver-programs.ts";
 import { bundle } from "./bundle.ts";
+import { readDiskOwner, settleDiskOwner } from "./disk-owner.ts";
+import type { IdBlocks } from "./id-blocks.ts";
 import type { Image } from "./images.ts";
-import { mountOverlay } from "./mounts.ts";
+import { mountDisk, rootOf, throughDoor } from "./mapped-disk.ts";
 import type { Network } from "./network.ts";
 import type { SliverPlaces } from "./places.ts";
 import { nameProcess, writeProcessName } from "./process.ts";
@@ -21,6 +23,8 @@ export type Start = {
   readonly init: string;
   readonly countsSwap: boolean;
   readonly openFiles: number;
+  /** Where a first start gets the sliver's own users from; absent: they are the machine's. */
+  readonly blocks?: IdBlocks | undefined;
   readonly runc: Runc;
   readonly network: Network;
 };
@@ -40,6 +44,7 @@ export const STEPS: readonly Step[] = [
       await rm(sliver.commands, { recursive: true, force: true });
     },
   },
+  { name: "owner", take: ({ sliver, blocks }) => settleDiskOwner(sliver, blocks) },
   {
     name: "image",
     take: async ({ sliver, image }) => {
@@ -55,19 +60,21 @@ export const STEPS: readonly Step[] = [
   },
   {
     name: "disk",
-    take: ({ sliver, image }) =>
-      mountOverlay(sliver.root, [sliver.seed, image.root], sliver.upper, sliver.work),
+    take: async ({ sliver, image }) =>
+      mountDisk(sliver, await readDiskOwner(sliver), [sliver.seed, image.root]),
   },
   {
     name: "bundle",
-    take: ({ sliver, ...needs }) => {
-      const config = bundle({ ...needs, cgroup: sliver.container, root: sliver.root });
-      return writeFile(join(sliver.bundle, "config.json"), JSON.stringify(config), { mode: 0o600 });
+    take: async ({ sliver, ...needs }) => {
+      const owner = await readDiskOwner(sliver);
+      const config = bundle({ ...needs, ...owner, cgroup: sliver.container, root: rootOf(sliver, owner) });
+      await writeFile(join(sliver.bundle, "config.json"), JSON.stringify(config), { mode: 0o600 });
     },
   },
   {
     name: "processes",
-    take: ({ sliver, runc }) => runc.start(sliver),
+    take: async ({ sliver, runc }) =>
+      throughDoor(sliver, await readDiskOwner(sliver), () => runc.start(sliver)),
   },
   {
     name: "network",

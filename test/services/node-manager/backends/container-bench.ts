@@ -1,5 +1,5 @@
 import { execFileSync } from "node:child_process";
-import { mkdtemp, readdir, readFile, rm } from "node:fs/promises";
+import { mkdtemp, readdir, readFile, readlink, rm } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import type { Backend } from "#services/node-manager/backends/backend.ts";
@@ -97,7 +97,19 @@ export async function leftovers(node: string, stateDirectory: string): Promise<s
     .toString()
     .split("\n")
     .filter((line) => line.includes(node));
-  return [mounts, cgroups, processes, slivers, containers, links, tables].flat();
+  const doors = (await namesIn("/run/slicelab")).filter((name) => name.includes(node));
+  const ids = await idClaims(node);
+  return [mounts, cgroups, processes, slivers, containers, links, tables, doors, ids].flat();
+}
+
+/** The directories of the node's slivers that have user ids of this machine. */
+export async function idClaims(node: string): Promise<string[]> {
+  const directory = "/var/lib/slicelab/user-ids";
+  const names = (await namesIn(directory)).filter((name) => /^\d+$/.test(name));
+  const owners = await Promise.all(
+    names.map((name) => readlink(join(directory, name)).catch(() => "")), // it may go meanwhile
+  );
+  return owners.filter((owner) => owner.includes(`/${node}/`));
 }
 
 /** The living processes of a node's slivers. A zombie is not one: reaping it is up to the machine's own init. */

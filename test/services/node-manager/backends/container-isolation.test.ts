@@ -59,8 +59,8 @@ describe("root in a container sliver", { skip: !probe.ok && probe.reason }, () =
     assert.ok((await sh("ps -o args", neighbour)).stdout.includes("sleep 4321"));
   });
 
-  test("shares no namespace with the machine or its neighbour, but that of users", async () => {
-    const kinds = ["cgroup", "ipc", "mnt", "net", "pid", "uts"];
+  test("shares no namespace with the machine or its neighbour", async () => {
+    const kinds = ["cgroup", "ipc", "mnt", "net", "pid", "user", "uts"];
     const script = kinds.map((kind) => `readlink /proc/self/ns/${kind}`).join("; ");
     const own = await Promise.all(kinds.map((kind) => readlink(`/proc/self/ns/${kind}`)));
     const all = [
@@ -87,7 +87,7 @@ describe("root in a container sliver", { skip: !probe.ok && probe.reason }, () =
     await sh("echo secret > /root/secret", neighbour);
     assert.equal((await sh("cat /root/secret")).code, 1);
     assert.equal((await sh("find / -name secret -not -path '/proc/*'")).stdout, "");
-    assert.equal((await sh("ls /work /var/lib/slicelab")).stdout, "");
+    assert.equal((await sh("ls /work /var/lib/slicelab/images")).stdout, "");
     const seen = (await sh("cut -d' ' -f2 /proc/mounts | grep -Ev '^(/|/proc|/dev|/sys)(/|$)'")).stdout;
     assert.equal(seen, "");
   });
@@ -214,11 +214,6 @@ describe("two container slivers on one node", { skip: !probe.ok && probe.reason 
 
     const inode = (id: string) => run(backend, id, { argv: ["stat", "-c", "%i", "/bin/busybox"] });
     assert.equal((await inode(plans[0].id)).stdout, (await inode(plans[1].id)).stdout);
-    const mounts = (await readFile("/proc/self/mounts", "utf8"))
-      .split("\n")
-      .filter((line) => line.includes(NODE));
-    const layers = mounts.map((line) => /lowerdir=[^:]*:([^,]*)/.exec(line)?.[1]);
-    assert.deepEqual(new Set(layers), new Set([join(bench.imagesDirectory, "busybox/root")]));
 
     await run(backend, plans[0].id, { argv: ["sh", "-c", "echo changed > /etc/passwd; rm /bin/vi"] });
     assert.match((await run(backend, plans[1].id, { argv: ["cat", "/etc/passwd"] })).stdout, /^root:/);

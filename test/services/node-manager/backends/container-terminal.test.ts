@@ -44,14 +44,16 @@ describe("a terminal in a container sliver", { skip: !probe.ok && probe.reason }
   test("has the size that was asked for, and another one when it is told", async () => {
     const argv = ["sh", "-c", "stty size; read line; stty size"];
     const running = await backend.exec(plan.id, { argv, terminal: TERMINAL });
+    const chunks: Buffer[] = [];
+    running.stdout.on("data", (chunk) => chunks.push(chunk));
+    await eventually("it says its first size", async () => Buffer.concat(chunks).includes("\n"));
     running.resize!(132, 43);
     running.resize!(-1, 7);
     running.resize!(70_000, 7);
     running.stdin.write("\r");
-    const shown = Buffer.concat(await running.stdout.toArray()).toString();
-    assert.match(shown, /^24 80\r\n(\r\n)?43 132\r\n$/);
     running.stderr.resume();
     assert.equal((await running.exit).code, 0);
+    assert.match(Buffer.concat(chunks).toString(), /^24 80\r\n(\r\n)?43 132\r\n$/);
     running.resize!(80, 24); // it has ended: nothing
   });
 
