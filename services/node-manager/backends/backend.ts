@@ -98,27 +98,6 @@ export type NetworkUsage = {
 
 export type Traffic = { readonly bytes: number; readonly packets: number };
 
-<<<<<<< HEAD
-=======
-/**
- * What the slivers of an engine have beyond commands in a root directory, which all have:
- * `terminal`, `forwarding` (connections over ssh), `ports` (of the node's address), `disk-bound` (the disk ends where
- * the plan says), `fair-egress` (guaranteed rate, ceiling, and a fair share of the rest), `administrative` (such slivers
- * can be made at all), `weak-root` (root inside is nobody outside), `own-kernel` (a bug of the node's kernel is not the slivers').
- */
-export const ABILITIES = [
-  "terminal",
-  "forwarding",
-  "ports",
-  "disk-bound",
-  "fair-egress",
-  "administrative",
-  "weak-root",
-  "own-kernel",
-] as const;
-export type Ability = (typeof ABILITIES)[number];
-
->>>>>>> cd7dd19 (Give every container sliver users of its own, so that root inside is nobody outside)
 /** What an engine can do; shown in advertisements and on pages. */
 export type EngineStatement = {
   readonly engine: Engine;
