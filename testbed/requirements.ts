@@ -21,6 +21,12 @@ export const REQUIREMENTS: readonly Requirement[] = [
   { package: "iproute2", provides: "ip", purposes: DEMO, without: "container nodes get no network" },
   { package: "nftables", provides: "nft", purposes: DEMO, without: "container nodes get no packet filter" },
   {
+    package: "conntrack",
+    provides: "conntrack",
+    purposes: DEMO,
+    without: "container nodes keep ended connections",
+  },
+  {
     package: "openssh-client",
     provides: "ssh",
     purposes: DEMO,
@@ -38,6 +44,9 @@ export const REQUIREMENTS: readonly Requirement[] = [
     purposes: TESTS,
     without: "no scp into simulated slivers in tests",
   },
+  { package: "iperf3", provides: "iperf3", purposes: TESTS, without: "no traffic to measure in tests" },
+  { package: "iputils-ping", provides: "ping", purposes: TESTS, without: "no floods of pings in tests" },
+  { package: "iptables", provides: "iptables", purposes: TESTS, without: "no other firewall in tests" },
   { package: "rsync", provides: "rsync", purposes: TESTS, without: "no rsync into slivers in tests" },
   { package: "python3", provides: "python3", purposes: TESTS, without: "no outside XML-RPC client in tests" },
   { package: "openssl", provides: "openssl", purposes: TESTS, without: "no outside certificates in tests" },

@@ -1,4 +1,5 @@
 import { mkdir } from "node:fs/promises";
+import { isIPv4 } from "node:net";
 import { join } from "node:path";
 import { type Identity, loadIdentity } from "#shared/identity/identity.ts";
 import { clientTlsOptions, peerOf, serverTlsOptions } from "#shared/identity/tls.ts";
@@ -162,11 +163,18 @@ export async function openEngines(
       stateDirectory,
       images,
       imagesDirectory,
+      egressKbps: config.capacity.egressKbps,
+      address: hostAddress(config.host),
       now: clock.now,
     };
     opened.push(await openBackend(engine, options));
   }
   return opened as [Backend, ...Backend[]];
+}
+
+/** Undefined where it listens on every address. */
+function hostAddress(host: string): string | undefined {
+  return isIPv4(host) && host !== "0.0.0.0" ? host : undefined;
 }
 
 async function openGateway({ config, store, engines, log }: Ground): Promise<SshGateway> {

@@ -15,6 +15,10 @@ export type BackendOptions = {
   readonly imagesDirectory?: string;
   /** Reference images to offer, the default one first. */
   readonly images?: readonly [string, ...string[]];
+  /** What the node's slivers may send altogether, in kbit/s. As much as they like when absent or 0. */
+  readonly egressKbps?: number;
+  /** The machine's address under which people know the node; every address of the machine when absent. */
+  readonly address?: string;
   readonly now: () => Instant;
 };
 

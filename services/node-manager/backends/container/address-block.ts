@@ -5,6 +5,9 @@ const BLOCK_SIZE = 2 ** 12;
 /** The block's first address names it and the second is the gateway; the last is left alone as a broadcast would be. */
 const FIRST = 2;
 
+/** The bits of an address that are not the block's. */
+export const HOST_MASK = BLOCK_SIZE - 1;
+
 /** The largest index of a sliver in its node's block. */
 export const LAST_INDEX = BLOCK_SIZE - FIRST - 2;
 
@@ -37,6 +40,18 @@ export class AddressBlock {
   /** At most 15 characters, which is all the kernel takes. */
   link(index: number): string {
     return `sl${this.#node}${index.toString(36)}`;
+  }
+
+  /** The hardware address of the node's end of the sliver's link, or of the sliver's own; nobody asks for either. */
+  hardwareAddress(index: number, end: "node" | "sliver"): string {
+    const number = FIRST + index;
+    const bytes = [0x02, 0x53, 0x4c, end === "node" ? 0 : 1, number >>> 8, number & 255];
+    return bytes.map((byte) => byte.toString(16).padStart(2, "0")).join(":");
+  }
+
+  /** What tells the sliver's packets from its neighbours': the address without its block. */
+  hostPart(index: number): number {
+    return FIRST + index;
   }
 
   /** What the names of this node's links begin with. */

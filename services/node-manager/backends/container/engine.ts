@@ -35,6 +35,8 @@ export type ContainerOptions = {
   readonly idsDirectory?: string;
   /** The images offered, the default one first; those the machine lacks are built. */
   readonly images?: readonly [string, ...string[]];
+  readonly egressKbps?: number;
+  readonly address?: string;
   readonly now: () => Instant;
   /** Told after each step of starting a sliver; what it throws ends the start there, as a crash would. */
   readonly onStep?: (step: string) => void;
@@ -57,7 +59,7 @@ export async function containerBackend(options: ContainerOptions): Promise<Backe
     blocks: weakness ? undefined : await IdBlocks.open(options.idsDirectory ?? IDS_DIRECTORY, node),
     runc: new Runc(node),
     cgroups: await Cgroups.find(),
-    network: await Network.open(node),
+    network: await Network.open(node, options),
     outposts: new Outposts(),
   };
   return new ContainerBackend(node, { ...options, images, notes: weakness ? [weakness] : [] }, machine);
@@ -99,7 +101,13 @@ class ContainerBackend implements Backend {
       simulated: false,
       images: names,
       defaultImage: names[0]!,
-      abilities: ["terminal", "forwarding", ...(machine.blocks ? (["weak-root"] as const) : [])],
+      abilities: [
+        "terminal",
+        "forwarding",
+        "ports",
+        ...(machine.network.sharesFairly ? (["fair-egress"] as const) : []),
+        ...(machine.blocks ? (["weak-root"] as const) : []),
+      ],
       notes,
     } as const;
     this.#node = node;
@@ -173,11 +181,12 @@ class ContainerBackend implements Backend {
 
   async usage(id: SliverId) {
     const sliver = await this.#known(id);
-    const [counted, diskBytes] = await Promise.all([
+    const [counted, diskBytes, network] = await Promise.all([
       this.#machine.cgroups.usage(sliver.container),
       this.#diskUse.of(id, sliver.upper),
+      this.#machine.network.usage(id),
     ]);
-    return { ...counted, diskBytes };
+    return { ...counted, diskBytes, network };
   }
 
   async #start(plan: SliverPlan, sliver: SliverPlaces, image: Image): Promise<void> {

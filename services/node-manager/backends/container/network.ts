@@ -1,34 +1,67 @@
 import { readdir, readFile, rm, writeFile } from "node:fs/promises";
 import { Fault } from "#shared/model/errors.ts";
-import type { Ceilings } from "#shared/model/resources.ts";
+import type { PortRange } from "#shared/model/ports.ts";
 import { readIfPresent } from "#shared/runtime/durable-file.ts";
-import type { SliverId } from "../backend.ts";
+import type { NetworkUsage, SliverId, SliverPlan } from "../backend.ts";
 import { AddressBlock, LAST_INDEX } from "./address-block.ts";
+import { forgetConnections } from "./connections.ts";
+import { ForwardPolicy } from "./forward-policy.ts";
+import { linkNames } from "./links.ts";
 import { type NodePlaces, type SliverPlaces, sliverOf, sliverPlaces } from "./places.ts";
 import { runProgram } from "./program.ts";
-import { rules, tableName, withoutRules } from "./rules.ts";
+import { machineResolution, resolvConf } from "./resolver.ts";
+import { MOST_CONNECTIONS, portRules, rules, tableName, withoutRules, withoutSliver } from "./rules.ts";
+import { Shaping } from "./shaping.ts";
+import { TrafficCounters } from "./traffic.ts";
 import { Turns } from "./turns.ts";
 
-const FORWARDING = "/proc/sys/net/ipv4/ip_forward";
+const IPV4 = "/proc/sys/net/ipv4";
+const CONNECTION_TABLE = "/proc/sys/net/netfilter/nf_conntrack_max";
 /** How many addresses are tried when another node of the same network namespace may have taken them. */
 const TRIES = 8;
 
+export type NetworkOptions = {
+  /** What the node's slivers may send altogether, in kbit/s. As much as they like when absent or 0. */
+  readonly egressKbps?: number;
+  /** The machine's address under which people know the node; every address of the machine when absent. */
+  readonly address?: string;
+};
+
+/** What a sliver has on the node; also what its address file says. */
+type Connection = { readonly index: number; readonly ports: readonly PortRange[] };
+
 /**
  * The network of a node's slivers, in whichever network namespace the node manager runs: each sliver has a veth of its
- * own, one private address, and leaves the node under the node's address. Slivers are not neighbours of one another.
+ * own, one private address, its share of what leaves the node, and leaves it under the node's address. Slivers are not
+ * neighbours of one another.
  *
  * A sliver has a veth only while its directory holds an address; which ones do is all this remembers.
  */
 export class Network {
   readonly #block: AddressBlock;
   readonly #table: string;
-  readonly #connected: Map<SliverId, number>;
+  readonly #options: NetworkOptions;
+  readonly #shaping: Shaping | undefined;
+  readonly #forwarding: ForwardPolicy;
+  readonly #counters: TrafficCounters;
+  readonly #connected: Map<SliverId, Connection>;
   readonly #turns = new Turns();
   #ruled = false;
+  /** Whether slivers' questions for names are passed on to the machine's loopback. */
+  #namesHere = false;
 
-  private constructor(node: NodePlaces, connected: Map<SliverId, number>) {
+  private constructor(
+    node: NodePlaces,
+    options: NetworkOptions,
+    shaping: Shaping | undefined,
+    connected: Map<SliverId, Connection>,
+  ) {
     this.#block = new AddressBlock(node.node);
     this.#table = tableName(node.node);
+    this.#options = options;
+    this.#shaping = shaping;
+    this.#forwarding = new ForwardPolicy(this.#block, this.#table);
+    this.#counters = new TrafficCounters(this.#block, this.#table);
     this.#connected = connected;
   }
 
@@ -36,39 +69,54 @@ export class Network {
    * Finds what an earlier node manager left connected. A sliver whose veth is not in this network namespace (it went
    * with the one the earlier node manager ran in) counts as stopped from here on, so that it is started again.
    */
-  static async open(node: NodePlaces): Promise<Network> {
-    const connected = new Map<SliverId, number>();
-    const network = new Network(node, connected);
+  static async open(node: NodePlaces, options: NetworkOptions = {}): Promise<Network> {
+    const connected = new Map<SliverId, Connection>();
+    const shaping = await Shaping.open(new AddressBlock(node.node), options.egressKbps);
+    const network = new Network(node, options, shaping, connected);
     for (const sliver of await sliversOf(node)) {
-      const index = await readIndex(sliver);
-      if (index !== undefined) connected.set(sliver.id, index);
+      const connection = await readConnection(sliver);
+      if (connection) connected.set(sliver.id, connection);
     }
     if (connected.size > 0) await network.#forgetLost(node);
     await network.#turns.take("rules", () => (connected.size > 0 ? network.#rule() : network.#dropRules()));
     return network;
   }
 
+  /** Whether slivers have guaranteed rates and share the rest; where the kernel can't, they only have ceilings. */
+  get sharesFairly(): boolean {
+    return this.#shaping !== undefined;
+  }
+
+  /** How a sliver resolves names, as its resolv.conf. */
+  async resolvConf(): Promise<string> {
+    return resolvConf(await machineResolution(), this.#block.gateway);
+  }
+
+  /** What a connected sliver has sent and received since it was; undefined of one that is not. */
+  async usage(id: SliverId): Promise<NetworkUsage | undefined> {
+    const connection = this.#connected.get(id);
+    return connection && this.#counters.of(connection.index);
+  }
+
   /** Gives the network namespace of the process `pid` its way out. Whatever the sliver had before must be gone. */
-  async connect(sliver: SliverPlaces, pid: number, ceilings: Ceilings): Promise<void> {
+  async connect(sliver: SliverPlaces, pid: number, plan: SliverPlan): Promise<void> {
     await this.#turns.take("rules", () => this.#rule());
-    const index = await this.#plug(sliver, pid);
-    await runProgram("set up the sliver's network", [...inside(pid), "ip", "-batch", "-"], {
-      input: [
-        `addr add ${this.#block.address(index)}/32 dev eth0`,
-        "link set eth0 up",
-        `route add ${this.#block.gateway} dev eth0 scope link`,
-        `route add default via ${this.#block.gateway} dev eth0`,
-        "",
-      ].join("\n"),
-    });
-    if (ceilings.egressKbps !== undefined) await limitEgress(pid, ceilings.egressKbps);
+    const index = await this.#plug(sliver, pid, plan.ports ?? []);
+    await Promise.all([
+      this.#configureInside(index, pid),
+      this.#shaping?.add(index, plan),
+      this.#openPorts(index, plan.ports ?? []),
+      this.#namesHere && writeFile(`${IPV4}/conf/${this.#block.link(index)}/route_localnet`, "1"),
+    ]);
+    const ceiling = plan.ceilings.egressKbps;
+    if (!this.#shaping && ceiling !== undefined) await limitEgress(pid, ceiling);
   }
 
   /** Takes away what `connect` made, however much of it there is; the node's rules too with its last sliver. */
   async disconnect(sliver: SliverPlaces): Promise<void> {
-    const index = this.#connected.get(sliver.id);
-    if (index === undefined) return;
-    await this.#unplug(index);
+    const connection = this.#connected.get(sliver.id);
+    if (connection === undefined) return;
+    await this.#unplug(sliver, connection);
     await rm(sliver.address, { force: true });
     this.#connected.delete(sliver.id);
     await this.#turns.take("rules", async () => {
@@ -77,74 +125,116 @@ export class Network {
   }
 
   /** Makes the veth, under the first address nobody on this machine's network has. */
-  async #plug(sliver: SliverPlaces, pid: number): Promise<number> {
+  async #plug(sliver: SliverPlaces, pid: number, ports: readonly PortRange[]): Promise<number> {
     for (let tries = 1; ; tries++) {
-      const index = this.#reserve(sliver.id);
-      await writeFile(sliver.address, JSON.stringify({ index, address: this.#block.address(index) }));
+      const connection = { index: this.#reserve(sliver.id, ports), ports };
+      const address = this.#block.address(connection.index);
+      await writeFile(sliver.address, JSON.stringify({ ...connection, address }));
       try {
-        await this.#addLink(index, pid);
-        return index;
+        await this.#addLink(connection.index, pid);
+        return connection.index;
       } catch (error) {
         // Most likely another node of this machine has this address: it fell into the same block.
-        await this.#unplug(index);
+        await this.#unplug(sliver, connection);
         if (tries === TRIES) throw error;
       }
     }
   }
 
   /** The next index after the one this sliver had, or the lowest one, that no other sliver of the node has. */
-  #reserve(id: SliverId): number {
-    const before = this.#connected.get(id) ?? -1;
-    const taken = new Set(this.#connected.values());
+  #reserve(id: SliverId, ports: readonly PortRange[]): number {
+    const before = this.#connected.get(id)?.index ?? -1;
+    const taken = new Set(Array.from(this.#connected.values(), ({ index }) => index));
     let index = before + 1;
     while (taken.has(index)) index++;
     if (index > LAST_INDEX)
       throw new Fault("BACKEND_FAILED", "the node has no address left; delete a sliver first");
-    this.#connected.set(id, index);
+    this.#connected.set(id, { index, ports });
     return index;
   }
 
+  /** The two ends know each other: nobody asks on a link who has an address, nor answers. */
   async #addLink(index: number, pid: number): Promise<void> {
-    const link = this.#block.link(index);
+    const [link, address, gateway] = [
+      this.#block.link(index),
+      this.#block.address(index),
+      this.#block.gateway,
+    ];
+    const [here, there] = (["node", "sliver"] as const).map((end) => this.#block.hardwareAddress(index, end));
     await runProgram("connect the sliver to its node", ["ip", "-batch", "-"], {
       input: [
-        `link add ${link} type veth peer name eth0 netns ${pid}`,
-        `link set ${link} addrgenmode none`,
-        `addr add ${this.#block.gateway}/32 dev ${link}`,
+        `link add ${link} address ${here} type veth peer name eth0 address ${there} netns ${pid}`,
+        `link set ${link} addrgenmode none arp off`,
+        `addr add ${gateway}/32 dev ${link}`,
         `link set ${link} up`,
-        `route add ${this.#block.address(index)}/32 dev ${link}`,
+        `route add ${address}/32 dev ${link}`,
+        `neighbour replace ${address} lladdr ${there} nud permanent dev ${link}`,
         "",
       ].join("\n"),
     });
   }
 
-  async #unplug(index: number): Promise<void> {
-    const link = this.#block.link(index);
+  async #configureInside(index: number, pid: number): Promise<void> {
+    const { gateway } = this.#block;
+    const greatest = this.#shaping ? ` gso_max_size ${this.#shaping.greatestPacket}` : "";
+    await runProgram("set up the sliver's network", [...inside(pid), "ip", "-batch", "-"], {
+      input: [
+        `addr add ${this.#block.address(index)}/32 dev eth0`,
+        `link set eth0 arp off${greatest} up`,
+        `neighbour replace ${gateway} lladdr ${this.#block.hardwareAddress(index, "node")} nud permanent dev eth0`,
+        `route add ${gateway} dev eth0 scope link`,
+        `route add default via ${gateway} dev eth0`,
+        "",
+      ].join("\n"),
+    });
+  }
+
+  async #openPorts(index: number, ports: readonly PortRange[]): Promise<void> {
+    if (ports.length === 0) return;
+    const input = portRules(this.#table, this.#block.address(index), ports);
+    await nft("forward the sliver's ports", input);
+  }
+
+  /** After the link is gone nothing of the sliver's arrives any more: only then is it forgotten. */
+  async #unplug(sliver: SliverPlaces, { index, ports }: Connection): Promise<void> {
+    const [link, address] = [this.#block.link(index), this.#block.address(index)];
     try {
       await runProgram("disconnect the sliver from its node", ["ip", "link", "delete", link]);
     } catch (error) {
       // The veth goes by itself when the sliver's last process does: then there was nothing to delete.
       if ((await linkNames()).has(link)) throw error;
     }
+    await Promise.all([
+      this.#shaping?.remove(index),
+      nft("take back the sliver's ports", withoutSliver(this.#table, address, ports)),
+    ]);
+    await forgetConnections(address, sliver.forgetting);
   }
 
   async #rule(): Promise<void> {
     if (this.#ruled) return;
-    if ((await readFile(FORWARDING, "utf8")).trim() === "0") await writeFile(FORWARDING, "1");
-    const input = rules(this.#table, this.#block);
-    await runProgram("set the rules of the slivers' network", ["nft", "-f", "-"], { input });
+    if ((await readFile(`${IPV4}/ip_forward`, "utf8")).trim() === "0")
+      await writeFile(`${IPV4}/ip_forward`, "1");
+    const resolver = (await machineResolution()).loopback;
+    const connections = await connectionsOfOne();
+    const needs = { block: this.#block, address: this.#options.address, resolver, connections };
+    await nft("set the rules of the slivers' network", rules(this.#table, needs));
+    await this.#shaping?.begin();
+    await this.#forwarding.allow();
+    this.#namesHere = resolver !== undefined;
     this.#ruled = true;
   }
 
   async #dropRules(): Promise<void> {
     this.#ruled = false;
-    const input = withoutRules(this.#table);
-    await runProgram("drop the rules of the slivers' network", ["nft", "-f", "-"], { input });
+    await nft("drop the rules of the slivers' network", withoutRules(this.#table));
+    await this.#shaping?.end();
+    await this.#forwarding.forget();
   }
 
   async #forgetLost(node: NodePlaces): Promise<void> {
     const links = await linkNames();
-    for (const [id, index] of this.#connected) {
+    for (const [id, { index }] of this.#connected) {
       if (links.has(this.#block.link(index))) continue;
       const sliver = sliverPlaces(node, id);
       await rm(sliver.running, { force: true });
@@ -164,31 +254,31 @@ function inside(pid: number): [string, ...string[]] {
   return ["nsenter", `--net=/proc/${pid}/ns/net`, "--"];
 }
 
+async function nft(purpose: string, input: string): Promise<void> {
+  await runProgram(purpose, ["nft", "-f", "-"], { input });
+}
+
 /** Set inside, where root has no capability to change it. */
 async function limitEgress(pid: number, kbps: number): Promise<void> {
   const shape = ["tbf", "rate", `${Math.max(kbps, 8)}kbit`, "burst", "32kb", "latency", "400ms"];
-  await runProgram("limit the sliver's traffic", [
-    ...inside(pid),
-    "tc",
-    "qdisc",
-    "add",
-    "dev",
-    "eth0",
-    "root",
-    ...shape,
-  ]);
+  const argv = [...inside(pid), "tc", "qdisc", "add", "dev", "eth0", "root", ...shape] as const;
+  await runProgram("limit the sliver's traffic", argv as unknown as [string, ...string[]]);
 }
 
-async function linkNames(): Promise<Set<string>> {
-  const links: { ifname: string }[] = JSON.parse(
-    await runProgram("list the node's links", ["ip", "-json", "link"]),
-  );
-  return new Set(links.map(({ ifname }) => ifname));
+/** So that no sliver takes more than an eighth of the machine's table, however small that is. */
+async function connectionsOfOne(): Promise<number> {
+  const all = Number((await readIfPresent(CONNECTION_TABLE)) ?? Number.POSITIVE_INFINITY);
+  return Math.max(1, Math.min(MOST_CONNECTIONS, Math.floor(all / 8)));
 }
 
-/** The index in a sliver's address file; an unreadable one (the machine lost power) has no veth either. */
-async function readIndex(sliver: SliverPlaces): Promise<number | undefined> {
-  const text = (await readIfPresent(sliver.address))?.toString();
-  const index = /^\{"index":(\d+)/.exec(text ?? "")?.[1];
-  return index === undefined ? undefined : Number(index);
+/** What a sliver's address file says; an unreadable one (the machine lost power) has no veth either. */
+async function readConnection(sliver: SliverPlaces): Promise<Connection | undefined> {
+  const text = (await readIfPresent(sliver.address))?.toString() ?? "";
+  try {
+    const { index, ports } = JSON.parse(text);
+    return { index, ports: ports ?? [] };
+  } catch (error) {
+    if (error instanceof SyntaxError) return undefined;
+    throw error;
+  }
 }

@@ -49,6 +49,8 @@ export type SliverPlaces = {
   readonly commands: string;
   /** The sliver's address on the node, as long as it has a link there. */
   readonly address: string;
+  /** What conntrack is told when the link is taken away. */
+  readonly forgetting: string;
   /** Says which process is the sliver's first, once everything around it is ready. */
   readonly running: string;
   /** There from a start to the next end; held while runc is at either, also by one whose node manager was killed. */
@@ -90,6 +92,7 @@ export function sliverPlaces(node: NodePlaces, id: SliverId): SliverPlaces {
     bundle: join(directory, "bundle"),
     commands: join(directory, "commands"),
     address: join(directory, "address.json"),
+    forgetting: join(directory, "forgetting"),
     running: join(directory, "running.json"),
     lock: join(directory, "lock"),
     log: join(directory, "runc.log"),

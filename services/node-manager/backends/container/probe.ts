@@ -17,6 +17,8 @@ const PROGRAMS: Readonly<Record<string, string>> = {
   mmdebstrap: "mmdebstrap",
   ip: "iproute2",
   nft: "nftables",
+  tc: "iproute2",
+  conntrack: "conntrack",
 };
 
 export type ProbeOptions = {

@@ -1,24 +1,25 @@
 import { chmod, chown, cp, lchown, mkdir, readdir, stat, writeFile } from "node:fs/promises";
 import { dirname, join } from "node:path";
-import { readIfPresent } from "#shared/runtime/durable-file.ts";
 import { seedPrograms } from "../programs/sliver-programs.ts";
 import { accountFiles, type Login, loginOf } from "./login.ts";
-
-/** Where a machine's resolver really is when /etc/resolv.conf names only a helper on its own loopback. */
-const RESOLVERS = ["/run/systemd/resolve/resolv.conf", "/etc/resolv.conf"];
 
 /**
  * Writes what the node tells a sliver about itself, and the account people use in it, as a layer under the sliver's own
  * disk: the sliver may change these files and keeps its changes, the node may refresh the rest at every start, and
  * neither ever writes into the other's.
  */
-export async function seed(directory: string, slice: string, imageRoot: string): Promise<Login> {
+export async function seed(
+  directory: string,
+  slice: string,
+  imageRoot: string,
+  resolvConf: string,
+): Promise<Login> {
   const etc = join(directory, "etc");
   await putDirectory(etc, 0o755);
   const files = {
     hostname: `${slice}\n`,
     hosts: `127.0.0.1 localhost\n127.0.1.1 ${slice}\n::1 localhost ip6-localhost ip6-loopback\n`,
-    "resolv.conf": await resolver(),
+    "resolv.conf": resolvConf,
   };
   for (const [name, text] of Object.entries(files)) await putFile(join(etc, name), text, 0o644);
   const login = await loginOf(slice, imageRoot);
@@ -71,15 +72,4 @@ async function namesIn(directory: string): Promise<string[]> {
     if ((error as NodeJS.ErrnoException).code === "ENOENT") return [];
     throw error;
   }
-}
-
-/** The machine's name servers that a sliver, in a network of its own, can reach too. */
-async function resolver(): Promise<string> {
-  for (const path of RESOLVERS) {
-    const lines = ((await readIfPresent(path)) ?? "").toString().split("\n");
-    const reachable = lines.filter((line) => !/^\s*nameserver\s+(127\.|::1\s*$)/.test(line));
-    if (reachable.some((line) => line.trimStart().startsWith("nameserver")))
-      return `${reachable.join("\n").trim()}\n`;
-  }
-  return "";
 }

@@ -53,8 +53,8 @@ export const STEPS: readonly Step[] = [
   },
   {
     name: "seed",
-    take: async ({ sliver, plan, image }) => {
-      const login = await seed(sliver.seed, plan.slice, image.root);
+    take: async ({ sliver, plan, image, network }) => {
+      const login = await seed(sliver.seed, plan.slice, image.root, await network.resolvConf());
       await writeFile(sliver.login, JSON.stringify(login), { mode: 0o600 });
     },
   },
@@ -79,7 +79,7 @@ export const STEPS: readonly Step[] = [
   {
     name: "network",
     take: async ({ sliver, plan, runc, network }) => {
-      await network.connect(sliver, await runc.firstProcess(sliver), plan.ceilings);
+      await network.connect(sliver, await runc.firstProcess(sliver), plan);
     },
   },
   {

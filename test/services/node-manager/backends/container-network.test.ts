@@ -192,9 +192,8 @@ describe("the network of container slivers", { skip: !probe.ok && probe.reason }
   });
 
   test("holds a sliver to its egress ceiling, which it can't lift", async () => {
-    const inside = `--net=${await within(neighbour)}`;
-    const shape = execFileSync("nsenter", [inside, "tc", "qdisc", "show", "dev", "eth0"]).toString();
-    assert.match(shape, /tbf .* rate 800Kbit/);
+    const classes = [`--net=${at(node)}`, "tc", "class", "show", "dev", `sl${id}root`];
+    assert.match(execFileSync("nsenter", classes).toString(), /parent 1:f000 .* ceil 800Kbit/);
     const { code, stderr } = await remote.sh(neighbour, "ip link set eth0 down");
     assert.notEqual(code, 0);
     assert.match(stderr, /not permitted/);

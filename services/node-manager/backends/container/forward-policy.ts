@@ -1,0 +1,58 @@
+import type { AddressBlock } from "./address-block.ts";
+import { programFailure, runProgram } from "./program.ts";
+
+const PURPOSE = "let the machine's own firewall forward";
+/** What the chain says where nobody has given it any rule. */
+const UNTOUCHED = "-P FORWARD ACCEPT";
+
+/**
+ * A machine whose own firewall forwards nothing (as Docker sets it up) forwards nothing for slivers either: what the
+ * node's table accepts is still dropped there, so its chain must accept the slivers' links first. Their own table still
+ * decides what reaches them.
+ */
+export class ForwardPolicy {
+  readonly #links: string;
+  readonly #mark: string;
+
+  /** `mark`: names the rules as this node's. */
+  constructor(block: AddressBlock, mark: string) {
+    this.#links = `${block.linkPrefix}+`;
+    this.#mark = mark;
+  }
+
+  async allow(): Promise<void> {
+    const chain = await forwardChain();
+    if (chain.every((rule) => rule === UNTOUCHED)) return;
+    for (const end of ["-i", "-o"]) {
+      if (chain.some((rule) => this.#isOurs(rule) && rule.includes(` ${end} `))) continue;
+      const rule = [end, this.#links, "-m", "comment", "--comment", this.#mark, "-j", "ACCEPT"];
+      await runProgram(PURPOSE, ["iptables", "-w", "-I", "FORWARD", ...rule]);
+    }
+  }
+
+  async forget(): Promise<void> {
+    for (const rule of (await forwardChain()).filter((candidate) => this.#isOurs(candidate))) {
+      await runProgram(PURPOSE, ["iptables", "-w", "-D", ...rule.split(" ").slice(1)]);
+    }
+  }
+
+  #isOurs(rule: string): boolean {
+    return rule.startsWith("-A ") && rule.split(/[ "]/).includes(this.#mark);
+  }
+}
+
+/** The rules as iptables writes them; none where there is no iptables, or none that could forbid anything. */
+async function forwardChain(): Promise<string[]> {
+  try {
+    const rules = await runProgram(PURPOSE, ["iptables", "-w", "-S", "FORWARD"]);
+    return rules.split("\n").filter((rule) => rule !== "");
+  } catch (error) {
+    if (programFailure(error) || isMissing(error)) return [];
+    throw error;
+  }
+}
+
+function isMissing(error: unknown): boolean {
+  const cause = error instanceof Error ? error.cause : undefined;
+  return cause instanceof Error && (cause as NodeJS.ErrnoException).code === "ENOENT";
+}
