@@ -24,16 +24,11 @@ const STEPS: readonly (readonly [why: string, ...words: string[]])[] = [
   ["What would happen?", "plan", "examples/oceanstore.xml"],
   ["Three nodes, three signed leases, the program started in each", "create", "examples/oceanstore.xml"],
   ["How it stands", "status", SLICE],
-  ["What the program says, on every node at once", "exec", SLICE, "--", "sh", "-c", programLog()],
+  ["What the program says, on every node at once", "logs", SLICE, "--lines", "2"],
   ["Longer, please", "renew", SLICE],
   ["All of it goes away again", "delete", SLICE],
   ["Nothing is left", "list"],
 ];
-
-/** The program has just been started: waits, inside the sliver, for the first lines of its log. */
-function programLog(): string {
-  return "for i in 1 2 3 4 5 6 7 8 9 10; do [ -s program.log ] && break; sleep 0.2; done; tail -n 2 program.log";
-}
 
 async function main(): Promise<void> {
   for (const signal of ["SIGINT", "SIGTERM"] as const) process.on(signal, () => interrupted.abort());

@@ -7,7 +7,8 @@ import { failureName, failureSentence } from "./failure.ts";
 import { callOptions, type Effort, onEach } from "./fan-out.ts";
 import { Filling } from "./filling.ts";
 import type { Network } from "./network.ts";
-import { launch, launchOf } from "./program-launch.ts";
+import { MAIN_PROGRAM } from "./program-keeper.ts";
+import { type LaunchFile, launch, launchOf } from "./program-launch.ts";
 import type { SliceJournal } from "./slice-journal.ts";
 import type { Order } from "./slice-order.ts";
 import { checkGoingOn } from "./slice-owner.ts";
@@ -120,7 +121,10 @@ async function launchOn(
 ): Promise<Map<string, CallFailure>> {
   const { program } = description;
   if (!program) return new Map();
-  const [launching, privateKey] = await Promise.all([launchOf(program, journal), journal.identity()]);
+  const [files, privateKey] = await Promise.all([programFiles(journal), journal.identity()]);
+  const modified = journal.record.createdAt;
+  // What was launched instead, since the slice was made, is what its owner wants now.
+  const launching = launchOf(program, { name: MAIN_PROGRAM, others: "keep", files, modified });
   const leases = [...journal.leases.values()].map(({ lease }) => lease);
   const outcomes = await onEach(
     "starting the program",
@@ -129,6 +133,12 @@ async function launchOn(
     effort,
   );
   return new Map(outcomes.flatMap((outcome) => (outcome.ok ? [] : [[outcome.item.node, outcome.error]])));
+}
+
+async function programFiles(journal: SliceJournal): Promise<LaunchFile[]> {
+  return await Promise.all(
+    journal.record.files.map(async (file) => ({ ...file, contents: await journal.file(file.sha256) })),
+  );
 }
 
 export function troubleOf(node: string, failure: CallFailure, at: Instant): Trouble {

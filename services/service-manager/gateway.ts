@@ -20,6 +20,8 @@ export type Gateway = Disposable & {
   run(command: RemoteCommand): Promise<number>;
 };
 
+/** How often a gateway is asked whether it is still there; the third silence in a row ends the connection. */
+const ALIVE_MILLISECONDS = 15_000;
 const HOST_KEY_TYPES = ["ssh-ed25519", "rsa-sha2-512", "rsa-sha2-256", "ecdsa-sha2-nistp256"] as const;
 
 /**
@@ -44,6 +46,7 @@ export async function openGateway(
     username: access.user,
     privateKey,
     readyTimeout: deadlineMs,
+    keepaliveInterval: ALIVE_MILLISECONDS,
     algorithms: { serverHostKey: expected.algorithms },
     hostVerifier: (key: Buffer) => {
       wrongKey = !key.equals(expected.blob);

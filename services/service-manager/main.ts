@@ -17,6 +17,7 @@ process.exitCode = await runServiceManager(process.argv.slice(2), {
   out: (text) => new Promise((resolve) => process.stdout.write(text, () => resolve())),
   err: (text) => process.stderr.write(text),
   live: process.stderr.isTTY === true,
+  colours: process.stdout.isTTY === true && !process.env.NO_COLOR,
   env: process.env,
   clock: systemClock(),
   interrupted: interruption.signal,

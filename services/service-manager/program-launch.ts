@@ -1,54 +1,73 @@
 import { Fault } from "#shared/model/errors.ts";
 import type { SshAccess } from "#shared/model/lease.ts";
 import type { Program } from "#shared/model/slice-description.ts";
-import { type Effort, withinDeadline } from "./fan-out.ts";
-import { openGateway } from "./gateway.ts";
-import { launchCommand, programDigest, SUPERVISOR_PATH, supervisorScript } from "./program-script.ts";
-import type { SliceJournal } from "./slice-journal.ts";
-import { tarOf } from "./tar.ts";
+import type { Effort } from "./fan-out.ts";
+import { askKeeper } from "./program-keeper.ts";
+import { programDigest, programTitle, runScript } from "./program-script.ts";
+import type { KeptFile } from "./slice-record.ts";
+import { type TarFile, tarOf } from "./tar.ts";
 
-/** All that is sent into a sliver to have a program running there: one command and what it reads. */
-export type Launch = { readonly command: string; readonly archive: Buffer };
+/** All that is sent into a sliver to have a program running there: what is asked of it, and an archive. */
+export type Launch = { readonly words: readonly string[]; readonly archive: Buffer };
 
-/** A sliver's own complaint is told, but not all of a long one. */
-const MOST_COMPLAINT = 500;
+/** What came of it. `pretended`: the engine only simulates, and so nothing ran; what it said instead. */
+export type Launched =
+  | { readonly result: "started" | "replaced" | "running" }
+  | { readonly result: "ended"; readonly exit: number }
+  | { readonly result: "pretended"; readonly said: string };
 
-/** The launch of a slice's program, the same for every sliver, from the files the journal keeps. */
-export async function launchOf(program: Program, journal: SliceJournal): Promise<Launch> {
-  const { files, createdAt } = journal.record;
-  const kept = await Promise.all(
-    files.map(async ({ path, mode, sha256 }) => ({ path, mode, contents: await journal.file(sha256) })),
-  );
-  const supervisor = { path: SUPERVISOR_PATH, mode: 0o644, contents: Buffer.from(supervisorScript(program)) };
+/** A file of a program, and what is in it. */
+export type LaunchFile = KeptFile & { readonly contents: Buffer };
+
+export type LaunchTerms = {
+  readonly name: string;
+  /** `keep`: whatever runs under that name already stays. */
+  readonly others: "replace" | "keep";
+  readonly files: readonly LaunchFile[];
+  /** Seconds since 1970: when the files were changed last, as far as the sliver is told. */
+  readonly modified: number;
+};
+
+/** The launch of a program, the same for every sliver. */
+export function launchOf(program: Program, { name, others, files, modified }: LaunchTerms): Launch {
+  const own = (path: string, text: string): TarFile => ({ path, mode: 0o644, contents: Buffer.from(text) });
+  const kept = files.map(({ path, mode, sha256 }) => ({ path, mode, sha256 }));
   return {
-    command: launchCommand(programDigest(program, files)),
-    archive: tarOf([...kept, supervisor], createdAt),
+    words: ["put", name, programDigest(program, kept), others],
+    archive: tarOf(
+      [
+        ...files.map(({ path, mode, contents }) => ({ path: `files/${path}`, mode, contents })),
+        own("title", `${programTitle(program)}\n`),
+        own("restart", `${program.restart}\n`),
+        own("run", runScript(program)), // at last: without it the archive is not whole
+      ],
+      modified,
+    ),
   };
 }
 
 /**
- * Has a program running in a sliver, under a supervisor that outlives the connection. What is there already is neither
- * put there again nor started twice: the sliver itself knows, so a rerun needs no memory. Throws BACKEND_FAILED with
- * what the sliver complained of, which depends on its image alone.
+ * Has a program running in a sliver, whoever goes away. What is there already is neither put there again nor started
+ * twice: the sliver itself knows, so a rerun needs no memory. Throws as `askKeeper`.
  */
 export async function launch(
-  { command, archive }: Launch,
+  { words, archive }: Launch,
   access: SshAccess,
   privateKey: string,
   effort: Effort,
-): Promise<void> {
-  let complaint = "";
-  const code = await withinDeadline(`starting the program at ${access.host}`, effort, async (signal) => {
-    using gateway = await openGateway(access, privateKey, { signal, deadlineMs: effort.deadlineMs });
-    return await gateway.run({
-      command,
-      stdin: archive,
-      stderr: (chunk) => {
-        complaint = (complaint + chunk.toString("utf8")).slice(0, MOST_COMPLAINT);
-      },
-    });
-  });
-  if (code === 0) return;
-  const why = complaint.trim().replace(/\s+/g, " ") || `its shell ended with ${code}`;
-  throw new Fault("BACKEND_FAILED", `the program could not be started in its sliver: ${why}`);
+): Promise<Launched> {
+  const { lines, said } = await askKeeper({ access, privateKey, effort }, words, archive);
+  const [result, exit] = lines.at(-1) ?? ["pretended"];
+  switch (result) {
+    case "started":
+    case "replaced":
+    case "running":
+      return { result };
+    case "ended":
+      return { result, exit: Number(exit) };
+    case "pretended":
+      return { result, said };
+    default:
+      throw new Fault("BACKEND_FAILED", "the sliver answered what is no answer; its scripts were changed");
+  }
 }

@@ -4,13 +4,17 @@ import { addCreate } from "./commands/create.ts";
 import { addDelete } from "./commands/delete.ts";
 import { addExec } from "./commands/exec.ts";
 import { addKeyCommands } from "./commands/key.ts";
+import { addLaunch } from "./commands/launch.ts";
 import { addList } from "./commands/list.ts";
+import { addLogs } from "./commands/logs.ts";
 import { addNodeCommands } from "./commands/node.ts";
 import { addPlan } from "./commands/plan.ts";
+import { addPs } from "./commands/ps.ts";
 import { addRenew } from "./commands/renew.ts";
 import { addScp } from "./commands/scp.ts";
 import { addSsh } from "./commands/ssh.ts";
 import { addStatus } from "./commands/status.ts";
+import { addStop } from "./commands/stop.ts";
 import { addTicketCommands } from "./commands/ticket.ts";
 import { EXIT, exitCodeOf, Interrupted, UsageError } from "./exit-code.ts";
 import type { Tools } from "./invocation.ts";
@@ -24,6 +28,8 @@ A slice is a network of virtual machines (slivers) on nodes of different owners,
   slice create oceanstore.xml            tickets, slivers, the program started in each
   slice create web --nodes 3 --lease 1d  the same without a description
   slice exec web -- uptime               a command in every sliver
+  slice launch web --file run.sh -- ./run.sh   a program kept running in every sliver
+  slice logs web -f                      what it says; slice ps web, slice stop web
   slice ssh web                          a shell in one; slice scp web data.tgz : copies into every one
   slice renew web
   slice delete web
@@ -58,6 +64,10 @@ function commandTree(tools: Tools): Command {
   addList(program, tools);
   addStatus(program, tools);
   addExec(program, tools);
+  addLaunch(program, tools);
+  addLogs(program, tools);
+  addPs(program, tools);
+  addStop(program, tools);
   addSsh(program, tools);
   addScp(program, tools);
   addRenew(program, tools);

@@ -9,6 +9,8 @@ export type Terminal = {
   readonly err: (text: string) => void;
   /** Whether a line on `err` can be written over. */
   readonly live: boolean;
+  /** Whether `out` is a terminal that shows colours. */
+  readonly colours?: boolean;
   readonly env: NodeJS.ProcessEnv;
   readonly clock: Clock;
   /** Aborted with the reason when the user ends the command. */

@@ -1,4 +1,5 @@
 import type { Command } from "commander";
+import { dividedWords } from "../command-words.ts";
 import { UsageError } from "../exit-code.ts";
 import { type Invocation, invoke, type Tools } from "../invocation.ts";
 
@@ -18,22 +19,11 @@ export function addSsh(parent: Command, tools: Tools): void {
     .option("-t, --terminal", "give the command a terminal")
     .option("-q, --quiet", "say nothing but what went wrong")
     .action(async (name: string, words: string[], options: SshOptions) => {
-      const { nodes, command } = divided(words, parent);
+      const { before: nodes, after: command } = dividedWords(words, parent);
       await invoke(tools, options, (invocation) =>
         enter(name, { nodes, command, terminal: options.terminal === true }, invocation, tools),
       );
     });
-}
-
-/** What stands before -- and after it: commander leaves that out. */
-function divided(
-  words: readonly string[],
-  parent: Command,
-): { nodes: readonly string[]; command: readonly string[] } {
-  const { rawArgs } = parent as Command & { readonly rawArgs: readonly string[] };
-  const at = rawArgs.indexOf("--");
-  const count = at === -1 ? 0 : rawArgs.length - at - 1;
-  return { nodes: words.slice(0, words.length - count), command: words.slice(words.length - count) };
 }
 
 type Entering = {

@@ -1,6 +1,6 @@
 import { type ChildProcess, spawn } from "node:child_process";
 import { once } from "node:events";
-import { mkdir, rm } from "node:fs/promises";
+import { mkdir, readFile, rm, writeFile } from "node:fs/promises";
 import { constants } from "node:os";
 import { join } from "node:path";
 import type {
@@ -11,6 +11,8 @@ import type {
   SliverPlan,
 } from "#services/node-manager/backends/backend.ts";
 import { Fault } from "#shared/model/errors.ts";
+
+const KEEPER = new URL("../../../services/node-manager/backends/programs/program.sh", import.meta.url);
 
 /** An engine for tests: slivers are directories, and commands run on this machine with such a directory as home. */
 export type LocalBackend = Backend &
@@ -27,9 +29,15 @@ export function localBackend(directory: string): LocalBackend {
   const children = new Set<ChildProcess>();
   const homeOf = (id: SliverId) => join(directory, id);
 
+  /** What lies at fixed places in a sliver lies beside its home here. */
+  const placed = (id: SliverId, text: string) =>
+    text
+      .replaceAll("/usr/lib/slicelab", `${homeOf(id)}.library`)
+      .replaceAll("/var/lib/slicelab", `${homeOf(id)}.state`);
+
   async function exec(id: SliverId, { argv, env }: Command): Promise<RunningCommand> {
     if (!slivers.has(id)) throw new Fault("NO_SLICE", `there is no sliver ${id}`);
-    const [file = "", ...args] = argv;
+    const [file = "", ...args] = argv.map((word) => placed(id, word));
     const home = homeOf(id);
     const child = spawn(file, args, {
       cwd: home,
@@ -63,14 +71,18 @@ export function localBackend(directory: string): LocalBackend {
     homeOf,
     async ensure(plan) {
       await backend.beforeEnsure?.(plan);
-      await mkdir(homeOf(plan.id), { recursive: true });
+      const library = placed(plan.id, "/usr/lib/slicelab");
+      for (const directory of [homeOf(plan.id), library]) await mkdir(directory, { recursive: true });
+      const keeper = await readFile(KEEPER, "utf8");
+      await writeFile(join(library, "program"), placed(plan.id, keeper));
       slivers.set(plan.id, plan);
     },
     async stop() {},
     async remove(id) {
       slivers.delete(id);
       await endProcessesIn(homeOf(id));
-      await rm(homeOf(id), { recursive: true, force: true });
+      for (const suffix of ["", ".library", ".state"])
+        await rm(`${homeOf(id)}${suffix}`, { recursive: true, force: true });
     },
     list: async () => [...slivers.keys()].map((id) => ({ id, state: "running" as const })),
     exec,

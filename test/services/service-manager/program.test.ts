@@ -39,6 +39,12 @@ async function homes(lab: SliceLab): Promise<string[]> {
   );
 }
 
+async function programs(lab: SliceLab): Promise<{ state: string; restarts: number }[]> {
+  const { code, out, err } = await lab.slice("ps", "peers", "-o", "json");
+  assert.equal(code, 0, err);
+  return JSON.parse(out);
+}
+
 const linesOf = async (path: string) => (await readFile(path, "utf8")).trim().split("\n");
 
 test("the program's files are put into every sliver and it is started there once, with its arguments and environment", async () => {
@@ -48,10 +54,11 @@ test("the program's files are put into every sliver and it is started there once
   for (const home of await homes(lab)) {
     await eventually(async () => (await linesOf(join(home, "starts"))).length === 1);
   }
-  const log = await lab.slice("exec", "peers", "-o", "json", "--", "cat", "program.log");
-  for (const { stdout } of JSON.parse(log.out)) {
-    assert.equal(stdout, "started a 'quoted' $peer --join two words\n");
-  }
+  const line = "started a 'quoted' $peer --join two words";
+  await eventually(async () => {
+    const { out } = await lab.slice("logs", "peers");
+    return out.trim().split("\n").sort().join() === `127.0.7.1 | ${line},127.0.7.2 | ${line}`;
+  });
   await assertExactly(lab, "peers", 2);
 });
 
@@ -113,7 +120,7 @@ test("a program that is always to run is started again when it ends; one that sh
 
   await lab.slice("create", await programFile(lab, { ...always, restart: "never" }, 1));
   const [quiet] = await homes(lab);
-  await eventually(() => linesOf(join(quiet!, ".program/ended")));
+  await eventually(async () => (await programs(lab))[0]?.state === "ended");
   assert.equal((await lab.slice("create", "peers")).code, 0);
   assert.equal((await linesOf(join(quiet!, "starts"))).length, 1, "neither by itself nor by creating again");
 });
@@ -124,7 +131,7 @@ test("a program that is restarted on failure ends when it succeeds", async () =>
   const program = { command: "sh", args: ["-c", script], files: [], restart: "on-failure" } as const;
   await lab.slice("create", await programFile(lab, program, 1));
   const [home] = await homes(lab);
-  await eventually(() => linesOf(join(home!, ".program/ended")));
+  await eventually(async () => (await programs(lab))[0]?.state === "ended");
   assert.equal((await linesOf(join(home!, "starts"))).length, 2);
 });
 

@@ -288,7 +288,9 @@ end_all() {
 
 # --- what is asked for -------------------------------------------------------------------------------------------
 
-reply() { echo "slicelab-program $*"; }
+reply() {
+  if [ $# -gt 0 ]; then printf 'slicelab-program %s\n' "$*"; else echo slicelab-program; fi
+}
 
 # Whether the program $1 is there as the digest $2 says (any, when $3 is "keep").
 is_installed() {
@@ -361,7 +363,7 @@ stop() {
   reply stopped
 }
 
-# ps: one line a program: NAME STATE PID STARTS EXIT SINCE RESTART TITLE. `lost`: its supervisor was ended by somebody.
+# ps: one line a program, at last one without words: NAME STATE PID STARTS EXIT SINCE RESTART TITLE. `lost`: its supervisor was ended by somebody.
 ps() {
   local directory restart title
   for directory in "$PROGRAMS"/*/; do
@@ -375,6 +377,7 @@ ps() {
     directory=${directory%/}
     reply "${directory##*/} $state $pid $starts $code $since $restart $title"
   done
+  reply
 }
 
 # log NAME LINES follow|end [SEGMENT OFFSET]: a line "slicelab-program SEGMENT OFFSET" says where in the log what comes
