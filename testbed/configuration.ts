@@ -3,6 +3,7 @@ import { join } from "node:path";
 import { stringify } from "smol-toml";
 import type { Share } from "#shared/model/resources.ts";
 import { writeDurably } from "#shared/runtime/durable-file.ts";
+import { dockerSocket } from "./engine-choice.ts";
 import type { Enrolled } from "./identities.ts";
 import type { TestbedEngine } from "./layout.ts";
 import type { ServicePorts } from "./ports.ts";
@@ -46,6 +47,7 @@ export async function writeNodeConfig(
     identity: { key: enrolled.key, certificate: enrolled.cert, authority: enrolled.ca },
     ports: definedOnly(ports),
     engines: [engine],
+    ...(engine === "docker" && { docker_socket: dockerSocket() }),
     capacity: {
       cpu_millis: capacity.cpuMillis,
       memory_mib: capacity.memoryMib,

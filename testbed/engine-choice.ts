@@ -1,7 +1,8 @@
 import { join } from "node:path";
 import { probeContainerEngine } from "#services/node-manager/backends/container/probe.ts";
+import { Daemon, DOCKER_SOCKET } from "#services/node-manager/backends/docker/daemon.ts";
 import { IMAGES_DIRECTORY } from "#services/node-manager/backends/open.ts";
-import { OperatorError } from "#shared/model/errors.ts";
+import { Fault, OperatorError } from "#shared/model/errors.ts";
 import { systemClock } from "#shared/runtime/clock.ts";
 import type { TestbedEngine } from "./layout.ts";
 
@@ -15,9 +16,32 @@ export function canMakeContainers(home: string) {
   });
 }
 
+/** The socket of the daemon that DOCKER_HOST names, as the docker command has it, or of the usual one. */
+export function dockerSocket(host = process.env.DOCKER_HOST): string {
+  if (!host) return DOCKER_SOCKET;
+  const path = /^unix:\/\/(\/.*)$/.exec(host)?.[1];
+  if (path) return path;
+  throw new OperatorError(`DOCKER_HOST is ${host}, but nodes need a daemon of this machine: unix:///PATH`);
+}
+
 /** Throws OperatorError when the engine asked for cannot work here. */
 export async function chooseEngine(engine: TestbedEngine, home: string): Promise<void> {
   if (engine === "simulated") return;
+  const reason = engine === "docker" ? await withoutDaemon() : await withoutContainers(home);
+  if (reason) throw new OperatorError(`--engine ${engine} does not work here: ${reason}`);
+}
+
+async function withoutContainers(home: string): Promise<string | undefined> {
   const probe = await canMakeContainers(home);
-  if (!probe.ok) throw new OperatorError(`--engine container does not work here: ${probe.reason}`);
+  return probe.ok ? undefined : probe.reason;
+}
+
+async function withoutDaemon(): Promise<string | undefined> {
+  try {
+    await Daemon.find(dockerSocket());
+    return undefined;
+  } catch (error) {
+    if (error instanceof Fault) return error.sentence;
+    throw error;
+  }
 }

@@ -5,7 +5,7 @@ import type { TestbedOptions } from "./options.ts";
 import { testbedTable } from "./table.ts";
 import type { Testbed } from "./testbed.ts";
 
-const USAGE = `Usage: npm run testbed -- --home DIR [--nodes N] [--engine simulated|container] [--plain] [--ports random]
+const USAGE = `Usage: npm run testbed -- --home DIR [--nodes N] [--engine ENGINE] [--plain] [--ports random]
 
 Runs a whole deployment on this machine until interrupted: PostgreSQL, an authority, an agent and N node managers, with
 alice and bob (researchers) and admin enrolled. Writes DIR/testbed.json for programs. Started again on the same DIR,
@@ -13,7 +13,7 @@ everything comes back: leases, slivers and their disks.
 
   --home DIR           where all of it lives
   --nodes N            how many nodes (3)
-  --engine ENGINE      what slivers are: container, or simulated (simulated)
+  --engine ENGINE      what slivers are: container, docker (of DOCKER_HOST), or simulated (simulated)
   --plain              also open the ports without TLS that clients of version 0.5 probe
   --ports random       choose all ports free, instead of the usual ones where they are free
 

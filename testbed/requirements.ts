@@ -38,6 +38,7 @@ export const REQUIREMENTS: readonly Requirement[] = [
     purposes: DEMO,
     without: "no small image to try the container engine with",
   },
+  { package: "docker.io", provides: "dockerd", purposes: TESTS, without: "the docker engine is not tried" },
   {
     package: "openssh-sftp-server",
     provides: "/usr/lib/openssh/sftp-server",

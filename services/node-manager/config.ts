@@ -42,6 +42,11 @@ const schema = z.strictObject({
   engines: z.array(z.enum(ENGINES)).min(1).describe("what slivers are made with, the usual one first"),
   images: z.array(z.string()).min(1).optional().describe("reference images to offer, the usual one first"),
   images_directory: z.string().optional().describe("where the machine keeps its reference images"),
+  docker_socket: z
+    .string()
+    .startsWith("/", "must be an absolute path")
+    .optional()
+    .describe("the Docker daemon's socket, for the engine docker"),
   capacity: share.describe("what the node gives away altogether"),
   agents: z
     .array(
@@ -83,6 +88,7 @@ export type NodeManagerConfig = {
   readonly engines: readonly [EngineName, ...EngineName[]];
   readonly images?: readonly [string, ...string[]];
   readonly imagesDirectory?: string;
+  readonly dockerSocket?: string;
   readonly capacity: Share;
   readonly agents: readonly AgentConfig[];
   readonly leasablePorts: readonly PortRange[];
@@ -102,6 +108,7 @@ export function loadNodeManagerConfig(source: Omit<ConfigSource, "prefix">): Nod
     engines: read.engines as [EngineName, ...EngineName[]],
     images: read.images as [string, ...string[]] | undefined,
     imagesDirectory: read.images_directory,
+    dockerSocket: read.docker_socket,
     capacity,
     agents: read.agents.map(({ identity, url, share: own }) => ({
       identity,

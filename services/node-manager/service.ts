@@ -156,7 +156,7 @@ export async function openEngines(
 ): Promise<Engines> {
   const opened: Backend[] = [];
   for (const engine of config.engines) {
-    const { images, imagesDirectory } = config;
+    const { images, imagesDirectory, dockerSocket } = config;
     const stateDirectory = join(config.state, engine);
     const options = {
       node: identity.name.slice(0, 8),
@@ -165,6 +165,7 @@ export async function openEngines(
       imagesDirectory,
       egressKbps: config.capacity.egressKbps,
       address: hostAddress(config.host),
+      dockerSocket,
       now: clock.now,
     };
     opened.push(await openBackend(engine, options));

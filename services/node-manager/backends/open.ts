@@ -2,6 +2,7 @@ import { Fault } from "#shared/model/errors.ts";
 import type { Instant } from "#shared/model/time.ts";
 import type { Backend, Engine } from "./backend.ts";
 import { containerBackend } from "./container/engine.ts";
+import { dockerBackend } from "./docker/engine.ts";
 import { simulatedBackend } from "./simulated.ts";
 
 /** Where a machine keeps its reference images unless told otherwise: shared by all of its nodes. */
@@ -19,21 +20,25 @@ export type BackendOptions = {
   readonly egressKbps?: number;
   /** The machine's address under which people know the node; every address of the machine when absent. */
   readonly address?: string;
+  /** The Docker daemon's, if not the usual one. */
+  readonly dockerSocket?: string;
   readonly now: () => Instant;
 };
 
 /** Opens the engine a node is configured with. The only place that knows engines by name, besides the engines. */
 export async function openBackend(engine: Engine, options: BackendOptions): Promise<Backend> {
+  const { imagesDirectory = IMAGES_DIRECTORY } = options;
   switch (engine) {
     case "simulated":
       return simulatedBackend();
     case "container":
-      return containerBackend({ ...options, imagesDirectory: options.imagesDirectory ?? IMAGES_DIRECTORY });
-    case "microvm":
+      return containerBackend({ ...options, imagesDirectory });
     case "docker":
+      return dockerBackend({ ...options, imagesDirectory, socket: options.dockerSocket });
+    case "microvm":
       throw new Fault(
         "BACKEND_FAILED",
-        `this node manager has no engine ${engine}; choose simulated or container`,
+        `this node manager has no engine ${engine}; choose simulated, container or docker`,
       );
     default:
       return engine satisfies never;

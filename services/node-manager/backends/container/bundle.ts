@@ -5,16 +5,17 @@ import { IDS_PER_SLIVER } from "./id-blocks.ts";
 
 /** Where a sliver's first program lies inside it: in /dev, which is no part of its disk, so it can't be lost. */
 const INIT_INSIDE = "/dev/init";
-const PROCESSES = 512;
+/** How many processes a sliver may have at once. */
+export const PROCESSES = 512;
 /** Soft and hard limit alike: runc built with Go 1.19 raises the one to the other, sometimes after setting them. */
-const OPEN_FILES = 65536;
+export const OPEN_FILES = 65536;
 /** What a sliver without a guarantee weighs against others, in thousandths of a core: little, but never nothing. */
 const LEAST_CPU_MILLIS = 10;
 const PERIOD_MICROSECONDS = 100_000;
 /** The kernel takes no quota below one millisecond a period. */
 const LEAST_QUOTA_MICROSECONDS = 1_000;
 /** The order in which the kernel ends processes when the machine itself has no memory left: slivers' before ours. */
-const OOM_SCORE = 300;
+export const OOM_SCORE = 300;
 
 export type BundleNeeds = {
   readonly plan: SliverPlan;
@@ -70,7 +71,10 @@ function namespaces(base: number): object {
 }
 
 /** The guarantee is a weight that counts when the processor is short, the ceiling a quota that always does. */
-function processor(resources: Resources, ceilings: Ceilings): object {
+export function processor(
+  resources: Resources,
+  ceilings: Ceilings,
+): { shares: number; quota?: number; period?: number } {
   const shares = Math.ceil((Math.max(resources.cpuMillis, LEAST_CPU_MILLIS) * 1024) / 1000);
   if (ceilings.cpuMillis === undefined) return { shares };
   const quota = Math.max((ceilings.cpuMillis * PERIOD_MICROSECONDS) / 1000, LEAST_QUOTA_MICROSECONDS);

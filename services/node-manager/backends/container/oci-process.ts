@@ -18,7 +18,7 @@ type FirstProcess = {
 
 /** A command as runc understands it: the `process` of the OCI runtime specification 1.0.2. */
 export async function ociProcess(sliver: SliverPlaces, command: Command): Promise<object> {
-  check(command);
+  checkCommand(command);
   const first = await firstProcess(sliver);
   const login = command.user === "login" ? await readLogin(sliver.login) : ROOT;
   const { argv, workingDirectory = login.home, terminal } = command;
@@ -26,7 +26,7 @@ export async function ociProcess(sliver: SliverPlaces, command: Command): Promis
     ...first,
     args: argv,
     cwd: workingDirectory,
-    env: environment(first, command, login),
+    env: environmentOf(first.env, command, login),
     // sudo may raise an ordinary user to what is in the bounding set, nothing may raise anybody further.
     capabilities: login.uid === 0 ? first.capabilities : { bounding: first.capabilities.bounding },
     user: { uid: login.uid, gid: login.gid, umask: UMASK },
@@ -41,7 +41,11 @@ async function firstProcess(sliver: SliverPlaces): Promise<FirstProcess> {
 }
 
 /** What sshd would set (environ(7)), then what the command brings along. */
-function environment({ env }: FirstProcess, command: Command, { name, home, shell }: Login): string[] {
+export function environmentOf(
+  env: readonly string[],
+  command: Command,
+  { name, home, shell }: Login,
+): string[] {
   const account = command.user === "login" ? { USER: name, LOGNAME: name, HOME: home, SHELL: shell } : {};
   const variables = new Map(env.map((entry) => entry.split(/=(.*)/s, 2) as [string, string]));
   const more = { ...account, ...(command.terminal && { TERM: command.terminal.type }), ...command.env };
@@ -49,7 +53,8 @@ function environment({ env }: FirstProcess, command: Command, { name, home, shel
   return Array.from(variables, ([variable, value]) => `${variable}=${value}`);
 }
 
-function check({ argv, env = {}, workingDirectory = "/", terminal }: Command): void {
+/** Throws MALFORMED for a command that no program could be. */
+export function checkCommand({ argv, env = {}, workingDirectory = "/", terminal }: Command): void {
   const [name] = argv;
   refuseUnless(name, "MALFORMED", "there is no command; give at least its name");
   refuseUnless(

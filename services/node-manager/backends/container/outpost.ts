@@ -7,7 +7,6 @@ import { Fault } from "#shared/model/errors.ts";
 import { readIfPresent } from "#shared/runtime/durable-file.ts";
 import type { ListeningPort, SliverId } from "../backend.ts";
 import type { OutpostReply, OutpostRequest } from "./outpost-process.ts";
-import type { SliverPlaces } from "./places.ts";
 import { isAlive, type ProcessName } from "./process.ts";
 import { ENVIRONMENT } from "./program.ts";
 
@@ -25,12 +24,15 @@ type Question = OutpostRequest extends infer Request
     : never
   : never;
 
+/** The sliver an outpost stands in, and where what the node told it of names lies. */
+export type OutpostPlace = { readonly id: SliverId; readonly seed: string };
+
 /** The outposts of a node's slivers: at most one each. */
 export class Outposts {
   readonly #outposts = new Map<SliverId, Outpost>();
 
   /** That of a running sliver, whose first process this is. */
-  of(sliver: SliverPlaces, first: ProcessName): Outpost {
+  of(sliver: OutpostPlace, first: ProcessName): Outpost {
     const known = this.#outposts.get(sliver.id);
     if (known?.isAt(first)) return known;
     known?.end();
@@ -51,7 +53,7 @@ export class Outposts {
  * is there while it is needed; ending it ends what it has handed over too, since that keeps the network alive.
  */
 class Outpost {
-  readonly #sliver: SliverPlaces;
+  readonly #sliver: OutpostPlace;
   readonly #first: ProcessName;
   readonly #pending = new Map<number, Pending>();
   readonly #open = new Set<{ close(): void }>();
@@ -60,7 +62,7 @@ class Outpost {
   #idle: NodeJS.Timeout | undefined;
 
   /** `first`: the sliver's first process, by which its network is found. */
-  constructor(sliver: SliverPlaces, first: ProcessName) {
+  constructor(sliver: OutpostPlace, first: ProcessName) {
     this.#sliver = sliver;
     this.#first = first;
   }
@@ -175,12 +177,12 @@ class Outpost {
  * is never read outside.
  */
 
-async function nameServersOf(sliver: SliverPlaces): Promise<string[]> {
+async function nameServersOf(sliver: OutpostPlace): Promise<string[]> {
   const text = await seeded(sliver, "resolv.conf");
   return Array.from(text.matchAll(/^\s*nameserver\s+(\d+\.\d+\.\d+\.\d+)\s*$/gm), ([, server]) => server!);
 }
 
-async function namesOf(sliver: SliverPlaces): Promise<Record<string, string[]>> {
+async function namesOf(sliver: OutpostPlace): Promise<Record<string, string[]>> {
   const addresses: Record<string, string[]> = {};
   for (const line of (await seeded(sliver, "hosts")).split("\n")) {
     const [address, ...names] = line.trim().split(/\s+/);
@@ -189,6 +191,6 @@ async function namesOf(sliver: SliverPlaces): Promise<Record<string, string[]>> 
   return addresses;
 }
 
-async function seeded(sliver: SliverPlaces, file: string): Promise<string> {
+async function seeded(sliver: OutpostPlace, file: string): Promise<string> {
   return ((await readIfPresent(join(sliver.seed, "etc", file))) ?? "").toString();
 }
