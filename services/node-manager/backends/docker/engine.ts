@@ -1,8 +1,9 @@
 import { mkdir } from "node:fs/promises";
 import { join } from "node:path";
+import type { Ability } from "#shared/model/ability.ts";
 import { Fault, refuseUnless } from "#shared/model/errors.ts";
 import type { Instant } from "#shared/model/time.ts";
-import type { Ability, Backend, EngineStatement, SliverId, SliverPlan } from "../backend.ts";
+import type { Backend, EngineStatement, SliverId, SliverPlan } from "../backend.ts";
 import { ensureImage, type Image } from "../container/images.ts";
 import { ROOT } from "../container/login.ts";
 import { Outposts } from "../container/outpost.ts";
