@@ -3,6 +3,7 @@ import { randomBytes } from "node:crypto";
 import { once } from "node:events";
 import { join } from "node:path";
 import { promisify } from "node:util";
+import { unmountAll } from "#services/node-manager/backends/container/mounts.ts";
 import { Daemon } from "#services/node-manager/backends/docker/daemon.ts";
 import { isThere } from "#testbed/packages.ts";
 import { eventually, within } from "./deadline.ts";
@@ -80,6 +81,7 @@ async function dockerDaemon(): Promise<DockerDaemon> {
 
   async function dispose(): Promise<void> {
     await stop();
+    await unmountAll(directory); // a daemon leaves the name of its own network namespace
     await run("ip", ["netns", "delete", namespace]);
     await temporary[Symbol.asyncDispose]();
   }

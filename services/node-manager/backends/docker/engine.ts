@@ -64,6 +64,7 @@ export async function dockerBackend(options: DockerOptions): Promise<Backend> {
     ...{ options, daemon, containers, images, seeds: new Seeds(join(places.directory, "seeds")) },
     openFiles: await openFilesLimit(),
     boundsDisks: await boundsDisks(daemon, options.node, [...images.values()][0]!.reference),
+    remapsUsers: await remapsUsers(daemon),
   });
   await backend.adopt();
   return backend;
@@ -77,7 +78,17 @@ type Needs = {
   readonly seeds: Seeds;
   readonly openFiles: number;
   readonly boundsDisks: boolean;
+  /** Whether the daemon was set up (`userns-remap`) to give containers users of their own. */
+  readonly remapsUsers: boolean;
 };
+
+async function remapsUsers(daemon: Daemon): Promise<boolean> {
+  const info = await daemon.ask<{ SecurityOptions: string[] | null }>({
+    purpose: "ask how it is set up",
+    path: "/info",
+  });
+  return (info.SecurityOptions ?? []).some((option) => option.split(",").includes("name=userns"));
+}
 
 class DockerBackend implements Backend {
   readonly statement: EngineStatement;
@@ -91,6 +102,7 @@ class DockerBackend implements Backend {
     const abilities: Ability[] = ["terminal", "forwarding", "administrative"];
     if (needs.options.address !== undefined) abilities.push("ports");
     if (needs.boundsDisks) abilities.push("disk-bound");
+    if (needs.remapsUsers) abilities.push("weak-root");
     this.statement = {
       engine: "docker",
       simulated: false,

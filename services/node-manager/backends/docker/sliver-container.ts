@@ -108,7 +108,7 @@ function confinement(administrative: readonly Capability[] | undefined): object 
 
 /** An administrative sliver is in the node's own network and process table (paper §4.3). */
 function place(node: string, plan: SliverPlan, published: object): object {
-  if (plan.administrative) return { NetworkMode: "host", PidMode: "host" };
+  if (plan.administrative) return { NetworkMode: "host", PidMode: "host", UsernsMode: "host" };
   return {
     NetworkMode: networkName(node),
     PortBindings: published,
