@@ -95,7 +95,8 @@ async function bootId(): Promise<string> {
   return (await readFile("/proc/sys/kernel/random/boot_id", "utf8")).trim();
 }
 
-async function readProc(path: string): Promise<string | undefined> {
+/** A file about a process; undefined when it has ended. */
+export async function readProc(path: string): Promise<string | undefined> {
   try {
     return await readFile(path, "utf8");
   } catch (error) {

@@ -5,7 +5,7 @@ import { Fault } from "#shared/model/errors.ts";
 import type { Command, RunningCommand, Terminal } from "../backend.ts";
 import type { Login } from "../container/login.ts";
 import { checkCommand, environmentOf, isSize } from "../container/oci-process.ts";
-import { waitUntil } from "../container/process.ts";
+import { readProc, waitUntil } from "../container/process.ts";
 import type { Daemon } from "./daemon.ts";
 import { Demultiplexer } from "./demultiplexer.ts";
 import { BASE_ENVIRONMENT } from "./sliver-container.ts";
@@ -43,6 +43,7 @@ export async function execute(
   const facts = () => daemon.find<ExecFacts>({ purpose: "ask for a command", path: `/exec/${id}/json` });
   const begun = await beginning(facts);
   if (begun?.Pid === 0) return notStarted(socket);
+  if (begun && terminal) await sized(begun.Pid);
 
   const { stdout, stderr, drained } = outputsOf(socket, terminal !== undefined);
   let resizing: Promise<unknown> = Promise.resolve();
@@ -111,6 +112,15 @@ async function beginning(facts: () => Promise<ExecFacts | undefined>): Promise<E
   if (!begun)
     throw new Fault("BACKEND_FAILED", "the docker engine did not start the command in time; try again");
   return known;
+}
+
+/** Waits until what sets a terminal's size has become the command: a size told meanwhile would be lost. */
+async function sized(pid: number): Promise<void> {
+  await waitUntil(
+    async () => !(await readProc(`/proc/${pid}/cmdline`))?.includes(SIZED),
+    START_MILLISECONDS,
+    LONGEST_PAUSE,
+  );
 }
 
 async function ending(facts: () => Promise<ExecFacts | undefined>): Promise<{ code: number }> {

@@ -1,6 +1,5 @@
 import { Fault } from "#shared/model/errors.ts";
-import { readIfPresent } from "#shared/runtime/durable-file.ts";
-import { nameProcess, type ProcessName } from "../container/process.ts";
+import { nameProcess, type ProcessName, readProc } from "../container/process.ts";
 import type { ContainerFacts } from "./sliver-container.ts";
 
 /**
@@ -10,7 +9,7 @@ import type { ContainerFacts } from "./sliver-container.ts";
 export async function firstProcess({ Id, State }: ContainerFacts): Promise<ProcessName | undefined> {
   if (State.Pid <= 1) return undefined;
   const name = await nameProcess(State.Pid);
-  const cgroup = (await readIfPresent(`/proc/${State.Pid}/cgroup`))?.toString();
+  const cgroup = await readProc(`/proc/${State.Pid}/cgroup`);
   if (!name || cgroup === undefined) return undefined;
   if (cgroup.includes(Id)) return name;
   throw new Fault(

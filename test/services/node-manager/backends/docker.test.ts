@@ -1,5 +1,6 @@
 import assert from "node:assert/strict";
 import { execFile } from "node:child_process";
+import { once } from "node:events";
 import { createServer } from "node:http";
 import { join } from "node:path";
 import { text } from "node:stream/consumers";
@@ -79,12 +80,7 @@ describe("a docker sliver", { skip }, () => {
   });
 
   test("leaves its root only what slivers may do", async () => {
-    const refused = [
-      "mount -t tmpfs x /tmp",
-      "mknod /tmp/sda b 8 0",
-      "unshare -U true",
-      "date -s 2001-01-01",
-    ];
+    const refused = ["mount -t tmpfs x /tmp", "mknod /tmp/sda b 8 0", "unshare -U true"];
     for (const attempt of [...refused, "echo 1 > /proc/sys/kernel/panic", "ip link set eth0 down"]) {
       assert.notEqual((await run(backend, id, { argv: ["sh", "-c", attempt] })).code, 0, attempt);
     }
@@ -129,11 +125,13 @@ describe("a docker sliver", { skip }, () => {
     const terminal = { type: "xterm", columns: 80, rows: 24 };
     const argv = ["sh", "-c", "stty size; read line; stty size; echo $TERM"];
     const running = await backend.exec(id, { argv, terminal });
+    const [first] = (await once(running.stdout, "data")) as [Buffer];
+    assert.equal(String(first), "24 80\r\n");
     running.resize!(132, 43);
     running.resize!(-1, 7);
     running.stdin.write("\r");
     running.stderr.resume();
-    assert.match(await text(running.stdout), /^24 80\r\n(\r\n)?43 132\r\nxterm\r\n$/);
+    assert.match(await text(running.stdout), /^(\r\n)?43 132\r\nxterm\r\n$/);
     assert.equal((await running.exit).code, 0);
     running.resize!(80, 24); // it has ended: nothing
   });
