@@ -35,7 +35,7 @@ export type DockerOptions = {
   readonly images?: readonly [string, ...string[]];
   /** The daemon's; it must run on this machine. */
   readonly socket?: string;
-  /** The node's address on which slivers' ports are published. Without it they have none. */
+  /** The machine's address on which slivers' ports are published; every address of the machine when absent. */
   readonly address?: string;
   readonly now: () => Instant;
 };
@@ -99,8 +99,7 @@ class DockerBackend implements Backend {
 
   constructor(needs: Needs) {
     const names = [...needs.images.keys()];
-    const abilities: Ability[] = ["terminal", "forwarding", "administrative"];
-    if (needs.options.address !== undefined) abilities.push("ports");
+    const abilities: Ability[] = ["terminal", "forwarding", "ports", "administrative"];
     if (needs.boundsDisks) abilities.push("disk-bound");
     if (needs.remapsUsers) abilities.push("weak-root");
     this.statement = {

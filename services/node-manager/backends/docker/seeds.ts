@@ -2,10 +2,14 @@ import { mkdir, readdir, rm } from "node:fs/promises";
 import { join } from "node:path";
 import type { SliverId, SliverPlan } from "../backend.ts";
 import type { Login } from "../container/login.ts";
+import { machineResolution, resolvConf } from "../container/resolver.ts";
 import { seed } from "../container/seed.ts";
 
 /** What Docker itself tells every container, from the daemon's own machine. */
 const NOT_OURS = ["etc/hostname", "etc/hosts", "etc/resolv.conf"];
+
+/** Where Docker answers inside every network but its usual one, as the daemon's machine resolves names. */
+const DOCKER_RESOLVER = "127.0.0.11";
 
 /** What the node told each of its slivers when it was made: its name, and the account people use in it. */
 export class Seeds {
@@ -22,7 +26,7 @@ export class Seeds {
   async make(plan: SliverPlan, imageRoot: string): Promise<Login> {
     await this.remove(plan.id);
     await mkdir(this.of(plan.id), { recursive: true, mode: 0o755 });
-    return await seed(this.of(plan.id), plan.slice, imageRoot);
+    return await seed(this.of(plan.id), plan.slice, imageRoot, await resolverOf(plan));
   }
 
   /** What tar is to send of it. */
@@ -40,4 +44,11 @@ export class Seeds {
     await mkdir(this.#directory, { recursive: true, mode: 0o700 });
     for (const id of await readdir(this.#directory)) if (!ids.includes(id)) await this.remove(id);
   }
+}
+
+/** For connections into the sliver: whom its programs ask for names, too. */
+async function resolverOf({ administrative }: SliverPlan): Promise<string> {
+  return administrative
+    ? resolvConf(await machineResolution(), "127.0.0.1")
+    : `nameserver ${DOCKER_RESOLVER}\n`;
 }

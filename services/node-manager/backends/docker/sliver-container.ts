@@ -42,7 +42,7 @@ export type ContainerNeeds = {
   readonly login: Login;
   /** By the daemon's name. */
   readonly image: string;
-  /** The address of the node on which its ports are published. */
+  /** The address of the node on which its ports are published; every address of the machine when absent. */
   readonly address?: string;
   /** At most so many open files can be given here. */
   readonly openFiles: number;
@@ -53,7 +53,7 @@ export type ContainerNeeds = {
 /** A sliver as Docker understands it: the body of `POST /containers/create`. */
 export function sliverContainer(needs: ContainerNeeds): object {
   const { node, plan, login, image } = needs;
-  const published = needs.address === undefined ? {} : publications(plan.ports ?? [], needs.address);
+  const published = publications(plan.ports ?? [], needs.address ?? "0.0.0.0");
   const { egressKbps } = plan.ceilings;
   return {
     Image: image,

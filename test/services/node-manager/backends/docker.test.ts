@@ -118,6 +118,7 @@ describe("a docker sliver", { skip }, () => {
     connected.end();
     assert.equal(await text(connected), "from inside\n");
     await assert.rejects(backend.connect!(id, "localhost", 7001), fault("BACKEND_FAILED"));
+    await assert.rejects(backend.connect!(id, "no-such-name.invalid", 7001), fault("BACKEND_FAILED"));
     inside.kill("SIGKILL");
   });
 
