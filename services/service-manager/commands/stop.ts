@@ -12,7 +12,7 @@ export function addStop(parent: Command, tools: Tools): void {
   withCommonOptions(parent.command("stop"))
     .summary("end a program in every sliver, and forget it")
     .description(
-      "Ends a program and everything it started, asking first and by force after ten seconds, and forgets it with its\n" +
+      "Ends a program and everything it started, asking first and by force after five seconds, and forgets it with its\n" +
         "log. Its files stay. Exit code 3 when some slivers could not be reached, 5 when none has such a program.",
     )
     .argument("<slice>", "its name")

@@ -6,7 +6,7 @@ LIBRARY=/usr/lib/slicelab
 PROGRAMS=/var/lib/slicelab/programs
 # A log is two segments, each closed once it is as long as this; what is written meanwhile may make it twice as long.
 SEGMENT_BYTES=2097152
-GRACE_SECONDS=10
+GRACE_SECONDS=5
 LONGEST_DELAY=60
 HEALTHY_SECONDS=60
 PLAIN_PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin
@@ -194,7 +194,7 @@ start_program() {
 
 # Starts the supervisor of program $1, detached from everything; returns when it is there. The lock is held.
 start() {
-  local directory="$PROGRAMS/$1" user= uid= gid= tries=0 before=
+  local directory="$PROGRAMS/$1" user= uid= gid= tries=0 before= name
   read_line "$directory/supervisor" && before=$line
   read_line "$directory/user" && user=$line
   case $user in
@@ -204,13 +204,15 @@ start() {
   *) uid=$user gid=$user ;;
   esac
   [ -n "$uid" ] || fail "there is no user $user in this sliver any more"
+  name=$1
   set -- /bin/sh "$LIBRARY/program" supervise "$1"
   if [ "$(id -u)" != "$uid" ]; then
     [ "$(stat -c %u "$directory")" = "$uid" ] || chown -R "$uid:$gid" "$directory"
-    become "$uid" "$gid" "$user" || fail "this image has no setpriv, chroot or su to run a program as $user"
+    become "$uid" "$gid" "$user" || fail "this image has nothing to run a program as $user with; it needs setpriv, chroot, start-stop-daemon or su"
     case $how in
     setpriv) set -- setpriv --reuid "$uid" --regid "$gid" $groups -- "$@" ;;
     chroot) set -- chroot --userspec="$uid:$gid" / "$@" ;;
+    start-stop-daemon) set -- start-stop-daemon -S -n slicelab-none -a /bin/sh -c "$uid:$gid" -- "$LIBRARY/program" supervise "$name" ;;
     su) set -- su -s /bin/sh "$user" -c "$*" ;;
     esac
   fi
@@ -234,6 +236,8 @@ become() {
   setpriv --reuid "$1" --regid "$2" $groups -- true 2>/dev/null && return
   how=chroot
   chroot --userspec="$1:$2" / true 2>/dev/null && return
+  how=start-stop-daemon # busybox's way
+  start-stop-daemon -S -n slicelab-none -a /bin/true -c "$1:$2" 2>/dev/null && return
   how=su
   su -s /bin/sh "$3" -c true 2>/dev/null
 }
