@@ -37,7 +37,7 @@ export async function writeNodeConfig(
     ports: ServicePorts;
     engine: TestbedEngine;
     capacity: Share;
-    agent: { identity: string; url: string };
+    agent: { identity: string; url: string; administrative?: string[] };
   },
 ): Promise<string> {
   const { enrolled, ip, ports, engine, capacity, agent } = node;

@@ -38,7 +38,15 @@ async function main(): Promise<void> {
     const engine = await bestEngine(home);
     const { startTestbed } = await import("./testbed.ts");
     await using testbed = await startTestbed({
-      ...{ home, nodes: NODES, engine, plain: false, randomPorts: true, progress: say },
+      ...{
+        home,
+        nodes: NODES,
+        engine,
+        administrative: false,
+        plain: false,
+        randomPorts: true,
+        progress: say,
+      },
     });
     const took: [string, number][] = [["testbed of three nodes", performance.now() - started]];
     print(testbedTable(testbed).split("\n\n")[0]!);

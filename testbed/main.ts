@@ -5,7 +5,7 @@ import type { TestbedOptions } from "./options.ts";
 import { testbedTable } from "./table.ts";
 import type { Testbed } from "./testbed.ts";
 
-const USAGE = `Usage: npm run testbed -- --home DIR [--nodes N] [--engine ENGINE] [--plain] [--ports random]
+const USAGE = `Usage: npm run testbed -- --home DIR [--nodes N] [--engine ENGINE] [--administrative] [--plain] [--ports random]
 
 Runs a whole deployment on this machine until interrupted: PostgreSQL, an authority, an agent and N node managers, with
 alice and bob (researchers) and admin enrolled. Writes DIR/testbed.json for programs. Started again on the same DIR,
@@ -14,6 +14,7 @@ everything comes back: leases, slivers and their disks.
   --home DIR           where all of it lives
   --nodes N            how many nodes (3)
   --engine ENGINE      what slivers are: container, docker (of DOCKER_HOST), or simulated (simulated)
+  --administrative     nodes let admin have slices that see them whole (slice create … --capability CAP_NET_RAW)
   --plain              also open the ports without TLS that clients of version 0.5 probe
   --ports random       choose all ports free, instead of the usual ones where they are free
 
@@ -35,6 +36,7 @@ function readArguments(): Omit<TestbedOptions, "progress"> | undefined {
       home: { type: "string" },
       nodes: { type: "string", default: "3" },
       engine: { type: "string", default: "simulated" },
+      administrative: { type: "boolean", default: false },
       plain: { type: "boolean", default: false },
       ports: { type: "string", default: "default" },
       help: { type: "boolean", short: "h", default: false },
@@ -50,6 +52,7 @@ function readArguments(): Omit<TestbedOptions, "progress"> | undefined {
     home: values.home,
     nodes: Number(values.nodes),
     engine: engine satisfies TestbedEngine,
+    administrative: values.administrative,
     plain: values.plain,
     randomPorts: values.ports === "random",
   };

@@ -3,6 +3,7 @@ import { readFile } from "node:fs/promises";
 import { join } from "node:path";
 import { promisify } from "node:util";
 import type { Authority } from "#services/authority/authority.ts";
+import { CAPABILITIES } from "#shared/model/capability.ts";
 import type { Share } from "#shared/model/resources.ts";
 import type { AgentPart } from "./agent-part.ts";
 import { writeNodeConfig } from "./configuration.ts";
@@ -62,7 +63,11 @@ export async function startNodePart(terms: Terms): Promise<NodePart> {
   const ports = place.namespace ? wanted : await choosePorts(place.ip, wanted, kept);
   const config = await writeNodeConfig(directory, {
     ...{ enrolled, ip: place.ip, ports, engine: options.engine, capacity },
-    agent: { identity: agent.identity, url: agent.addresses.tls },
+    agent: {
+      identity: agent.identity,
+      url: agent.addresses.tls,
+      ...(options.administrative && { administrative: [...CAPABILITIES] }),
+    },
   });
   const part = await Part.start(serving(layout, place, config));
   return {

@@ -5,6 +5,8 @@ export type TestbedOptions = {
   readonly home: string;
   readonly nodes: number;
   readonly engine: TestbedEngine;
+  /** Nodes let the agent hand out administrative slices. */
+  readonly administrative: boolean;
   /** Also open v0.5's plain ports. */
   readonly plain: boolean;
   /** All ports chosen free, and any subnet, instead of only those that are taken. */

@@ -1,5 +1,6 @@
 import { isIP } from "node:net";
 import { z } from "zod";
+import { CAPABILITIES, type Capability } from "#shared/model/capability.ts";
 import type { PortRange } from "#shared/model/ports.ts";
 import type { Share } from "#shared/model/resources.ts";
 import { ENGINES, type EngineName } from "#shared/model/ticket.ts";
@@ -54,6 +55,11 @@ const schema = z.strictObject({
         identity: z.string().regex(/^[0-9a-f]{64}$/, "must be the SHA-256 name of its key, 64 hex digits"),
         url: z.url({ protocol: /^https$/ }),
         share: share.optional(),
+        administrative: z
+          .array(z.enum(CAPABILITIES))
+          .min(1)
+          .optional()
+          .describe("capabilities of administrative slices it may hand out; without them, no such slices"),
       }),
     )
     .default([])
@@ -71,7 +77,13 @@ const schema = z.strictObject({
 });
 
 /** An agent that may hand out tickets for this node. */
-export type AgentConfig = { readonly identity: string; readonly url: string; readonly share: Share };
+export type AgentConfig = {
+  readonly identity: string;
+  readonly url: string;
+  readonly share: Share;
+  /** The capabilities of administrative slices that it may hand out. Absent: none, and no such slices. */
+  readonly administrative?: readonly Capability[];
+};
 
 /** What one node manager is: a frozen value. Ports of 0 mean any free one. */
 export type NodeManagerConfig = {
@@ -110,9 +122,10 @@ export function loadNodeManagerConfig(source: Omit<ConfigSource, "prefix">): Nod
     imagesDirectory: read.images_directory,
     dockerSocket: read.docker_socket,
     capacity,
-    agents: read.agents.map(({ identity, url, share: own }) => ({
+    agents: read.agents.map(({ identity, url, share: own, administrative }) => ({
       identity,
       url,
+      ...(administrative && { administrative: [...new Set(administrative)] }),
       share: own ? shareFrom(own) : partOf(capacity, read.agents.length),
     })),
     leasablePorts: read.leasable_ports,

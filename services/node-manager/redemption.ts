@@ -105,6 +105,7 @@ function promiseLease(
   const { ticket } = chain.leaf;
   checkTimes(chain, now);
   checkStart(ticket.term.start, now);
+  deps.roots.checkGranted(ticket, agent);
   const choice = chooseEngine(deps.engines, ticket);
   return store.transaction((tx) => {
     checkNameIsFree(store.leases.ofSlice(ticket.slice), ticket);

@@ -100,6 +100,7 @@ function extend(
     "the ticket was used already; ask for a new one",
   );
   checkTimes(chain, now);
+  deps.roots.checkGranted(ticket, agent);
   checkSame(leaseOf(lease), ticket);
   checkSeamless(lease, ticket);
   // A ticket that reaches no further than the lease may go anyway is not needed, and so not spent.

@@ -2,10 +2,11 @@ import { randomBytes } from "node:crypto";
 import { isDeepStrictEqual } from "node:util";
 import type { KeyName, PublicKey } from "#shared/identity/key.ts";
 import type { SigningKey } from "#shared/identity/signature.ts";
+import type { Capability } from "#shared/model/capability.ts";
 import { Fault } from "#shared/model/errors.ts";
 import type { PortRange } from "#shared/model/ports.ts";
 import type { Share } from "#shared/model/resources.ts";
-import { type Holding, MAX_SPLITS, type Ticket } from "#shared/model/ticket.ts";
+import { type Holding, MAX_SPLITS, type SliceTicket, type Ticket } from "#shared/model/ticket.ts";
 import { CLOCK_SLACK, type Instant } from "#shared/model/time.ts";
 import type { Chain, ChainAnchor } from "#shared/wire/chain.ts";
 import { documentId, parseDocument, signDocument } from "#shared/wire/document.ts";
@@ -15,12 +16,19 @@ import type { StoredRoot } from "./store/root-rows.ts";
 import type { Store } from "./store.ts";
 
 /** What the node's owner gives to an agent. */
-export type Grant = { readonly agent: KeyName; readonly share: Share };
+export type Grant = {
+  readonly agent: KeyName;
+  readonly share: Share;
+  /** Present: it may hand out administrative slices with these capabilities. */
+  readonly administrative?: readonly Capability[];
+};
 
 export type RootDeps = {
   readonly store: Store;
   readonly identity: SigningKey;
   readonly ip: string;
+  /** What the owner gives to each agent now. */
+  readonly grants: readonly Grant[];
   /** Ports that tickets may name. */
   readonly ports: readonly PortRange[];
   readonly time: NodeTime;
@@ -32,6 +40,8 @@ export type RootsOfNode = {
   readonly anchor: ChainAnchor;
   /** The agent whose root stands above a ticket. Throws REVOKED where the node does not stand by that root. */
   agentOf(chain: Chain<Ticket>): KeyName;
+  /** Throws NO_PRIVILEGE where the owner does not (any more) let this agent hand out what an administrative ticket has. */
+  checkGranted(ticket: SliceTicket, agent: KeyName): void;
   /**
    * The root ticket that an agent should hold now, for its ticket key: the latest one, or a new one where there is
    * none, half its term has passed, or it says something else than the owner wants. Throws CLOCK_UNSURE rather than
@@ -55,6 +65,18 @@ export function rootsOfNode(deps: RootDeps): RootsOfNode {
     );
   }
 
+  /** A root lasts longer than its owner's mind: what is no longer wanted is not honoured either. */
+  function checkGranted({ administrative }: SliceTicket, agent: KeyName): void {
+    if (!administrative) return;
+    const given = deps.grants.find((grant) => grant.agent === agent)?.administrative ?? [];
+    const beyond = administrative.find((capability) => !given.includes(capability));
+    if (beyond)
+      throw new Fault(
+        "NO_PRIVILEGE",
+        `this node's owner does not let that agent hand out ${beyond} (any more); ask for a ticket without it, or the owner`,
+      );
+  }
+
   function current(grant: Grant, ticketKey: PublicKey): string {
     const earlier = store.roots.ofAgent(grant.agent);
     const latest = earlier.find(
@@ -67,13 +89,15 @@ export function rootsOfNode(deps: RootDeps): RootsOfNode {
   return {
     anchor: { nodeKey: identity.public, rootById: (id) => store.roots.find(id)?.document },
     agentOf,
+    checkGranted,
     current,
   };
 }
 
-function isAsWanted({ ip, ports, time }: RootDeps, root: Holding, { share }: Grant): boolean {
+function isAsWanted({ ip, ports, time }: RootDeps, root: Holding, grant: Grant): boolean {
   const half = root.term.start + ROOT_SECONDS / 2;
-  const same = isDeepStrictEqual([root.resources, root.ports, root.ip], [share, ports, ip]);
+  const said = [root.resources, root.ports, root.ip, new Set(root.administrative)];
+  const same = isDeepStrictEqual(said, [grant.share, ports, ip, new Set(grant.administrative)]);
   return same && time.now() < half;
 }
 
@@ -139,6 +163,7 @@ function newRoot({ identity, ip, ports }: RootDeps, { grant, key, replaces, now 
     resources: grant.share,
     ceilings: {},
     ports,
+    ...(grant.administrative && { administrative: grant.administrative }),
     overbooking: 1000,
   };
 }

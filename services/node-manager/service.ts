@@ -15,7 +15,7 @@ import packageFile from "../../package.json" with { type: "json" };
 import { type ApiDeps, nodeManagerHandlers } from "./api.ts";
 import type { Backend } from "./backends/backend.ts";
 import { openBackend } from "./backends/open.ts";
-import type { NodeManagerConfig } from "./config.ts";
+import type { AgentConfig, NodeManagerConfig } from "./config.ts";
 import { DEADLINES, type Deadlines } from "./deadline.ts";
 import { type Engines, engineOf } from "./engines.ts";
 import { loadHostKey } from "./host-key.ts";
@@ -25,7 +25,7 @@ import { overviewPage } from "./pages/overview.ts";
 import { startWebPage } from "./pages/server.ts";
 import { type Reconciler, startReconciler } from "./reconciler.ts";
 import { auditOfRefusals } from "./refusals.ts";
-import { rootsOfNode } from "./roots.ts";
+import { type Grant, rootsOfNode } from "./roots.ts";
 import { type Settlement, startSettlement } from "./settlement.ts";
 import { SliverConditions } from "./sliver-conditions.ts";
 import { type Slivers, slivers } from "./slivers.ts";
@@ -213,7 +213,8 @@ type CaseNeeds = {
 function useCases(ground: Ground, { gateway, slivers, listening, onNews }: CaseNeeds): ApiDeps {
   const { config, self, store, time, engines } = ground;
   const identity = ground.identity.signingKey;
-  const roots = rootsOfNode({ store, time, identity, ip: config.ip, ports: config.leasablePorts });
+  const grants = config.agents.map(grantOf);
+  const roots = rootsOfNode({ store, time, identity, grants, ip: config.ip, ports: config.leasablePorts });
   const limits = {
     capacity: config.capacity,
     get reservedPorts() {
@@ -273,11 +274,15 @@ type SettlementNeeds = {
 function openSettlements(ground: Ground, { parts, listening, roots }: SettlementNeeds): Settlement[] {
   const { config, self, identity, engines } = ground;
   const connections = parts.use(new Connections(clientTlsOptions(identity.tls)));
-  return config.agents.map(({ identity: agent, url, share }) => {
-    const client = xmlRpcClient(agentApi, { url, connections, expectedPeer: agent });
+  return config.agents.map((agent) => {
+    const client = xmlRpcClient(agentApi, { url: agent.url, connections, expectedPeer: agent.identity });
     const facts = () => factsOf(self, listening, engines, keptPorts(config, listening));
-    return parts.use(startSettlement({ ...ground, roots, grant: { agent, share }, client, facts }));
+    return parts.use(startSettlement({ ...ground, roots, grant: grantOf(agent), client, facts }));
   });
+}
+
+function grantOf({ identity: agent, share, administrative }: AgentConfig): Grant {
+  return { agent, share, ...(administrative && { administrative }) };
 }
 
 /** The node's own ports and those its owner keeps. */

@@ -1,6 +1,7 @@
 import type { Ceilings, Resources } from "#shared/model/resources.ts";
 import type { SliverPlan } from "../backend.ts";
-import { CAPABILITIES, MASKED_PATHS, READ_ONLY_PATHS, systemCallFilter } from "./confinement.ts";
+import { confinementOf } from "./administrative.ts";
+import { READ_ONLY_PATHS } from "./confinement.ts";
 import { IDS_PER_SLIVER } from "./id-blocks.ts";
 
 /** Where a sliver's first program lies inside it: in /dev, which is no part of its disk, so it can't be lost. */
@@ -35,14 +36,15 @@ export type BundleNeeds = {
 /** A sliver as runc understands it: the `config.json` of the OCI runtime specification 1.0.2. */
 export function bundle({ plan, base, cgroup, root, init, countsSwap, openFiles }: BundleNeeds): object {
   const limit = plan.resources.memoryMib * 1024 * 1024;
+  const { namespaces, capabilities, seccomp, maskedPaths, sysctl } = confinementOf(plan.administrative);
   return {
     ociVersion: "1.0.2",
     root: { path: root, readonly: false },
     hostname: plan.slice,
-    process: firstProcess(openFiles),
+    process: firstProcess(openFiles, capabilities),
     mounts: mounts(init),
     linux: {
-      ...namespaces(base),
+      ...namespacesOf(namespaces, base),
       cgroupsPath: `/${cgroup}`,
       resources: {
         devices: [{ allow: false, access: "rwm" }],
@@ -51,18 +53,17 @@ export function bundle({ plan, base, cgroup, root, init, countsSwap, openFiles }
         memory: { limit, ...(countsSwap ? { swap: limit } : {}) },
         pids: { limit: PROCESSES },
       },
-      // Every group that a sliver can have may ping without the capability to make raw sockets.
-      sysctl: { "net.ipv4.ping_group_range": `0 ${IDS_PER_SLIVER - 1}` },
-      seccomp: systemCallFilter(),
-      maskedPaths: MASKED_PATHS,
+      sysctl,
+      seccomp,
+      maskedPaths,
       readonlyPaths: READ_ONLY_PATHS,
     },
   };
 }
 
 /** With users of its own, all other namespaces are theirs, and their root is the machine's nobody. */
-function namespaces(base: number): object {
-  const types = ["pid", "mount", "uts", "ipc", "network", "cgroup", ...(base === 0 ? [] : ["user"])];
+function namespacesOf(own: readonly string[], base: number): object {
+  const types = [...own, ...(base === 0 ? [] : ["user"])];
   const mapping = [{ containerID: 0, hostID: base, size: IDS_PER_SLIVER }];
   return {
     namespaces: types.map((type) => ({ type })),
@@ -82,7 +83,7 @@ export function processor(
 }
 
 /** Every command of the sliver starts from this, too: the environment of a login without a terminal. */
-function firstProcess(openFiles: number): object {
+function firstProcess(openFiles: number, capabilities: readonly string[]): object {
   const limit = Math.min(OPEN_FILES, openFiles);
   return {
     terminal: false,
@@ -90,7 +91,7 @@ function firstProcess(openFiles: number): object {
     args: [INIT_INSIDE, "-P"],
     cwd: "/",
     env: ["PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin", "HOME=/root", "LANG=C.UTF-8"],
-    capabilities: { bounding: CAPABILITIES, effective: CAPABILITIES, permitted: CAPABILITIES },
+    capabilities: { bounding: capabilities, effective: capabilities, permitted: capabilities },
     rlimits: [{ type: "RLIMIT_NOFILE", soft: limit, hard: limit }],
     oomScoreAdj: OOM_SCORE,
     noNewPrivileges: false,

@@ -90,8 +90,13 @@ const ARCHITECTURES: Readonly<Record<string, string>> = {
  * namespace would give back every capability in it; clone3 is said not to exist, since a filter can't see its flags
  * and programs then fall back to clone; vsock reaches the hypervisor past every network rule. Calls of other
  * architectures (32-bit ones) end their process: they would pass the filter under other numbers.
+ *
+ * `opened`: calls that are left to the capabilities of an administrative sliver.
  */
-export function systemCallFilter(architecture: string = process.arch): object {
+export function systemCallFilter(
+  architecture: string = process.arch,
+  opened: ReadonlySet<string> = new Set(),
+): object {
   const refuse = (names: readonly string[], errnoRet: number, args: object[] = []) => {
     return { names, action: "SCMP_ACT_ERRNO", errnoRet, args };
   };
@@ -100,7 +105,9 @@ export function systemCallFilter(architecture: string = process.arch): object {
     defaultAction: "SCMP_ACT_ALLOW",
     architectures: [ARCHITECTURES[architecture]].filter((name) => name !== undefined),
     syscalls: [
-      ...DENIALS.map(({ names }) => refuse(names, EPERM)),
+      ...DENIALS.map(({ names }) => names.filter((name) => !opened.has(name)))
+        .filter((names) => names.length > 0)
+        .map((names) => refuse(names, EPERM)),
       ...CLONE_FLAGS.map((flag) => refuse(["clone"], EPERM, hasFlag(flag))),
       ...NAMESPACE_FLAGS.map((flag) => refuse(["unshare"], EPERM, hasFlag(flag))),
       refuse(["clone3"], ENOSYS),

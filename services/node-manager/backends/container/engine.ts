@@ -3,6 +3,7 @@ import { Fault, refuseUnless } from "#shared/model/errors.ts";
 import type { Instant } from "#shared/model/time.ts";
 import { readIfPresent } from "#shared/runtime/durable-file.ts";
 import type { Backend, SliverId, SliverPlan } from "../backend.ts";
+import { checkHeld } from "./administrative.ts";
 import { Cgroups } from "./cgroups.ts";
 import { readDiskOwner } from "./disk-owner.ts";
 import { DiskUse } from "./disk-use.ts";
@@ -105,6 +106,7 @@ class ContainerBackend implements Backend {
         "terminal",
         "forwarding",
         "ports",
+        "administrative",
         ...(machine.network.sharesFairly ? (["fair-egress"] as const) : []),
         ...(machine.blocks ? (["weak-root"] as const) : []),
       ],
@@ -123,6 +125,7 @@ class ContainerBackend implements Backend {
       "BACKEND_FAILED",
       `a container needs ${LEAST_MEMORY_MIB} MiB of memory to start; ask for more`,
     );
+    if (plan.administrative) await checkHeld(plan.administrative);
     const sliver = sliverPlaces(this.#node, plan.id);
     await this.#turns.take(plan.id, async () => {
       if (await isRunning(sliver)) return;

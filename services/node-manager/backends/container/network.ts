@@ -88,8 +88,10 @@ export class Network {
   }
 
   /** How a sliver resolves names, as its resolv.conf. */
-  async resolvConf(): Promise<string> {
-    return resolvConf(await machineResolution(), this.#block.gateway);
+  async resolvConf({ administrative }: SliverPlan): Promise<string> {
+    const resolution = await machineResolution();
+    const own = administrative && resolution.loopback; // it is on the node's own loopback
+    return resolvConf(resolution, own ?? this.#block.gateway);
   }
 
   /** What a connected sliver has sent and received since it was; undefined of one that is not. */

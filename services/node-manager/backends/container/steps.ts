@@ -54,7 +54,7 @@ export const STEPS: readonly Step[] = [
   {
     name: "seed",
     take: async ({ sliver, plan, image, network }) => {
-      const login = await seed(sliver.seed, plan.slice, image.root, await network.resolvConf());
+      const login = await seed(sliver.seed, plan.slice, image.root, await network.resolvConf(plan));
       await writeFile(sliver.login, JSON.stringify(login), { mode: 0o600 });
     },
   },
@@ -79,6 +79,7 @@ export const STEPS: readonly Step[] = [
   {
     name: "network",
     take: async ({ sliver, plan, runc, network }) => {
+      if (plan.administrative) return; // it is in the node's
       await network.connect(sliver, await runc.firstProcess(sliver), plan);
     },
   },
