@@ -1,7 +1,7 @@
 import type { Ceilings, Resources } from "#shared/model/resources.ts";
 import type { SliverPlan } from "../backend.ts";
 import { confinementOf } from "./administrative.ts";
-import { READ_ONLY_PATHS } from "./confinement.ts";
+import { OWN_USERS_CAPABILITIES, READ_ONLY_PATHS } from "./confinement.ts";
 import { IDS_PER_SLIVER } from "./id-blocks.ts";
 
 /** Where a sliver's first program lies inside it: in /dev, which is no part of its disk, so it can't be lost. */
@@ -41,8 +41,11 @@ export function bundle({ plan, base, cgroup, root, init, countsSwap, openFiles }
     ociVersion: "1.0.2",
     root: { path: root, readonly: false },
     hostname: plan.slice,
-    process: firstProcess(openFiles, capabilities),
-    mounts: mounts(init),
+    process: firstProcess(
+      openFiles,
+      base === 0 ? capabilities : [...capabilities, ...OWN_USERS_CAPABILITIES],
+    ),
+    mounts: mounts(init, plan.resources.memoryMib),
     linux: {
       ...namespacesOf(namespaces, base),
       cgroupsPath: `/${cgroup}`,
@@ -98,8 +101,10 @@ function firstProcess(openFiles: number, capabilities: readonly string[]): objec
   };
 }
 
-function mounts(init: string): object[] {
+function mounts(init: string, memoryMib: number): object[] {
   const quiet = ["nosuid", "noexec", "nodev"];
+  // As on any machine. It counts as the sliver's memory, which ending programs would not free.
+  const sharedMemory = `size=${Math.floor(memoryMib / 2)}m`;
   return [
     { destination: "/proc", type: "proc", source: "proc", options: quiet },
     {
@@ -114,7 +119,7 @@ function mounts(init: string): object[] {
       source: "devpts",
       options: ["nosuid", "noexec", "newinstance", "ptmxmode=0666", "mode=0620", "gid=5"],
     },
-    { destination: "/dev/shm", type: "tmpfs", source: "shm", options: [...quiet, "mode=1777"] },
+    { destination: "/dev/shm", type: "tmpfs", source: "shm", options: [...quiet, "mode=1777", sharedMemory] },
     { destination: "/dev/mqueue", type: "mqueue", source: "mqueue", options: quiet },
     { destination: "/sys", type: "sysfs", source: "sysfs", options: [...quiet, "ro"] },
     { destination: INIT_INSIDE, type: "bind", source: init, options: ["bind", "ro", "nosuid", "nodev"] },

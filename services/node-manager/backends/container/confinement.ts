@@ -18,7 +18,25 @@ const CAPABILITY_REASONS = {
   CAP_AUDIT_WRITE: "su and login fail for root where the kernel audits and they may not say so",
 } as const;
 
+/**
+ * What root keeps besides where the sliver has users of its own: there the kernel grants these over the sliver's own
+ * processes alone, and asks for the machine's before anything beyond.
+ */
+const OWN_USERS_REASONS = {
+  CAP_SYS_PTRACE: "root looks into its other users' programs: strace, gdb, lsof, ss -p",
+  CAP_SYS_NICE:
+    "root slows its other users' programs down, or binds them to a processor; it can't speed them up",
+} as const;
+
+/*
+ * Not given with users of its own either, though harmless then: CAP_NET_ADMIN (the sliver's link carries its limits),
+ * CAP_NET_RAW (a privilege of its own, paper §3.3), CAP_SYS_ADMIN (most of the kernel's mistakes lie behind it),
+ * CAP_SETFCAP (packages would mark programs with capabilities that slivers lack, which then do not start; without it
+ * they fall back to what works, as ping does).
+ */
+
 export const CAPABILITIES: readonly string[] = Object.keys(CAPABILITY_REASONS);
+export const OWN_USERS_CAPABILITIES: readonly string[] = Object.keys(OWN_USERS_REASONS);
 
 type Denial = { readonly names: readonly string[]; readonly because: string };
 
@@ -78,7 +96,13 @@ const NAMESPACE_FLAGS = [
 const CLONE_FLAGS = NAMESPACE_FLAGS.filter((flag) => flag > 0xff);
 const EPERM = 1;
 const ENOSYS = 38;
-const AF_VSOCK = 40;
+const EAFNOSUPPORT = 97;
+/** AF_UNSPEC, AF_UNIX, AF_INET, AF_INET6, AF_NETLINK, AF_PACKET (linux/socket.h). */
+const SOCKET_FAMILIES = [0, 1, 2, 10, 16, 17];
+const LAST_FAMILY = Math.max(...SOCKET_FAMILIES);
+const RARE_FAMILIES = Array.from({ length: LAST_FAMILY }, (_, n) => n).filter(
+  (n) => !SOCKET_FAMILIES.includes(n),
+);
 
 const ARCHITECTURES: Readonly<Record<string, string>> = {
   x64: "SCMP_ARCH_X86_64",
@@ -88,7 +112,9 @@ const ARCHITECTURES: Readonly<Record<string, string>> = {
 /**
  * The system call filter, in the form of the OCI runtime specification. Namespaces are refused because a new user
  * namespace would give back every capability in it; clone3 is said not to exist, since a filter can't see its flags
- * and programs then fall back to clone; vsock reaches the hypervisor past every network rule. Calls of other
+ * and programs then fall back to clone. Sockets are those of the network, of the sliver and of the kernel's answers: a
+ * socket of a rare family makes the kernel load its module, and vsock reaches the hypervisor past every network rule.
+ * The families are compared as 64 bits of which the kernel takes 32: what is greater is refused whole. Calls of other
  * architectures (32-bit ones) end their process: they would pass the filter under other numbers.
  *
  * `opened`: calls that are left to the capabilities of an administrative sliver.
@@ -100,6 +126,8 @@ export function systemCallFilter(
   const refuse = (names: readonly string[], errnoRet: number, args: object[] = []) => {
     return { names, action: "SCMP_ACT_ERRNO", errnoRet, args };
   };
+  const refuseSocket = (value: number, op: string) =>
+    refuse(["socket", "socketpair"], EAFNOSUPPORT, [{ index: 0, value, op }]);
   const hasFlag = (flag: number) => [{ index: 0, value: flag, valueTwo: flag, op: "SCMP_CMP_MASKED_EQ" }];
   return {
     defaultAction: "SCMP_ACT_ALLOW",
@@ -111,7 +139,8 @@ export function systemCallFilter(
       ...CLONE_FLAGS.map((flag) => refuse(["clone"], EPERM, hasFlag(flag))),
       ...NAMESPACE_FLAGS.map((flag) => refuse(["unshare"], EPERM, hasFlag(flag))),
       refuse(["clone3"], ENOSYS),
-      refuse(["socket"], EPERM, [{ index: 0, value: AF_VSOCK, op: "SCMP_CMP_EQ" }]),
+      ...RARE_FAMILIES.map((family) => refuseSocket(family, "SCMP_CMP_EQ")),
+      refuseSocket(LAST_FAMILY, "SCMP_CMP_GT"),
     ],
   };
 }

@@ -1,0 +1,94 @@
+import assert from "node:assert/strict";
+import { after, before, describe, test } from "node:test";
+import { setTimeout as pause } from "node:timers/promises";
+import type { Backend, RunningCommand, SliverPlan } from "#services/node-manager/backends/backend.ts";
+import { run, someNode, somePlan } from "#test/contract/backend.ts";
+import { type ContainerBench, containerBench, engineProbe, eventually } from "./container-bench.ts";
+
+const probe = await engineProbe();
+
+/** How long load is measured: many of the scheduler's periods, also on a machine that is busy otherwise. */
+const MEASURED_MILLISECONDS = 3_000;
+
+describe("what a container sliver may have of its node", { skip: !probe.ok && probe.reason }, () => {
+  let bench: ContainerBench;
+  let backend: Backend;
+  const running: RunningCommand[] = [];
+  before(async () => {
+    bench = await containerBench();
+    backend = await bench.open(someNode());
+  });
+  after(async () => {
+    for (const command of running) command.kill("SIGKILL");
+    await bench[Symbol.asyncDispose]();
+  });
+
+  async function sliver(change: Partial<SliverPlan["resources"]>): Promise<SliverPlan> {
+    const plan = somePlan({
+      resources: { cpuMillis: 100, memoryMib: 32, diskMib: 64, egressKbps: 0, ...change },
+    });
+    await backend.ensure(plan);
+    return plan;
+  }
+
+  /** Keeps so many processes of a sliver busy, all on the machine's first processor. */
+  async function spin({ id }: SliverPlan, processes: number): Promise<void> {
+    const script = `for i in $(seq ${processes}); do while :; do :; done & done; wait`;
+    const command = await backend.exec(id, { argv: ["taskset", "1", "sh", "-c", script] });
+    command.stdout.resume();
+    command.stderr.resume();
+    running.push(command);
+    await eventually("it spins", async () => (await backend.usage(id)).processes >= processes + 2);
+  }
+
+  const cpuOf = async ({ id }: SliverPlan) => (await backend.usage(id)).cpuMicroseconds;
+
+  test("of the processor is what it was guaranteed against others, not what its processes are many", async (t) => {
+    const [few, many, more] = [
+      await sliver({ cpuMillis: 200 }),
+      await sliver({ cpuMillis: 200 }),
+      await sliver({ cpuMillis: 600 }),
+    ];
+    await spin(few, 1);
+    await spin(many, 8);
+    await spin(more, 2);
+    const before = await Promise.all([few, many, more].map(cpuOf));
+    await pause(MEASURED_MILLISECONDS); // no waiting for anything: this is the length of the measurement
+    const used = (await Promise.all([few, many, more].map(cpuOf))).map((after, at) => after - before[at]!);
+    const [alone, crowd, large] = used as [number, number, number];
+    t.diagnostic(
+      `guaranteed 200, 200 and 600 with 1, 8 and 2 processes: ${used.map((us) => Math.round(us / 1000))} ms`,
+    );
+    assert.ok(crowd / alone < 1.6 && alone / crowd < 1.6, `eight processes against one: ${crowd / alone}`);
+    assert.ok(large / alone > 2 && large / alone < 4.5, `three times the guarantee: ${large / alone}`);
+    for (const command of running.splice(0)) command.kill("SIGKILL");
+  });
+
+  test("of memory counts files in memory, and what they are given of it bounds those that would stay", async () => {
+    const plan = await sliver({ memoryMib: 32 });
+    const sh = (script: string) => run(backend, plan.id, { argv: ["sh", "-c", script] });
+    const full = await sh("dd if=/dev/zero of=/dev/shm/hog bs=1M count=64");
+    assert.match(full.stderr, /No space left/);
+    assert.equal((await sh("du -m /dev/shm/hog | cut -f1")).stdout, "16\n");
+    assert.ok((await backend.usage(plan.id)).memoryBytes >= 16 << 20, "they are counted as the sliver's");
+    assert.equal((await sh("echo alive")).stdout, "alive\n");
+    // Contents of files on the disk are dropped from memory where it is wanted: nobody is ended for them.
+    assert.equal(
+      (await sh("dd if=/dev/zero of=/tmp/large bs=1M count=64 2>/dev/null; rm /tmp/large")).code,
+      0,
+    );
+    assert.ok((await backend.usage(plan.id)).memoryBytes <= 32 << 20);
+    const device = await sh("dd if=/dev/zero of=/dev/hog bs=1k count=1024");
+    assert.match(device.stderr, /No space left/);
+  });
+
+  test("of open files is bounded for each process, and no limit is raised from inside", async () => {
+    const plan = await sliver({});
+    const sh = (script: string) => run(backend, plan.id, { argv: ["sh", "-c", script] });
+    const { stdout } = await sh("ulimit -Sn; ulimit -Hn");
+    const [soft, hard] = stdout.trim().split("\n").map(Number);
+    assert.equal(soft, hard);
+    assert.ok(hard! <= 65_536);
+    assert.match((await sh(`ulimit -n ${hard! + 1}`)).stderr, /not permitted/);
+  });
+});
