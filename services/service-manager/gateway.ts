@@ -53,6 +53,7 @@ export async function openGateway(
       return !wrongKey;
     },
   });
+  client.setNoDelay(true);
   signal.addEventListener("abort", stop, { once: true });
   try {
     await once(client, "ready", { signal });
