@@ -5,7 +5,6 @@ import { readIfPresent } from "#shared/runtime/durable-file.ts";
 import type { Backend, SliverId, SliverPlan } from "../backend.ts";
 import { checkHeld } from "./administrative.ts";
 import { Cgroups } from "./cgroups.ts";
-import { readDiskOwner } from "./disk-owner.ts";
 import { DiskUse } from "./disk-use.ts";
 import { IdBlocks } from "./id-blocks.ts";
 import { ensureImage, findImage, type Image } from "./images.ts";
@@ -147,11 +146,7 @@ class ContainerBackend implements Backend {
       await this.#halt(sliver);
       await this.#deleteGone(sliver);
       // From here on the disk is never started again, wherever its deletion is interrupted.
-      if (await isThere(sliver.directory)) {
-        const { base } = await readDiskOwner(sliver);
-        await rename(sliver.directory, sliver.gone);
-        await this.#machine.blocks?.release(base, sliver);
-      }
+      if (await isThere(sliver.directory)) await rename(sliver.directory, sliver.gone);
       await this.#deleteGone(sliver);
       this.#diskUse.forget(id);
     });
@@ -228,7 +223,9 @@ class ContainerBackend implements Backend {
   }
 
   async #deleteGone(sliver: SliverPlaces): Promise<void> {
-    if (await isThere(sliver.gone)) await deleteTree(sliver.gone);
+    if (!(await isThere(sliver.gone))) return;
+    await this.#machine.blocks?.release(sliver);
+    await deleteTree(sliver.gone);
   }
 
   async #running(id: SliverId): Promise<{ sliver: SliverPlaces; first: ProcessName }> {

@@ -61,11 +61,14 @@ export class IdBlocks {
   }
 
   /**
-   * To be called when the disk never runs again, but while its directory is still there under one of its names: nobody
-   * else drops the claim until then. Of another's block: nothing.
+   * Gives back the block of a sliver, if it has one. To be called when the disk never runs again, but while its
+   * directory is still there under one of its names: nobody else drops the claim until then.
    */
-  async release(base: number, { directory }: SliverPlaces): Promise<void> {
-    if ((await this.#ownerOf(base)) === directory) await this.#drop(base);
+  async release({ id, directory }: SliverPlaces): Promise<void> {
+    const taken = await this.#taken();
+    for (const base of basesFrom(id)) {
+      if (taken.has(base) && (await this.#ownerOf(base)) === directory) return this.#drop(base);
+    }
   }
 
   /** False when somebody has it already. Whoever has it when this returns has it after a loss of power, too. */
