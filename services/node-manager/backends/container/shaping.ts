@@ -12,8 +12,8 @@ const GREATEST_WEIGHT = 64;
 const LEAST_BURST = 4096;
 const GREATEST_PACKET = 65_536;
 /** How long a sliver's own packets may wait, at its ceiling, before more are dropped. */
-const QUEUE_MILLISECONDS = 500;
-const LEAST_QUEUE = 128 * 1024;
+const QUEUE_MILLISECONDS = 200;
+const LEAST_QUEUE = 32 * 1024;
 const GREATEST_QUEUE = 4 * 1024 * 1024;
 /** Classes that are no sliver's: their numbers are above every host part. */
 const [ROOT, LOST] = ["1:f000", "1:f001"];

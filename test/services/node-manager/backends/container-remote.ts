@@ -13,6 +13,8 @@ const deeds: Record<string, (...words: never[]) => Promise<unknown>> = {
   stop: backend.stop.bind(backend),
   remove: backend.remove.bind(backend),
   list: backend.list.bind(backend),
+  usage: backend.usage.bind(backend),
+  abilities: async () => backend.statement.abilities,
   sh: (id: string, script: string) => run(backend, id, { argv: ["sh", "-c", script] }),
   leftovers: () => leftovers(options.node, options.stateDirectory),
 };
