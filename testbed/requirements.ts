@@ -38,6 +38,20 @@ export const REQUIREMENTS: readonly Requirement[] = [
     purposes: DEMO,
     without: "no small image to try the container engine with",
   },
+  {
+    package: "skopeo",
+    provides: "skopeo",
+    purposes: DEMO,
+    without: "no OCI image becomes a reference image",
+  },
+  { package: "umoci", provides: "umoci", purposes: DEMO, without: "no OCI image becomes a reference image" },
+  { package: "xz-utils", provides: "xz", purposes: DEMO, without: "no tar packed by xz becomes an image" },
+  {
+    package: "libcap2-bin",
+    provides: "setcap",
+    purposes: TESTS,
+    without: "no image with file capabilities in tests",
+  },
   { package: "docker.io", provides: "dockerd", purposes: TESTS, without: "the docker engine is not tried" },
   {
     package: "openssh-sftp-server",

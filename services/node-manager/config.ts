@@ -5,6 +5,9 @@ import type { PortRange } from "#shared/model/ports.ts";
 import type { Share } from "#shared/model/resources.ts";
 import { ENGINES, type EngineName } from "#shared/model/ticket.ts";
 import { type ConfigSource, loadConfig } from "#shared/runtime/config.ts";
+import type { ImageWish } from "./backends/container/images.ts";
+import { IMAGE_LIMITS, type ImageLimits } from "./backends/images/image-limits.ts";
+import { isImageSource } from "./backends/images/image-source.ts";
 
 const amount = z.int().min(0).max(999_999_999_999);
 const anyPort = z.int().min(0).max(65_535);
@@ -20,6 +23,21 @@ const share = z.strictObject({
   egress_kbps: amount,
   slivers: amount,
 });
+
+const image = z.strictObject({
+  name: z.string(),
+  source: z
+    .string()
+    .refine(
+      isImageSource,
+      "must be an absolute path, an OCI image as skopeo writes it, or the name of a recipe",
+    ),
+  digest: z
+    .string()
+    .regex(/^sha256:[0-9a-f]{64}$/, "must be sha256: and 64 hex digits")
+    .optional(),
+});
+const nameOf = (wish: ImageWish) => (typeof wish === "string" ? wish : wish.name);
 
 const schema = z.strictObject({
   ip: address.describe("the node's address, as tickets, leases and agents have it"),
@@ -41,7 +59,13 @@ const schema = z.strictObject({
     })
     .prefault({}),
   engines: z.array(z.enum(ENGINES)).min(1).describe("what slivers are made with, the usual one first"),
-  images: z.array(z.string()).min(1).optional().describe("reference images to offer, the usual one first"),
+  images: z
+    .array(z.union([z.string(), image]))
+    .min(1)
+    .refine((images) => new Set(images.map(nameOf)).size === images.length, "must not name one image twice")
+    .optional()
+    .describe("reference images to offer, the usual one first: names, or tables with name and source"),
+  image_limit_mib: z.int().min(1).max(1_048_576).optional().describe("the most an image may hold, unpacked"),
   images_directory: z.string().optional().describe("where the machine keeps its reference images"),
   docker_socket: z
     .string()
@@ -98,7 +122,8 @@ export type NodeManagerConfig = {
     readonly ssh: number;
   };
   readonly engines: readonly [EngineName, ...EngineName[]];
-  readonly images?: readonly [string, ...string[]];
+  readonly images?: readonly [ImageWish, ...ImageWish[]];
+  readonly imageLimits?: ImageLimits;
   readonly imagesDirectory?: string;
   readonly dockerSocket?: string;
   readonly capacity: Share;
@@ -118,7 +143,8 @@ export function loadNodeManagerConfig(source: Omit<ConfigSource, "prefix">): Nod
     identity: { key: read.identity.key, cert: read.identity.certificate, ca: read.identity.authority },
     ports: read.ports,
     engines: read.engines as [EngineName, ...EngineName[]],
-    images: read.images as [string, ...string[]] | undefined,
+    images: read.images as [ImageWish, ...ImageWish[]] | undefined,
+    imageLimits: limitsFrom(read.image_limit_mib),
     imagesDirectory: read.images_directory,
     dockerSocket: read.docker_socket,
     capacity,
@@ -131,6 +157,10 @@ export function loadNodeManagerConfig(source: Omit<ConfigSource, "prefix">): Nod
     leasablePorts: read.leasable_ports,
     reservedPorts: read.reserved_ports,
   });
+}
+
+function limitsFrom(mib: number | undefined): ImageLimits | undefined {
+  return mib === undefined ? undefined : { ...IMAGE_LIMITS, bytes: mib * 1024 ** 2 };
 }
 
 function shareFrom(read: z.output<typeof share>): Share {

@@ -1,4 +1,5 @@
 import type { Command, Terminal } from "./backends/backend.ts";
+import { wordsOf } from "./command-words.ts";
 
 /*
  * How a login goes on inside a sliver, in the words of the smallest sh there is. What the node cannot know safely — the
@@ -45,12 +46,13 @@ export function loginCommand(
 ): Command {
   const common = { env, user: "login", workingDirectory: "/", terminal } as const;
   const begin = `${GO_HOME}${terminal ? TERMINAL : ""}`;
-  if (asked === "sftp") return { ...common, argv: ["/bin/sh", "-c", begin + SFTP], title: "sftp" };
+  const alone = { ...common, withoutShell: "impossible" } as const;
+  if (asked === "sftp") return { ...alone, argv: ["/bin/sh", "-c", begin + SFTP], title: "sftp" };
   const shell = begin + FIND_SHELL;
   if (asked === "shell") {
-    return { ...common, argv: ["/bin/sh", "-c", `${shell}\nexec "$SHELL" -l`], title: "a shell" };
+    return { ...alone, argv: ["/bin/sh", "-c", `${shell}\nexec "$SHELL" -l`], title: "a shell" };
   }
   const { commandLine } = asked;
   const argv = ["/bin/sh", "-c", `${shell}\nexec "$SHELL" -c "$1"`, "sh", commandLine];
-  return { ...common, argv, title: commandLine };
+  return { ...common, argv, withoutShell: wordsOf(commandLine) ?? "impossible", title: commandLine };
 }

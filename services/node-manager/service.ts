@@ -156,12 +156,13 @@ export async function openEngines(
 ): Promise<Engines> {
   const opened: Backend[] = [];
   for (const engine of config.engines) {
-    const { images, imagesDirectory, dockerSocket } = config;
+    const { images, imageLimits, imagesDirectory, dockerSocket } = config;
     const stateDirectory = join(config.state, engine);
     const options = {
       node: identity.name.slice(0, 8),
       stateDirectory,
       images,
+      imageLimits,
       imagesDirectory,
       egressKbps: config.capacity.egressKbps,
       address: hostAddress(config.host),

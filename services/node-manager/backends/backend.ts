@@ -33,6 +33,8 @@ export type SliverFact = { readonly id: SliverId; readonly state: SliverState };
 /** One command run in a sliver. `argv` is given to exec, never to a shell of the host. */
 export type Command = {
   readonly argv: readonly string[];
+  /** Instead of `argv` where the image has no shell; `argv` itself unless said otherwise. */
+  readonly withoutShell?: readonly string[] | "impossible";
   /** What it is called before people, where `argv` says more than they asked for. */
   readonly title?: string;
   readonly env?: Readonly<Record<string, string>>;

@@ -2,7 +2,9 @@ import { Fault } from "#shared/model/errors.ts";
 import type { Instant } from "#shared/model/time.ts";
 import type { Backend, Engine } from "./backend.ts";
 import { containerBackend } from "./container/engine.ts";
+import type { ImageWish } from "./container/images.ts";
 import { dockerBackend } from "./docker/engine.ts";
+import type { ImageLimits } from "./images/image-limits.ts";
 import { simulatedBackend } from "./simulated.ts";
 
 /** Where a machine keeps its reference images unless told otherwise: shared by all of its nodes. */
@@ -15,7 +17,9 @@ export type BackendOptions = {
   readonly stateDirectory: string;
   readonly imagesDirectory?: string;
   /** Reference images to offer, the default one first. */
-  readonly images?: readonly [string, ...string[]];
+  readonly images?: readonly [ImageWish, ...ImageWish[]];
+  /** How large an image may become that is made now. */
+  readonly imageLimits?: ImageLimits;
   /** What the node's slivers may send altogether, in kbit/s. As much as they like when absent or 0. */
   readonly egressKbps?: number;
   /** The machine's address under which people know the node; every address of the machine when absent. */

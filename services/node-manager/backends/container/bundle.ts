@@ -18,6 +18,12 @@ const LEAST_QUOTA_MICROSECONDS = 1_000;
 /** The order in which the kernel ends processes when the machine itself has no memory left: slivers' before ours. */
 export const OOM_SCORE = 300;
 
+const ENVIRONMENT = {
+  PATH: "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin",
+  HOME: "/root",
+  LANG: "C.UTF-8",
+} as const;
+
 export type BundleNeeds = {
   readonly plan: SliverPlan;
   /** User and group n of the sliver are `base` + n outside; 0: it has no users of its own. */
@@ -31,10 +37,21 @@ export type BundleNeeds = {
   readonly countsSwap: boolean;
   /** The hard limit of open files of this process: more can't be given where it may not be raised. */
   readonly openFiles: number;
+  /** What the image adds to every command's environment, and changes in it. */
+  readonly environment?: Readonly<Record<string, string>> | undefined;
 };
 
 /** A sliver as runc understands it: the `config.json` of the OCI runtime specification 1.0.2. */
-export function bundle({ plan, base, cgroup, root, init, countsSwap, openFiles }: BundleNeeds): object {
+export function bundle({
+  plan,
+  base,
+  cgroup,
+  root,
+  init,
+  countsSwap,
+  openFiles,
+  environment,
+}: BundleNeeds): object {
   const limit = plan.resources.memoryMib * 1024 * 1024;
   const { namespaces, capabilities, seccomp, maskedPaths, sysctl } = confinementOf(plan.administrative);
   return {
@@ -44,6 +61,7 @@ export function bundle({ plan, base, cgroup, root, init, countsSwap, openFiles }
     process: firstProcess(
       openFiles,
       base === 0 ? capabilities : [...capabilities, ...OWN_USERS_CAPABILITIES],
+      environment,
     ),
     mounts: mounts(init, plan.resources.memoryMib),
     linux: {
@@ -86,14 +104,18 @@ export function processor(
 }
 
 /** Every command of the sliver starts from this, too: the environment of a login without a terminal. */
-function firstProcess(openFiles: number, capabilities: readonly string[]): object {
+function firstProcess(
+  openFiles: number,
+  capabilities: readonly string[],
+  environment: Readonly<Record<string, string>> = {},
+): object {
   const limit = Math.min(OPEN_FILES, openFiles);
   return {
     terminal: false,
     user: { uid: 0, gid: 0 },
     args: [INIT_INSIDE, "-P"],
     cwd: "/",
-    env: ["PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin", "HOME=/root", "LANG=C.UTF-8"],
+    env: Object.entries({ ...ENVIRONMENT, ...environment }).map(([name, value]) => `${name}=${value}`),
     capabilities: { bounding: capabilities, effective: capabilities, permitted: capabilities },
     rlimits: [{ type: "RLIMIT_NOFILE", soft: limit, hard: limit }],
     oomScoreAdj: OOM_SCORE,

@@ -3,11 +3,13 @@ import { Fault, refuseUnless } from "#shared/model/errors.ts";
 import type { Instant } from "#shared/model/time.ts";
 import { readIfPresent } from "#shared/runtime/durable-file.ts";
 import type { Backend, SliverId, SliverPlan } from "../backend.ts";
+import type { ImageLimits } from "../images/image-limits.ts";
+import { openImages } from "../images/offered-images.ts";
 import { checkHeld } from "./administrative.ts";
 import { Cgroups } from "./cgroups.ts";
 import { DiskUse } from "./disk-use.ts";
 import { IdBlocks } from "./id-blocks.ts";
-import { ensureImage, findImage, type Image } from "./images.ts";
+import { findImage, type Image, type ImageWish } from "./images.ts";
 import { unmountDisk } from "./mapped-disk.ts";
 import { deleteTree } from "./mounts.ts";
 import { Network } from "./network.ts";
@@ -34,7 +36,9 @@ export type ContainerOptions = {
   /** Where the machine keeps which sliver has which user ids, for all of its nodes. */
   readonly idsDirectory?: string;
   /** The images offered, the default one first; those the machine lacks are built. */
-  readonly images?: readonly [string, ...string[]];
+  readonly images?: readonly [ImageWish, ...ImageWish[]];
+  /** How large an image may become that is made now. */
+  readonly imageLimits?: ImageLimits;
   readonly egressKbps?: number;
   readonly address?: string;
   readonly now: () => Instant;
@@ -51,10 +55,9 @@ export type ContainerOptions = {
 export async function containerBackend(options: ContainerOptions): Promise<Backend> {
   const node = nodePlaces(await ensureDirectory(options.stateDirectory), options.node);
   await mkdir(node.slivers, { recursive: true, mode: 0o700 });
-  const names = options.images ?? ["debian-12"];
-  const images = new Map<string, Image>();
-  for (const name of names) images.set(name, await ensureImage({ ...options, name }));
-  const weakness = await withoutOwnUsers(node, images.get(names[0]!)!.root);
+  const images = await openImages(options, { holder: `${node.node}-container`, slivers: node.slivers });
+  const [first] = images.values();
+  const weakness = await withoutOwnUsers(node, first!.root);
   const machine = {
     blocks: weakness ? undefined : await IdBlocks.open(options.idsDirectory ?? IDS_DIRECTORY, node),
     runc: new Runc(node),

@@ -1,6 +1,6 @@
-import { lstat, readFile, realpath } from "node:fs/promises";
-import { join, sep } from "node:path";
 import { readIfPresent } from "#shared/runtime/durable-file.ts";
+import { isInImage, readInImage } from "../images/image-files.ts";
+import { hasShell } from "../images/image-seed.ts";
 
 /** Whom people are inside a sliver: the account that its node gives it, beside those of its image. */
 export type Login = {
@@ -10,6 +10,8 @@ export type Login = {
   readonly gid: number;
   readonly home: string;
   readonly shell: string;
+  /** The image has no /bin/sh: nothing but its own programs can be run. */
+  readonly withoutShell?: true;
 };
 
 const FIRST_USER = 1000;
@@ -23,13 +25,20 @@ const SHELLS = ["bin/bash", "bin/sh"];
 export async function loginOf(slice: string, imageRoot: string): Promise<Login> {
   const number = (await firstOf(SUDO, imageRoot)) === undefined ? 0 : FIRST_USER;
   const shell = `/${(await firstOf(SHELLS, imageRoot)) ?? "bin/sh"}`;
-  return { name: slice, uid: number, gid: number, home: `/home/${slice}`, shell };
+  const account = { name: slice, uid: number, gid: number, home: `/home/${slice}`, shell };
+  return (await hasShell(imageRoot)) ? account : { ...account, withoutShell: true };
 }
 
 /** Root, for commands of the node's own. */
 export const ROOT: Login = { name: "root", uid: 0, gid: 0, home: "/root", shell: "/bin/sh" };
 
-/** Files of /etc as they are with the account in them, by their names; only those the image has. */
+/** Every image gets these, so that users have names. */
+const NEEDED: Readonly<Record<string, string>> = {
+  passwd: "root:x:0:0:root:/root:/bin/sh\n",
+  group: "root:x:0:\n",
+};
+
+/** Files of /etc as they are with the account in them, by their names: those the image has, and those all need. */
 export async function accountFiles(login: Login, imageRoot: string): Promise<Map<string, string>> {
   const { name, uid, gid, home, shell } = login;
   const lines: Readonly<Record<string, string>> = {
@@ -41,7 +50,8 @@ export async function accountFiles(login: Login, imageRoot: string): Promise<Map
   };
   const files = new Map<string, string>();
   for (const [file, line] of Object.entries(lines)) {
-    const text = await readInImage(imageRoot, `etc/${file}`);
+    const path = `etc/${file}`;
+    const text = (await isInImage(imageRoot, path)) ? await readInImage(imageRoot, path) : NEEDED[file];
     if (text !== undefined) files.set(file, withAccount(text, name, line));
   }
   return files;
@@ -62,30 +72,4 @@ export async function readLogin(path: string): Promise<Login> {
 async function firstOf(paths: readonly string[], imageRoot: string): Promise<string | undefined> {
   for (const path of paths) if (await isInImage(imageRoot, path)) return path;
   return undefined;
-}
-
-/** A link counts as what it stands for: where it leads is only known inside. */
-async function isInImage(imageRoot: string, path: string): Promise<boolean> {
-  try {
-    await lstat(join(imageRoot, path));
-    return true;
-  } catch (error) {
-    if (isAbsent(error)) return false;
-    throw error;
-  }
-}
-
-/** A file of the image; undefined when it has none, or one that is a link to somewhere outside. */
-async function readInImage(imageRoot: string, path: string): Promise<string | undefined> {
-  try {
-    const real = await realpath(join(imageRoot, path));
-    return real.startsWith((await realpath(imageRoot)) + sep) ? await readFile(real, "utf8") : undefined;
-  } catch (error) {
-    if (isAbsent(error)) return undefined;
-    throw error;
-  }
-}
-
-function isAbsent(error: unknown): boolean {
-  return ["ENOENT", "ENOTDIR", "ELOOP"].includes((error as NodeJS.ErrnoException).code ?? "");
 }

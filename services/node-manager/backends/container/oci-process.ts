@@ -1,7 +1,8 @@
 import { readFile } from "node:fs/promises";
 import { join } from "node:path";
-import { refuseUnless } from "#shared/model/errors.ts";
+import { Fault, refuseUnless } from "#shared/model/errors.ts";
 import type { Command, Terminal } from "../backend.ts";
+import type { ImageProgram } from "../images/image-program.ts";
 import { type Login, ROOT, readLogin } from "./login.ts";
 import type { SliverPlaces } from "./places.ts";
 
@@ -21,7 +22,8 @@ export async function ociProcess(sliver: SliverPlaces, command: Command): Promis
   checkCommand(command);
   const first = await firstProcess(sliver);
   const login = command.user === "login" ? await readLogin(sliver.login) : ROOT;
-  const { argv, workingDirectory = login.home, terminal } = command;
+  const { workingDirectory = login.home, terminal } = command;
+  const argv = login.withoutShell ? shellFree(command) : command.argv;
   return {
     ...first,
     args: argv,
@@ -34,6 +36,17 @@ export async function ociProcess(sliver: SliverPlaces, command: Command): Promis
       ? { terminal: true, consoleSize: { width: terminal.columns, height: terminal.rows } }
       : { terminal: false }),
   };
+}
+
+/** What an image says is to run, as the user it says. */
+export async function imageProcess(sliver: SliverPlaces, program: ImageProgram): Promise<object> {
+  const { argv, workingDirectory, user } = program;
+  const first = await firstProcess(sliver);
+  const named = first.env.some((entry) => entry.startsWith("HOME=") && entry !== `HOME=${ROOT.home}`);
+  const process = await ociProcess(sliver, { argv, workingDirectory, env: named ? {} : { HOME: user.home } });
+  const { bounding } = first.capabilities;
+  const capabilities = user.uid === 0 ? first.capabilities : { bounding };
+  return { ...process, capabilities, user: { uid: user.uid, gid: user.gid, umask: UMASK } };
 }
 
 async function firstProcess(sliver: SliverPlaces): Promise<FirstProcess> {
@@ -51,6 +64,14 @@ export function environmentOf(
   const more = { ...account, ...(command.terminal && { TERM: command.terminal.type }), ...command.env };
   for (const [variable, value] of Object.entries(more)) variables.set(variable, value);
   return Array.from(variables, ([variable, value]) => `${variable}=${value}`);
+}
+
+function shellFree({ argv, withoutShell = argv }: Command): readonly string[] {
+  if (withoutShell !== "impossible") return withoutShell;
+  throw new Fault(
+    "MALFORMED",
+    "this sliver's image has no shell: only its own programs can be run, each by its path and words without anything a shell would read",
+  );
 }
 
 /** Throws MALFORMED for a command that no program could be. */

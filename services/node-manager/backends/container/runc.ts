@@ -3,9 +3,10 @@ import { join } from "node:path";
 import { Fault } from "#shared/model/errors.ts";
 import { readIfPresent } from "#shared/runtime/durable-file.ts";
 import type { Command, RunningCommand } from "../backend.ts";
+import type { ImageProgram } from "../images/image-program.ts";
 import { START_PROGRAMS } from "../programs/sliver-programs.ts";
 import { execute } from "./execution.ts";
-import { ociProcess } from "./oci-process.ts";
+import { imageProcess, ociProcess } from "./oci-process.ts";
 import type { NodePlaces, SliverPlaces } from "./places.ts";
 import { programFailure, runProgram } from "./program.ts";
 
@@ -59,8 +60,20 @@ export class Runc {
    * nevertheless: its owner sees that they do not.
    */
   async startPrograms(sliver: SliverPlaces): Promise<void> {
+    await this.#startDetached(
+      sliver,
+      await ociProcess(sliver, { argv: START_PROGRAMS, workingDirectory: "/" }),
+    );
+  }
+
+  /** Starts what an image without a shell says is to run. Nothing keeps it running, and its output is lost. */
+  async startImageProgram(sliver: SliverPlaces, program: ImageProgram): Promise<void> {
+    await this.#startDetached(sliver, await imageProcess(sliver, program));
+  }
+
+  /** What can't be started is no failure of the sliver: its owner sees that it does not run. */
+  async #startDetached(sliver: SliverPlaces, process: object): Promise<void> {
     const description = join(sliver.bundle, "programs.json");
-    const process = await ociProcess(sliver, { argv: START_PROGRAMS, workingDirectory: "/" });
     await writeFile(description, JSON.stringify(process), { mode: 0o600 });
     const argv = ["exec", "--detach", "--process", description, sliver.container];
     try {

@@ -1,5 +1,6 @@
 import { chmod, chown, cp, lchown, mkdir, readdir, stat, writeFile } from "node:fs/promises";
 import { dirname, join } from "node:path";
+import { namesInImage, pathInImage } from "../images/image-files.ts";
 import { seedPrograms } from "../programs/sliver-programs.ts";
 import { accountFiles, type Login, loginOf } from "./login.ts";
 
@@ -31,7 +32,8 @@ export async function seed(
 
 async function seedAccount(etc: string, login: Login, imageRoot: string): Promise<void> {
   for (const [name, text] of await accountFiles(login, imageRoot)) {
-    const { mode, uid, gid } = await stat(join(imageRoot, "etc", name));
+    const place = await pathInImage(imageRoot, join("etc", name));
+    const { mode, uid, gid } = place === undefined ? { mode: 0o644, uid: 0, gid: 0 } : await stat(place);
     await putFile(join(etc, name), text, mode & 0o777);
     await chown(join(etc, name), uid, gid);
   }
@@ -45,10 +47,10 @@ async function seedAccount(etc: string, login: Login, imageRoot: string): Promis
 async function seedHome(directory: string, { home, uid, gid }: Login, imageRoot: string): Promise<void> {
   const place = join(directory, home);
   for (const path of [dirname(place), place]) await putDirectory(path, 0o755);
-  const skeleton = join(imageRoot, "etc/skel");
-  const template = await namesIn(skeleton);
-  for (const name of template) {
-    await cp(join(skeleton, name), join(place, name), { recursive: true, verbatimSymlinks: true });
+  // Read where the image means it, whatever its links say of this machine.
+  const skeleton = await pathInImage(imageRoot, "etc/skel");
+  for (const name of await namesInImage(imageRoot, "etc/skel")) {
+    await cp(join(skeleton!, name), join(place, name), { recursive: true, verbatimSymlinks: true });
   }
   for (const name of await readdir(place, { recursive: true })) await lchown(join(place, name), uid, gid);
   await chown(place, uid, gid);
@@ -63,13 +65,4 @@ async function putDirectory(path: string, mode: number): Promise<void> {
 async function putFile(path: string, text: string, mode: number): Promise<void> {
   await writeFile(path, text);
   await chmod(path, mode);
-}
-
-async function namesIn(directory: string): Promise<string[]> {
-  try {
-    return await readdir(directory);
-  } catch (error) {
-    if ((error as NodeJS.ErrnoException).code === "ENOENT") return [];
-    throw error;
-  }
 }

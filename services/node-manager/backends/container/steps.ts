@@ -3,11 +3,13 @@ import { join } from "node:path";
 import { Fault } from "#shared/model/errors.ts";
 import { readIfPresent, writeDurably } from "#shared/runtime/durable-file.ts";
 import type { SliverPlan } from "../backend.ts";
+import { seedImage } from "../images/image-seed.ts";
 import { mayHavePrograms } from "../programs/sliver-programs.ts";
 import { bundle } from "./bundle.ts";
 import { readDiskOwner, settleDiskOwner } from "./disk-owner.ts";
 import type { IdBlocks } from "./id-blocks.ts";
 import type { Image } from "./images.ts";
+import { readLogin } from "./login.ts";
 import { mountDisk, rootOf, throughDoor } from "./mapped-disk.ts";
 import type { Network } from "./network.ts";
 import type { SliverPlaces } from "./places.ts";
@@ -55,6 +57,7 @@ export const STEPS: readonly Step[] = [
     name: "seed",
     take: async ({ sliver, plan, image, network }) => {
       const login = await seed(sliver.seed, plan.slice, image.root, await network.resolvConf(plan));
+      await seedImage(sliver.seed, image);
       await writeFile(sliver.login, JSON.stringify(login), { mode: 0o600 });
     },
   },
@@ -67,7 +70,9 @@ export const STEPS: readonly Step[] = [
     name: "bundle",
     take: async ({ sliver, ...needs }) => {
       const owner = await readDiskOwner(sliver);
-      const config = bundle({ ...needs, ...owner, cgroup: sliver.container, root: rootOf(sliver, owner) });
+      const { environment } = needs.image;
+      const places = { cgroup: sliver.container, root: rootOf(sliver, owner) };
+      const config = bundle({ ...needs, ...owner, ...places, environment });
       await writeFile(join(sliver.bundle, "config.json"), JSON.stringify(config), { mode: 0o600 });
     },
   },
@@ -85,8 +90,10 @@ export const STEPS: readonly Step[] = [
   },
   {
     name: "programs",
-    take: async ({ sliver, runc }) => {
-      if (await mayHavePrograms(sliver.root)) await runc.startPrograms(sliver);
+    take: async ({ sliver, image, runc }) => {
+      if ((await readLogin(sliver.login)).withoutShell) {
+        if (image.program) await runc.startImageProgram(sliver, image.program);
+      } else if (await mayHavePrograms(sliver.root)) await runc.startPrograms(sliver);
     },
   },
   { name: "running", take: ({ sliver, runc }) => declareRunning(sliver, runc) },

@@ -4,12 +4,14 @@ import type { Ability } from "#shared/model/ability.ts";
 import { Fault, refuseUnless } from "#shared/model/errors.ts";
 import type { Instant } from "#shared/model/time.ts";
 import type { Backend, EngineStatement, SliverId, SliverPlan } from "../backend.ts";
-import { ensureImage, type Image } from "../container/images.ts";
+import type { Image, ImageWish } from "../container/images.ts";
 import { ROOT } from "../container/login.ts";
 import { Outposts } from "../container/outpost.ts";
 import { nodePlaces, sliverPlaces } from "../container/places.ts";
 import { openFilesLimit } from "../container/process.ts";
 import { Turns } from "../container/turns.ts";
+import type { ImageLimits } from "../images/image-limits.ts";
+import { openImages } from "../images/offered-images.ts";
 import { Containers } from "./containers.ts";
 import { Daemon, DOCKER_SOCKET } from "./daemon.ts";
 import { boundsDisks, DiskSizes } from "./disk.ts";
@@ -32,7 +34,9 @@ export type DockerOptions = {
   /** The machine's reference images, of which the daemon gets its copies. */
   readonly imagesDirectory: string;
   /** The images offered, the default one first. */
-  readonly images?: readonly [string, ...string[]];
+  readonly images?: readonly [ImageWish, ...ImageWish[]];
+  /** How large an image may become that is made now. */
+  readonly imageLimits?: ImageLimits;
   /** The daemon's; it must run on this machine. */
   readonly socket?: string;
   /** The machine's address on which slivers' ports are published; every address of the machine when absent. */
@@ -54,14 +58,16 @@ export async function dockerBackend(options: DockerOptions): Promise<Backend> {
   const places = nodePlaces(options.stateDirectory, options.node);
   await mkdir(places.directory, { recursive: true, mode: 0o700 });
   const images = new Map<string, DockerImage>();
-  for (const name of options.images ?? (["debian-12"] as const)) {
-    const image = await ensureImage({ ...options, name });
+  const seeds = join(places.directory, "seeds");
+  // Slivers are made over the daemon's copy: only what is offered is in use here.
+  const use = { holder: `${options.node}-docker`, slivers: places.directory };
+  for (const [name, image] of await openImages(options, use)) {
     const reference = await ensureReferenceImage(daemon, image, options.imagesDirectory);
     images.set(name, { ...image, reference });
   }
   const containers = new Containers(daemon, options.node);
   const backend = new DockerBackend({
-    ...{ options, daemon, containers, images, seeds: new Seeds(join(places.directory, "seeds")) },
+    ...{ options, daemon, containers, images, seeds: new Seeds(seeds) },
     openFiles: await openFilesLimit(),
     boundsDisks: await boundsDisks(daemon, options.node, [...images.values()][0]!.reference),
     remapsUsers: await remapsUsers(daemon),
@@ -199,7 +205,7 @@ class DockerBackend implements Backend {
     const image = images.get(plan.image ?? this.statement.defaultImage);
     if (!image)
       throw new Fault("BACKEND_FAILED", `there is no image ${plan.image} here; choose one this node lists`);
-    const login = await seeds.make(plan, image.root);
+    const login = await seeds.make(plan, image);
     const { node, address } = options;
     const needs = { node, plan, login, image: image.reference, address, openFiles, boundsDisks };
     await this.#turns.take("network", () => containers.create(needs));

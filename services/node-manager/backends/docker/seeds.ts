@@ -1,9 +1,11 @@
 import { mkdir, readdir, rm } from "node:fs/promises";
 import { join } from "node:path";
 import type { SliverId, SliverPlan } from "../backend.ts";
+import type { Image } from "../container/images.ts";
 import type { Login } from "../container/login.ts";
 import { machineResolution, resolvConf } from "../container/resolver.ts";
 import { seed } from "../container/seed.ts";
+import { seedImage } from "../images/image-seed.ts";
 
 /** What Docker itself tells every container, from the daemon's own machine. */
 const NOT_OURS = ["etc/hostname", "etc/hosts", "etc/resolv.conf"];
@@ -23,10 +25,12 @@ export class Seeds {
     return join(this.#directory, id);
   }
 
-  async make(plan: SliverPlan, imageRoot: string): Promise<Login> {
+  async make(plan: SliverPlan, image: Image): Promise<Login> {
     await this.remove(plan.id);
     await mkdir(this.of(plan.id), { recursive: true, mode: 0o755 });
-    return await seed(this.of(plan.id), plan.slice, imageRoot, await resolverOf(plan));
+    const login = await seed(this.of(plan.id), plan.slice, image.root, await resolverOf(plan));
+    await seedImage(this.of(plan.id), image);
+    return login;
   }
 
   /** What tar is to send of it. */

@@ -19,7 +19,7 @@ async function image(files: Readonly<Record<string, string>>) {
 const PASSWD = "root:x:0:0:root:/root:/bin/sh\ndaemon:x:1:1::/:/bin/false\n";
 
 test("the login user is an ordinary one where there is sudo, and root by number where there is none", async () => {
-  await using whole = await image({ "usr/bin/sudo": "", "bin/bash": "" });
+  await using whole = await image({ "usr/bin/sudo": "", "bin/bash": "", "bin/sh": "" });
   const ordinary = { name: "hello", uid: 1000, gid: 1000, home: "/home/hello", shell: "/bin/bash" };
   assert.deepEqual(await loginOf("hello", whole.path), ordinary);
   await using small = await image({ "bin/sh": "" });
@@ -40,6 +40,18 @@ test("its account comes after root's and before any other with its number, and r
   ]);
   assert.equal(files.get("group"), "root:x:0:\nhello:x:1000:\n");
   assert.deepEqual([...files.keys()], ["passwd", "group"], "only files the image has");
+});
+
+test("an image with a link for /bin has a shell, one without any is told so and gets accounts nevertheless", async () => {
+  await using linked = await image({ "usr/bin/sh": "" });
+  await symlink("/usr/bin", join(linked.path, "bin"));
+  assert.equal((await loginOf("hello", linked.path)).withoutShell, undefined);
+  await using bare = await image({ server: "" });
+  const login = await loginOf("hello", bare.path);
+  assert.equal(login.withoutShell, true);
+  const files = await accountFiles(login, bare.path);
+  assert.deepEqual([...files.keys()], ["passwd", "group"]);
+  assert.match(files.get("passwd")!, /^root:x:0:0:.*\nhello:x:0:0:/);
 });
 
 test("an image's link to a file of the node is not followed", async () => {

@@ -1,0 +1,32 @@
+import type { Instant } from "#shared/model/time.ts";
+import { ensureImage, type Image, type ImageWish } from "../container/images.ts";
+import type { ImageLimits } from "./image-limits.ts";
+import { recordUse } from "./image-uses.ts";
+
+/** What of an engine's options says which images it offers. */
+export type ImageOffer = {
+  readonly imagesDirectory: string;
+  /** The images offered, the default one first; those the machine lacks are made. */
+  readonly images?: readonly [ImageWish, ...ImageWish[]];
+  /** How large an image may become that is made now. */
+  readonly imageLimits?: ImageLimits;
+  readonly now: () => Instant;
+};
+
+/**
+ * The images an engine offers, by their names, the default one first. Nobody removes them from the machine as long as it
+ * does. `holder` is the node's short id and the engine; `slivers` its directory of slivers, each with a file `image`.
+ */
+export async function openImages(
+  { images: wishes = ["debian-12"], imagesDirectory, imageLimits: limits, now }: ImageOffer,
+  { holder, slivers }: { holder: string; slivers: string },
+): Promise<ReadonlyMap<string, Image>> {
+  const images = new Map<string, Image>();
+  for (const wish of wishes) {
+    const order = typeof wish === "string" ? { name: wish } : wish;
+    images.set(order.name, await ensureImage({ ...order, imagesDirectory, limits, now }));
+  }
+  const offers = Array.from(images.values(), ({ id }) => id);
+  await recordUse(imagesDirectory, holder, { slivers, offers });
+  return images;
+}

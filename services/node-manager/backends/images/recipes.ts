@@ -1,0 +1,82 @@
+import { chmod, copyFile, mkdir, symlink, writeFile } from "node:fs/promises";
+import { join } from "node:path";
+import { runProgram } from "../container/program.ts";
+
+const BUILD_MILLISECONDS = 15 * 60_000;
+
+/**
+ * How an image is made. Another recipe has another version: its image is built beside the earlier one, over which
+ * slivers that have it go on.
+ */
+export type Recipe = { readonly version: number; readonly build: (root: string) => Promise<void> };
+
+export const RECIPES: Readonly<Record<string, Recipe>> = {
+  "debian-12": { version: 2, build: buildDebian },
+  busybox: { version: 1, build: buildBusybox },
+};
+
+/** Small things one wants in a sliver. A change here takes another version of the recipe. */
+const DEBIAN_PACKAGES = [
+  ...["ca-certificates", "iproute2", "iputils-ping", "netcat-openbsd", "procps"], // its network, its processes, TLS
+  ...["sudo", "less", "vim-tiny"], // work inside
+  ...["openssh-client", "openssh-sftp-server", "rsync"], // files in and out: scp -O, sftp and scp, rsync
+];
+const NOT_NEEDED = ["/usr/share/doc/*", "/usr/share/info/*", "/usr/share/locale/*", "/usr/share/man/*"];
+// Debian's ping has a file capability slivers lack, and then can't be started at all; without it, it needs none.
+const PLAIN_PING = 'chroot "$1" sh -c "setcap -r /bin/ping; chmod 755 /bin/ping"';
+
+async function buildDebian(root: string): Promise<void> {
+  const exclusions = NOT_NEEDED.map((path) => `--dpkgopt=path-exclude=${path}`);
+  const options = ["--mode=root", "--variant=minbase", `--include=${DEBIAN_PACKAGES}`, ...exclusions];
+  await runProgram(
+    "build the image debian-12 from Debian's packages (is its package mirror reachable?)",
+    ["mmdebstrap", ...options, `--customize-hook=${PLAIN_PING}`, "bookworm", root, ...(await ownMirrors())],
+    { patienceMilliseconds: BUILD_MILLISECONDS },
+  );
+}
+
+/** Where this machine itself gets bookworm's packages, as lines of a sources list; none if it runs another release. */
+async function ownMirrors(): Promise<string[]> {
+  const format = "$(ORIGIN) $(COMPONENT) $(CODENAME) $(REPO_URI)";
+  const argv = ["apt-get", "indextargets", "--format", format, "Created-By: Packages"] as const;
+  const targets = (await runProgram("read the machine's package sources", argv)).trim().split("\n");
+  const lines = targets.map((target) => /^Debian main (bookworm\S*) (\S+)$/.exec(target));
+  return [
+    ...new Set(lines.filter((line) => line !== null).map(([, suite, uri]) => `deb ${uri} ${suite} main`)),
+  ];
+}
+
+async function buildBusybox(root: string): Promise<void> {
+  const directories = [
+    "bin",
+    "dev",
+    "etc",
+    "home",
+    "proc",
+    "root",
+    "run",
+    "sys",
+    "tmp",
+    "usr",
+    "var",
+    "var/tmp",
+  ];
+  for (const directory of directories) await mkdir(join(root, directory));
+  for (const open of ["tmp", "var/tmp"]) await chmod(join(root, open), 0o1777);
+  await writeFile(
+    join(root, "etc/passwd"),
+    "root:x:0:0:root:/root:/bin/sh\nnobody:x:65534:65534:nobody:/:/bin/false\n",
+  );
+  await writeFile(join(root, "etc/group"), "root:x:0:\nnogroup:x:65534:\n");
+  await copyFile("/bin/busybox", join(root, "bin/busybox"));
+  // Run inside the new root, where only a static busybox can run.
+  const applets = await runProgram("use busybox (is busybox-static installed?)", [
+    "chroot",
+    root,
+    "/bin/busybox",
+    "--list",
+  ]);
+  for (const applet of applets.trim().split("\n")) {
+    if (applet !== "busybox") await symlink("busybox", join(root, "bin", applet));
+  }
+}
