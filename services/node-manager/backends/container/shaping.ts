@@ -39,7 +39,7 @@ export class Shaping {
     this.#block = block;
     this.#rate = rate;
     this.#leaf = leaf;
-    this.greatestPacket = within(LEAST_BURST, rate / 8, GREATEST_PACKET);
+    this.greatestPacket = within(LEAST_BURST, Math.floor(rate / 8), GREATEST_PACKET);
   }
 
   /** Finds out by trying what this kernel can do: undefined where it can't share. `kbps`: what slivers may send in all. */

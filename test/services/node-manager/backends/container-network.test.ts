@@ -25,7 +25,7 @@ describe("the network of container slivers", { skip: !probe.ok && probe.reason }
 
   before(async () => {
     lab = await NetworkLab.make();
-    remote = lab.open();
+    remote = lab.open({ egressKbps: 333_333 }); // no round number of bytes a millisecond
     for (const plan of [mine, neighbour]) await remote.ask("ensure", plan);
   });
   after(async () => {
