@@ -1,4 +1,4 @@
-import { chmod, chown, copyFile, mkdir, readdir } from "node:fs/promises";
+import { chmod, chown, copyFile, lstat, mkdir, readdir } from "node:fs/promises";
 import { dirname, join } from "node:path";
 
 /*
@@ -27,11 +27,17 @@ export async function seedPrograms(directory: string, owner: { uid: number; gid:
 
 /**
  * Whether a sliver has programs, or what may be some: its owner decides what lies there, so this is only ever asked to
- * save the time of looking inside.
+ * save the time of looking inside. A link may lead to some inside, and anywhere outside: it is not followed. To be asked
+ * before anything runs in the sliver that could put one there meanwhile.
  */
 export async function mayHavePrograms(root: string): Promise<boolean> {
+  let path = root;
   try {
-    return (await readdir(join(root, PROGRAMS))).length > 0;
+    for (const name of PROGRAMS.split("/")) {
+      path = join(path, name);
+      if ((await lstat(path)).isSymbolicLink()) return true;
+    }
+    return (await readdir(path)).length > 0;
   } catch (error) {
     if (error instanceof Error && "code" in error) return false; // whatever else is there is no directory of programs
     throw error;
