@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
 import { execFileSync } from "node:child_process";
-import { chmod, mkdir, stat, writeFile } from "node:fs/promises";
+import { chmod, mkdir, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { after, before, describe, test } from "node:test";
 import type { Backend, SliverPlan } from "#services/node-manager/backends/backend.ts";
@@ -63,39 +63,30 @@ describe("links a hostile sliver lays on its own disk", { skip: !probe.ok && pro
   }
 
   const TRICKS: Record<string, () => string> = {
-    "to the machine's root in place of /etc": () => "rm -rf /etc; ln -s / /etc",
-    "to the node's files in place of /etc": () => `rm -rf /etc; ln -s ${precious}/etc /etc`,
-    "to the node's files in place of each file the node gives it": () =>
-      `rm -rf /etc; mkdir /etc; for f in passwd group hosts hostname resolv.conf sudoers.d shadow; do rm -rf /etc/$f; ln -s ${precious}/etc/$f /etc/$f; done`,
-    "to the node's files in place of its homes": () =>
-      `rm -rf /home /root; ln -s ${precious} /home; ln -s ${precious}/root /root`,
+    "to the machine's root, and to itself, in place of what the node gives it": () =>
+      "rm -rf /etc /home; ln -s / /etc; ln -s /home /home",
+    "to the node's files in place of its own directories": () =>
+      `rm -rf /etc /home /root /var /tmp /run; ln -s ${precious}/etc /etc; ln -s ${precious} /home;
+      for d in root var tmp run; do ln -s ${precious}/root /$d; done`,
+    "to the node's files in place of each file the node gives it, and of its programs": () =>
+      `rm -rf /etc /home /var; mkdir -p /etc /var/lib/slicelab; ln -s ${precious} /var/lib/slicelab/programs;
+      for f in passwd group hosts hostname resolv.conf sudoers.d shadow; do ln -s ${precious}/etc/$f /etc/$f; done;
+      ln -s ${place("upper")} /home; ln -s ${place()} /work; ln -s ${place("root")} /there`,
     "that climb out of its disk": () =>
       "rm -rf /etc /home; ln -s ../../../../../../../../etc /etc; ln -s ../../../../../../../../../home /home",
-    "to the node's files in place of /var, /tmp, /run and where its programs lie": () =>
-      `rm -rf /var /tmp /run; for d in var tmp run; do ln -s ${precious} /$d; done`,
-    "to its own disk as the node sees it": () =>
-      `rm -rf /home; ln -s ${place("upper")} /home; rm -f /work /there; ln -s ${place()} /work; ln -s ${place("root")} /there`,
-    "to a directory of the node in place of that of its programs": () =>
-      `rm -rf /var; mkdir -p /var/lib/slicelab; ln -s ${precious} /var/lib/slicelab/programs`,
-    "that lead to themselves": () => "rm -rf /etc /home; ln -s /home /etc; ln -s /etc /home",
     "and pipes, in place of what the node gives it": () =>
       "rm -rf /etc /home; mkdir /etc /home; for f in hostname hosts resolv.conf; do mkfifo /etc/$f; done",
   };
   for (const [trick, script] of Object.entries(TRICKS)) {
     test(`${trick} take the node manager nowhere`, async () => {
       const image = looksOf(join(bench.imagesDirectory, "busybox"));
-      const machine = await Promise.all(
-        ["/", "/etc", "/home", "/root", "/etc/passwd", "/etc/hosts"].map(timesOf),
-      );
+      const machine = machineFiles();
       assert.equal((await sh(script())).code, 0);
       await useIt();
       assert.equal((await sh("echo alive")).stdout, "alive\n");
       assert.equal(looksOf(precious), looks);
       assert.equal(looksOf(join(bench.imagesDirectory, "busybox")), image);
-      assert.deepEqual(
-        await Promise.all(["/", "/etc", "/home", "/root", "/etc/passwd", "/etc/hosts"].map(timesOf)),
-        machine,
-      );
+      assert.equal(machineFiles(), machine);
     });
   }
 
@@ -118,7 +109,7 @@ describe("links a hostile sliver lays on its own disk", { skip: !probe.ok && pro
   });
 });
 
-async function timesOf(path: string): Promise<unknown> {
-  const { ino, mode, uid, mtimeMs, ctimeMs } = await stat(path);
-  return { path, ino, mode, uid, mtimeMs, ctimeMs };
+/** Those of the machine's own that a slip of the node manager would hit first. */
+function machineFiles(): string {
+  return ["passwd", "group", "hosts", "hostname"].map((name) => looksOf(`/etc/${name}`)).join("");
 }
