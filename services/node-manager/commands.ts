@@ -5,8 +5,9 @@ import { systemClock } from "#shared/runtime/clock.ts";
 import { ConfigError } from "#shared/runtime/config.ts";
 import { runService } from "#shared/runtime/lifecycle.ts";
 import { loadNodeManagerConfig, type NodeManagerConfig } from "./config.ts";
+import { openEngines } from "./engine-opening.ts";
 import type { Engines } from "./engines.ts";
-import { openEngines, openNodeStore, startNodeManager } from "./service.ts";
+import { openNodeStore, startNodeManager } from "./service.ts";
 
 /** What a command speaks to. */
 export type Terminal = {
@@ -76,9 +77,9 @@ function nodeManagerCommand(terminal: Terminal): Command {
 export async function stopSlivers(config: NodeManagerConfig, engines?: Engines): Promise<number> {
   const identity = await loadIdentity(config.identity);
   const clock = systemClock();
-  using _store = await openNodeStore(config, { identity, clock, fail: rethrow });
+  using store = await openNodeStore(config, { identity, clock, fail: rethrow });
   let stopped = 0;
-  for (const backend of engines ?? (await openEngines(config, { identity, clock }))) {
+  for (const backend of engines ?? (await openEngines(config, { identity, clock, store }))) {
     for (const { id } of await backend.list()) {
       await backend.stop(id);
       stopped += 1;

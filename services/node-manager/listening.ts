@@ -1,7 +1,7 @@
 import type { PortRange } from "#shared/model/ports.ts";
 import type { EngineName } from "#shared/model/ticket.ts";
 import type { NodeDescription } from "./api.ts";
-import type { Engines } from "./engines.ts";
+import { type Engines, offered } from "./engines.ts";
 import type { NodeFacts } from "./settlement.ts";
 
 /** Where a node manager listens, once it does; 0 for a port it does not have. */
@@ -43,20 +43,22 @@ export function factsOf(
   kept: readonly PortRange[],
 ): NodeFacts {
   return {
-    abilities: engines.map(({ statement: { engine, abilities } }) => ({ engine, abilities: [...abilities] })),
+    abilities: offered(engines).map(({ statement: { engine, abilities } }) => {
+      return { engine, abilities: [...abilities] };
+    }),
     kept_ports: [...kept],
     ...{ sslport: tls, sshport: ssh, version: self.version },
     engines: namesOf(engines),
-    images: [...new Set(engines.flatMap(({ statement }) => statement.images))],
+    images: [...new Set(offered(engines).flatMap(({ statement }) => statement.images))],
     simulated: isSimulated(engines),
   };
 }
 
 function namesOf(engines: Engines): EngineName[] {
-  return engines.map(({ statement }) => statement.engine);
+  return offered(engines).map(({ statement }) => statement.engine);
 }
 
 /** Whether what a ticket that names no engine gets is simulated. */
-function isSimulated([usual]: Engines): boolean {
-  return usual.statement.simulated;
+function isSimulated(engines: Engines): boolean {
+  return (offered(engines)[0] ?? engines[0]).statement.simulated;
 }

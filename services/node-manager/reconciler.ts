@@ -8,7 +8,7 @@ import type { Engines } from "./engines.ts";
 import type { NodeTime } from "./node-time.ts";
 import type { SliverConditions } from "./sliver-conditions.ts";
 import type { Slivers } from "./slivers.ts";
-import type { LeaseState } from "./store/lease-rows.ts";
+import type { LeaseState, StoredLease } from "./store/lease-rows.ts";
 import type { Store } from "./store.ts";
 
 /** Makes machines and leases agree: after every restart, on a timer, and when a lease's time is over. */
@@ -97,7 +97,7 @@ async function agree(deps: ReconcilerDeps, backend: Backend): Promise<void> {
   const { store, slivers, conditions, time } = deps;
   const { engine } = backend.statement;
   const before = store.leases.all().filter((lease) => lease.engine === engine);
-  const facts = await ask(deps, backend.list(), "saying which slivers there are");
+  const facts = await factsOf(deps, backend, before);
   const limit = pLimit(AT_ONCE);
   const starts = before
     .filter((lease) => lease.state === "live")
@@ -114,6 +114,24 @@ async function agree(deps: ReconcilerDeps, backend: Backend): Promise<void> {
   const outcomes = await Promise.allSettled([...starts, quarantine(deps, backend, unknown)]);
   const failed = outcomes.find((outcome) => outcome.status === "rejected");
   if (failed) throw failed.reason;
+}
+
+/** Of an engine that says nothing no sliver is known to be well. */
+async function factsOf(
+  deps: ReconcilerDeps,
+  backend: Backend,
+  leases: readonly StoredLease[],
+): Promise<SliverFact[]> {
+  try {
+    return await ask(deps, backend.list(), "saying which slivers there are");
+  } catch (error) {
+    deps.signal.throwIfAborted();
+    const reason = error instanceof Fault ? error.sentence : "the engine failed";
+    for (const { serial, state } of leases) {
+      if (state === "live") deps.conditions.set(serial, { ready: false, reason }, deps.time.now());
+    }
+    throw error;
+  }
 }
 
 /**

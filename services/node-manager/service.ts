@@ -1,5 +1,4 @@
 import { mkdir } from "node:fs/promises";
-import { isIPv4 } from "node:net";
 import { join } from "node:path";
 import { type Identity, loadIdentity } from "#shared/identity/identity.ts";
 import { clientTlsOptions, peerOf, serverTlsOptions } from "#shared/identity/tls.ts";
@@ -13,10 +12,9 @@ import { Connections } from "#shared/wire/xmlrpc/connections.ts";
 import { startXmlRpcServer } from "#shared/wire/xmlrpc/server.ts";
 import packageFile from "../../package.json" with { type: "json" };
 import { type ApiDeps, nodeManagerHandlers } from "./api.ts";
-import type { Backend } from "./backends/backend.ts";
-import { openBackend } from "./backends/open.ts";
 import type { AgentConfig, NodeManagerConfig } from "./config.ts";
 import { DEADLINES, type Deadlines } from "./deadline.ts";
+import { openEngines } from "./engine-opening.ts";
 import { type Engines, engineOf } from "./engines.ts";
 import { loadHostKey } from "./host-key.ts";
 import { descriptionOf, factsOf, type Listening, type NodeSelf, portsTaken } from "./listening.ts";
@@ -116,7 +114,7 @@ async function openGround(
   const clock = deps.clock ?? systemClock();
   const identity = await loadIdentity(config.identity);
   const store = parts.use(await openNodeStore(config, { identity, clock, fail }));
-  const engines = deps.engines ?? (await openEngines(config, { identity, clock }));
+  const engines = deps.engines ?? (await openEngines(config, { identity, clock, store, log }));
   for (const { engine, notes = [] } of engines.map(({ statement }) => statement)) {
     for (const note of notes) log.warn({ engine }, note);
   }
@@ -147,36 +145,6 @@ export async function openNodeStore(
   await mkdir(config.state, { recursive: true, mode: 0o700 });
   const path = join(config.state, "node.sqlite");
   return await openStore({ path, nodeKey: identity.signingKey.public, now: clock.now(), onFailure: fail });
-}
-
-/** The engines a node is configured with, the usual one first. */
-export async function openEngines(
-  config: NodeManagerConfig,
-  { identity, clock }: Pick<StoreNeeds, "identity" | "clock">,
-): Promise<Engines> {
-  const opened: Backend[] = [];
-  for (const engine of config.engines) {
-    const { images, imageLimits, imagesDirectory, dockerSocket } = config;
-    const stateDirectory = join(config.state, engine);
-    const options = {
-      node: identity.name.slice(0, 8),
-      stateDirectory,
-      images,
-      imageLimits,
-      imagesDirectory,
-      egressKbps: config.capacity.egressKbps,
-      address: hostAddress(config.host),
-      dockerSocket,
-      now: clock.now,
-    };
-    opened.push(await openBackend(engine, options));
-  }
-  return opened as [Backend, ...Backend[]];
-}
-
-/** Undefined where it listens on every address. */
-function hostAddress(host: string): string | undefined {
-  return isIPv4(host) && host !== "0.0.0.0" ? host : undefined;
 }
 
 async function openGateway({ config, store, engines, log }: Ground): Promise<SshGateway> {
@@ -243,7 +211,7 @@ function openPage(ground: Ground, settlements: readonly Settlement[]) {
   const render = () =>
     overviewPage({
       ...{ self, store, conditions, capacity: config.capacity },
-      engines: engines.map(({ statement }) => statement),
+      engines: engines.map(({ statement, retired, trouble }) => ({ ...statement, retired, trouble })),
       now: time.now,
       clockIsSure: time.sure,
       settlements: () => settlements.map(({ state }) => state),

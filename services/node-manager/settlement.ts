@@ -115,9 +115,9 @@ export function startSettlement(deps: SettlementDeps): Settlement {
   };
 }
 
-/** The root the agent took from this process, so that it is not sent every time. */
+/** The root, and the facts with it, that the agent took from this process, so that they are not sent every time. */
 class Deposit {
-  #root: string | undefined;
+  #taken: string | undefined;
   #key: PublicKey | undefined;
 
   get key(): PublicKey | undefined {
@@ -135,17 +135,17 @@ class Deposit {
     this.#key = undefined;
   }
 
-  took(root: string): void {
-    this.#root = root;
+  took(root: string, facts: NodeFacts): void {
+    this.#taken = JSON.stringify([root, facts]);
   }
 
-  has(root: string): boolean {
-    return this.#root === root;
+  has(root: string, facts: NodeFacts): boolean {
+    return this.#taken === JSON.stringify([root, facts]);
   }
 
   /** After a failure everything is asked and sent anew: the agent may be another process with another key. */
   forget(): void {
-    this.#root = undefined;
+    this.#taken = undefined;
     this.forgetKey();
   }
 }
@@ -165,9 +165,10 @@ async function deposit(deps: SettlementDeps, deposited: Deposit, signal: AbortSi
   const { client, grant, roots, facts } = deps;
   const key = deposited.key ?? deposited.learn(await ticketKeyOf(client, signal));
   const root = roots.current(grant, key);
-  if (deposited.has(root)) return;
-  await client.deposittickets({ tickets: [root], facts: facts() }, { signal });
-  deposited.took(root);
+  const told = facts();
+  if (deposited.has(root, told)) return;
+  await client.deposittickets({ tickets: [root], facts: told }, { signal });
+  deposited.took(root, told);
 }
 
 async function ticketKeyOf(client: SettlementDeps["client"], signal: AbortSignal): Promise<PublicKey> {

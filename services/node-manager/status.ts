@@ -51,7 +51,7 @@ export async function statusOf(deps: StatusDeps, slice: string, peer: KeyName): 
     ...{ slice, sliver: lease.sliver, state, engine: lease.engine, simulated: backend.statement.simulated },
     ...{ term: lease.term, renewableUntil: lease.renewableUntil },
     usage: state === "running" ? await asked(deps, () => backend.usage(lease.sliver)) : undefined,
-    conditions: conditionsOf(deps, lease, state),
+    conditions: conditionsOf(deps, lease, state, backend.trouble),
   };
 }
 
@@ -83,10 +83,16 @@ async function asked<T>({ deadlines }: StatusDeps, ask: () => Promise<T>): Promi
   }
 }
 
-function conditionsOf(deps: StatusDeps, lease: StoredLease, state: SliverStateShown): Condition[] {
+function conditionsOf(
+  deps: StatusDeps,
+  lease: StoredLease,
+  state: SliverStateShown,
+  trouble: string | undefined,
+): Condition[] {
   const known = deps.conditions.of(lease.serial);
   const running = state === "running";
-  const reason = running ? "the sliver runs" : (known?.reason ?? `the sliver is ${state}`);
+  const found = trouble ?? (known?.ready === false ? known.reason : `the sliver is ${state}`);
+  const reason = running ? "the sliver runs" : found;
   const since = known && known.ready === running ? known.since : deps.time.now();
   return [{ type: "Ready", status: running, since, reason }];
 }

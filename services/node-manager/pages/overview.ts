@@ -12,11 +12,19 @@ export type OverviewDeps = {
   readonly store: Store;
   readonly conditions: SliverConditions;
   readonly self: NodeSelf;
-  readonly engines: readonly { readonly engine: string; readonly simulated: boolean }[];
+  readonly engines: readonly EngineShown[];
   readonly capacity: Share;
   readonly now: () => Instant;
   readonly clockIsSure: () => boolean;
   readonly settlements: () => readonly SettlementState[];
+};
+
+type EngineShown = {
+  readonly engine: string;
+  readonly simulated: boolean;
+  readonly retired?: boolean;
+  /** Why it does not work, as a sentence. */
+  readonly trouble?: string;
 };
 
 /** The node manager's page: what is leased here, on whose authority, and what agents must still be told. */
@@ -36,8 +44,9 @@ export function overviewPage(deps: OverviewDeps): string {
 <header>
 <h1>Node ${ip}</h1>
 <p><code>${node}</code></p>
-<p>${engines.map(({ engine }) => html`<span class="tag">${engine}</span> `)} version ${version} · ${when(deps.now())}</p>
+<p>${engines.map(({ engine, retired }) => html`<span class="tag">${engine}${retired ? " (retired)" : ""}</span> `)} version ${version} · ${when(deps.now())}</p>
 ${simulated.length > 0 ? notice("Slivers are simulated here: nothing real is made.") : undefined}
+${engines.flatMap(({ engine, trouble }) => (trouble ? [notice(`The engine ${engine} does not work: ${trouble}.`)] : []))}
 ${deps.clockIsSure() ? undefined : notice("The clock was set: nothing is issued or destroyed until it has been steady for ten minutes.")}
 ${deps.store.restored() ? notice("The store was restored: unknown machines are kept, never destroyed.") : undefined}
 </header>

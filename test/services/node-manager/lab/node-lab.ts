@@ -7,7 +7,7 @@ import { newSshKeyPair } from "#shared/identity/ssh-key.ts";
 import { clientTlsOptions } from "#shared/identity/tls.ts";
 import type { Lease } from "#shared/model/lease.ts";
 import type { Share } from "#shared/model/resources.ts";
-import type { Holding, SliceTicket } from "#shared/model/ticket.ts";
+import type { EngineName, Holding, SliceTicket } from "#shared/model/ticket.ts";
 import { createLog } from "#shared/runtime/log.ts";
 import { openLease } from "#shared/wire/lease-document.ts";
 import { nodeManagerApi } from "#shared/wire/node-manager-api.ts";
@@ -50,6 +50,8 @@ export type NodeLab = AsyncDisposable & {
   readonly config: NodeManagerConfig;
   /** Those of the configuration; what a test changes counts from the next start. */
   readonly agents: { identity: string; url: string; share: Share }[];
+  /** Those of the configuration; what a test changes counts from the next start, where they are `configured`. */
+  readonly engines: [EngineName, ...EngineName[]];
   readonly node: NodeManager;
   /** What was handed to `fail`. */
   readonly failures: unknown[];
@@ -73,6 +75,8 @@ export type NodeLab = AsyncDisposable & {
 
 export type NodeLabOptions = {
   readonly config?: Partial<NodeManagerConfig>;
+  /** The engines are those of the configuration, not `backend`. */
+  readonly configured?: true;
   readonly deadlines?: Deadlines;
   readonly at?: number;
   /** Used instead of `backend`, which then has nothing to do. */
@@ -103,11 +107,12 @@ export async function nodeLab(options: NodeLabOptions = {}): Promise<NodeLab> {
   const state = join(directory.path, "state");
   const capacity = options.capacity ?? CAPACITY;
   const agents = [{ identity: agent.identity, url: agent.url, share: capacity }];
+  const engines: [EngineName, ...EngineName[]] = ["simulated"];
   const config: NodeManagerConfig = {
     ...{ ip: "127.0.0.1", host: "127.0.0.1", state },
     identity: await writeIdentity(directory.path, "node", server.tls),
     ports: { tls: 0, plain: 0, web: 0, ssh: 0 },
-    engines: ["simulated"],
+    engines,
     capacity,
     agents,
     leasablePorts: [{ protocol: "tcp", from: 1024, to: 65_535 }],
@@ -137,7 +142,20 @@ export async function nodeLab(options: NodeLabOptions = {}): Promise<NodeLab> {
   }
 
   const lab: NodeLab = {
-    ...{ authority, clock, backend, agent, agentIdentity, agents, state, config, failures, logged, clientOf },
+    ...{
+      authority,
+      clock,
+      backend,
+      agent,
+      agentIdentity,
+      agents,
+      engines,
+      state,
+      config,
+      failures,
+      logged,
+      clientOf,
+    },
     alice: clientOf(alice),
     bob: clientOf(bob),
     get node() {
@@ -175,7 +193,8 @@ export async function nodeLab(options: NodeLabOptions = {}): Promise<NodeLab> {
       };
       const log = createLog("node", { write: (line) => logged.push(line) });
       node = await startNodeManager(config, {
-        ...{ log, fail, clock, engines: options.engines ?? [backend], deadlines: options.deadlines ?? QUICK },
+        ...{ log, fail, clock, deadlines: options.deadlines ?? QUICK },
+        engines: options.configured ? undefined : (options.engines ?? [backend]),
       });
     },
     async restart() {
@@ -190,7 +209,12 @@ export async function nodeLab(options: NodeLabOptions = {}): Promise<NodeLab> {
       await directory[Symbol.asyncDispose]();
     },
   };
-  await lab.start();
+  try {
+    await lab.start();
+  } catch (error) {
+    await lab[Symbol.asyncDispose]();
+    throw error;
+  }
   return lab;
 }
 
