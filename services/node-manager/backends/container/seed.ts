@@ -4,6 +4,9 @@ import { namesInImage, pathInImage } from "../images/image-files.ts";
 import { seedPrograms } from "../programs/sliver-programs.ts";
 import { accountFiles, type Login, loginOf } from "./login.ts";
 
+/** By this mark a program's processes are known when it is ended, those too that it started with sudo. */
+const KEPT_BY_SUDO = 'Defaults env_keep += "SLICELAB_PROGRAM"\n';
+
 /**
  * Writes what the node tells a sliver about itself, and the account people use in it, as a layer under the sliver's own
  * disk: the sliver may change these files and keeps its changes, the node may refresh the rest at every start, and
@@ -39,7 +42,7 @@ async function seedAccount(etc: string, login: Login, imageRoot: string): Promis
   }
   const sudoers = join(etc, "sudoers.d");
   await putDirectory(sudoers, 0o750);
-  const rule = `# Whoever has a key of the slice has all of its sliver.\n${login.name} ALL=(ALL:ALL) NOPASSWD: ALL\n`;
+  const rule = `# Whoever has a key of the slice has all of its sliver.\n${login.name} ALL=(ALL:ALL) NOPASSWD: ALL\n${KEPT_BY_SUDO}`;
   await putFile(join(sudoers, "slicelab"), rule, 0o440);
 }
 

@@ -7,6 +7,7 @@ PROGRAMS=/var/lib/slicelab/programs
 # A log is two segments, each closed once it is as long as this; what is written meanwhile may make it twice as long.
 SEGMENT_BYTES=2097152
 GRACE_SECONDS=5
+PATIENCE_SECONDS=60
 LONGEST_DELAY=60
 HEALTHY_SECONDS=60
 PLAIN_PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin
@@ -79,7 +80,8 @@ need() {
 
 # Waits until no other process changes the program $1. Held until this process ends or lets go; a dead holder is none.
 lock() {
-  local lock="$PROGRAMS/.$1.lock" holder tries=0
+  local lock="$PROGRAMS/.$1.lock" holder tries=0 deadline
+  deadline=$(($(date +%s) + PATIENCE_SECONDS))
   look_at $$
   while ! ln -s "$$ $start" "$lock" 2>/dev/null; do
     holder=$(readlink "$lock")
@@ -93,8 +95,9 @@ lock() {
     fi
     [ -n "$holder" ] || [ -w "$PROGRAMS" ] || fail "$PROGRAMS cannot be written by $(id -un)"
     tries=$((tries + 1))
-    [ $tries -le 300 ] || fail "somebody else is changing program $1 in this sliver; try again" $BUSY
-    pause
+    [ "$(date +%s)" -lt $deadline ] || fail "somebody else is changing program $1 in this sliver; try again" $BUSY
+    # Whoever waits for long should not take the processor from whom it waits for.
+    if [ $tries -le 5 ]; then pause; else sleep 0.5 2>/dev/null || sleep 1; fi
     look_at $$
   done
   trap "unlock '$1'" EXIT
@@ -194,7 +197,7 @@ start_program() {
 
 # Starts the supervisor of program $1, detached from everything; returns when it is there. The lock is held.
 start() {
-  local directory="$PROGRAMS/$1" user= uid= gid= tries=0 before= name
+  local directory="$PROGRAMS/$1" user= uid= gid= before= name deadline
   read_line "$directory/supervisor" && before=$line
   read_line "$directory/user" && user=$line
   case $user in
@@ -221,9 +224,9 @@ start() {
     export SLICELAB_SUPERVISES="$directory/"
     exec setsid "$@" </dev/null >/dev/null 2>&1
   ) &
+  deadline=$(($(date +%s) + PATIENCE_SECONDS))
   until read_line "$directory/supervisor" && [ "$line" != "$before" ]; do
-    tries=$((tries + 1))
-    [ $tries -le 100 ] || fail "the program's supervisor did not start" $BUSY
+    [ "$(date +%s)" -lt $deadline ] || fail "the program's supervisor did not start" $BUSY
     pause
   done
 }
@@ -387,7 +390,7 @@ ps() {
 # log NAME LINES follow|end [SEGMENT OFFSET]: a line "slicelab-program SEGMENT OFFSET" says where in the log what comes
 # after it begins; whoever lost the connection goes on from there, plus what was read already.
 log() {
-  local number="$4" offset="$5" size follow="$3" wanted="$2" skip
+  local number="$4" offset="$5" size follow="$3" wanted="$2" skip last length
   need "$1"
   cd "$PROGRAMS/$1" || exit 1
   until find_segments && [ "$newest" -gt 0 ]; do
@@ -403,12 +406,16 @@ log() {
     fi
   fi
   if [ "$number" -lt "$oldest" ] || [ "$number" -gt "$newest" ]; then number=$oldest offset=0; fi
+  last=$newest length=${size:-$(size_of "log.$newest")}
   reply "$number" "$offset"
   while [ -e run ]; do
     size=$(size_of "log.$number")
+    [ "$follow" = follow ] || [ "$number" -lt "$last" ] || size=$length # what comes meanwhile is for who follows
     if [ "$size" -gt "$offset" ]; then
       tail -c "+$((offset + 1))" "log.$number" | head -c $((size - offset)) || exit
       offset=$size
+    elif [ "$follow" != follow ] && [ "$number" -ge "$last" ]; then
+      exit 0
     elif [ -e "log.$((number + 1))" ]; then
       # Nothing is added to a segment once there is the next; nothing was, since its size was looked at, either.
       [ "$(size_of "log.$number")" -le "$offset" ] || continue
@@ -417,7 +424,6 @@ log() {
       number=$oldest offset=0
     else
       offset=$size # a machine that crashed may have lost what was written last
-      [ "$follow" = follow ] || exit 0
       sleep 0.3 2>/dev/null || sleep 1
     fi
   done
