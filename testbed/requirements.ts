@@ -77,4 +77,13 @@ export const REQUIREMENTS: readonly Requirement[] = [
     purposes: TESTS,
     without: "no clock steps in tests",
   },
+  {
+    package: "qemu-system-x86",
+    provides: "qemu-system-x86_64",
+    purposes: TESTS,
+    without: "no microvms",
+  },
+  { package: "erofs-utils", provides: "mkfs.erofs", purposes: TESTS, without: "no disks for microvms" },
+  { package: "gcc", provides: "gcc", purposes: TESTS, without: "no agent for microvms" },
+  { package: "libc6-dev", provides: "/usr/lib/*/libc.a", purposes: TESTS, without: "no agent for microvms" },
 ];

@@ -1,10 +1,10 @@
-import { Fault } from "#shared/model/errors.ts";
 import type { Instant } from "#shared/model/time.ts";
 import type { Backend, Engine } from "./backend.ts";
 import { containerBackend } from "./container/engine.ts";
 import type { ImageWish } from "./container/images.ts";
 import { dockerBackend } from "./docker/engine.ts";
 import type { ImageLimits } from "./images/image-limits.ts";
+import { microvmBackend } from "./microvm/engine.ts";
 import { simulatedBackend } from "./simulated.ts";
 
 /** Where a machine keeps its reference images unless told otherwise: shared by all of its nodes. */
@@ -37,13 +37,10 @@ export async function openBackend(engine: Engine, options: BackendOptions): Prom
       return simulatedBackend();
     case "container":
       return containerBackend({ ...options, imagesDirectory });
+    case "microvm":
+      return microvmBackend({ ...options, imagesDirectory });
     case "docker":
       return dockerBackend({ ...options, imagesDirectory, socket: options.dockerSocket });
-    case "microvm":
-      throw new Fault(
-        "BACKEND_FAILED",
-        `this node manager has no engine ${engine}; choose simulated, container or docker`,
-      );
     default:
       return engine satisfies never;
   }

@@ -1,0 +1,38 @@
+import { rename, stat } from "node:fs/promises";
+import { join } from "node:path";
+import { lockFile } from "#shared/runtime/lock-file.ts";
+import type { Image } from "../container/images.ts";
+import { runProgram } from "../container/program.ts";
+import { microvmDirectory } from "./kernel.ts";
+
+const BUILD_MILLISECONDS = 10 * 60_000;
+
+/**
+ * A reference image as one file that any number of microvms read as a disk: made once for each image of the machine, and
+ * not packed, so that the machine's memory holds each of its pages once and no microvm unpacks any.
+ */
+export async function ensureImageFile(imagesDirectory: string, image: Image): Promise<string> {
+  const directory = microvmDirectory(imagesDirectory);
+  const file = join(directory, `${image.id}.erofs`);
+  if (await isThere(file)) return file;
+  const what = `the disk of the image ${image.name}`;
+  using _building = await lockFile(join(directory, `.${image.id}.lock`), what, BUILD_MILLISECONDS);
+  if (await isThere(file)) return file;
+  const unfinished = join(directory, `unfinished-${image.id}.erofs`);
+  const argv = ["mkfs.erofs", "--quiet", unfinished, image.root] as const;
+  await runProgram(`make a disk of the image ${image.name} (is erofs-utils installed?)`, argv, {
+    patienceMilliseconds: BUILD_MILLISECONDS,
+  });
+  await rename(unfinished, file);
+  return file;
+}
+
+async function isThere(path: string): Promise<boolean> {
+  try {
+    await stat(path);
+    return true;
+  } catch (error) {
+    if ((error as NodeJS.ErrnoException).code === "ENOENT") return false;
+    throw error;
+  }
+}

@@ -1,0 +1,170 @@
+import { mkdir, open, rename, rm, stat, writeFile } from "node:fs/promises";
+import { Fault } from "#shared/model/errors.ts";
+import { readIfPresent, writeDurably } from "#shared/runtime/durable-file.ts";
+import type { SliverPlan } from "../backend.ts";
+import type { Cgroups } from "../container/cgroups.ts";
+import type { Image } from "../container/images.ts";
+import { ROOT } from "../container/login.ts";
+import { nameProcess, writeProcessName } from "../container/process.ts";
+import { runProgram } from "../container/program.ts";
+import { seed } from "../container/seed.ts";
+import { START_PROGRAMS } from "../programs/sliver-programs.ts";
+import { type Accelerator, processorsFor } from "./accelerator.ts";
+import { startCommand } from "./command.ts";
+import { archive, entriesBeneath } from "./cpio.ts";
+import type { Kernel } from "./kernel.ts";
+import { machineMemoryMib, makeCgroup, settleWeight } from "./limits.ts";
+import type { AgentLink } from "./link.ts";
+import { AGENT_SOCKET, type MicrovmPlaces } from "./places.ts";
+import { confinement, machineOptions, type Started, startQemu } from "./qemu.ts";
+
+/** A machine whose processor is emulated, on a node where everybody starts at once, takes its time. */
+const START_MILLISECONDS = 90_000;
+
+/** What the steps of starting one microvm work with. */
+export type Start = {
+  readonly plan: SliverPlan;
+  readonly sliver: MicrovmPlaces;
+  readonly image: Image;
+  /** The image as a file. */
+  readonly imageFile: string;
+  readonly kernel: Kernel;
+  readonly accelerator: Accelerator;
+  readonly cgroups: Cgroups;
+  readonly link: AgentLink;
+  /** Put there by the step that starts the machine. */
+  started?: Started;
+  /** Whether the sliver ran before, on the disk it has. */
+  again?: boolean;
+};
+
+type Step = { readonly name: string; readonly take: (start: Start) => Promise<void> };
+
+/**
+ * How a sliver starts, on a new disk or on its old one. A crash may come between any two steps: nothing before the
+ * last one counts as running, and `halt` undoes any number of them.
+ */
+export const STEPS: readonly Step[] = [
+  {
+    name: "directories",
+    take: async ({ sliver }) => {
+      for (const directory of [sliver.seed, sliver.nothing])
+        await mkdir(directory, { recursive: true, mode: 0o755 });
+    },
+  },
+  {
+    name: "image",
+    take: async ({ sliver, image }) => {
+      if ((await readIfPresent(sliver.image)) === undefined) await writeDurably(sliver.image, image.id);
+    },
+  },
+  {
+    name: "seed",
+    take: async ({ sliver, plan, image }) => {
+      const login = await seed(sliver.seed, plan.slice, image.root);
+      await writeFile(sliver.login, JSON.stringify(login), { mode: 0o600 });
+    },
+  },
+  {
+    name: "disk",
+    take: async (start) => {
+      start.again = await isThere(start.sliver.disk);
+      if (!start.again) await makeDisk(start.sliver.disk, start.plan.resources.diskMib);
+    },
+  },
+  {
+    name: "initramfs",
+    take: async ({ sliver, kernel }) => {
+      const own = archive(await entriesBeneath(sliver.seed, "seed"));
+      await writeFile(sliver.initramfs, Buffer.concat([kernel.initramfs, own]), { mode: 0o600 });
+    },
+  },
+  { name: "machine", take: startMachine },
+  { name: "agent", take: greetAgent },
+  {
+    name: "programs",
+    take: async ({ link, again }) => {
+      if (again) await startPrograms(link);
+    },
+  },
+  {
+    name: "running",
+    take: async ({ sliver, plan, cgroups, started }) => {
+      await settleWeight(cgroups, sliver.name, plan);
+      const first = started?.process.pid && (await nameProcess(started.process.pid));
+      if (!first) throw new Fault("BACKEND_FAILED", "the sliver's machine ended at once; try again");
+      await writeProcessName(sliver.running, first);
+    },
+  },
+];
+
+/** A file of which only what is written takes room, and which never grows: there the sliver's disk ends. */
+async function makeDisk(disk: string, mib: number): Promise<void> {
+  const unfinished = `${disk}.unfinished`;
+  {
+    await using file = await open(unfinished, "w", 0o600);
+    await file.truncate(mib * 1024 * 1024);
+  }
+  const options = ["-q", "-F", "-m", "0", "-E", "lazy_itable_init=1,root_owner=0:0"];
+  await runProgram("make the sliver's disk", ["mkfs.ext4", ...options, unfinished]);
+  await rename(unfinished, disk);
+}
+
+async function startMachine(start: Start): Promise<void> {
+  const { plan, sliver, kernel, accelerator, cgroups } = start;
+  const { cpuMillis } = plan.resources;
+  await rm(`${sliver.directory}/${AGENT_SOCKET}`, { force: true });
+  const directories = await makeCgroup(cgroups, sliver.name, plan);
+  const options = machineOptions({
+    ...{ name: sliver.name, kernel: kernel.file, initramfs: sliver.initramfs, accelerator },
+    memoryMib: machineMemoryMib(plan),
+    processors: processorsFor(Math.max(cpuMillis, plan.ceilings.cpuMillis ?? 0)),
+    devices: [...devices(start), ...confinement(sliver.id, sliver.nothing)],
+  });
+  start.started = startQemu(sliver.directory, directories, options);
+}
+
+function devices({ sliver, imageFile }: Start): string[] {
+  return [
+    ...["-drive", `id=image,file=${imageFile},format=raw,if=none,readonly=on`],
+    ...["-device", "virtio-blk-device,drive=image"],
+    ...["-drive", `id=disk,file=${sliver.disk},format=raw,if=none,discard=unmap`],
+    ...["-device", "virtio-blk-device,drive=disk"],
+    ...["-device", "virtio-rng-device"],
+    ...["-chardev", `socket,id=agent,path=${AGENT_SOCKET},server=on,wait=off`],
+    ...["-device", "virtio-serial-device", "-device", "virtserialport,chardev=agent,name=slicelab.agent"],
+  ];
+}
+
+async function greetAgent({ sliver, link, started }: Start): Promise<void> {
+  const ended = new AbortController();
+  started?.process.once("exit", () => ended.abort());
+  try {
+    await link.greet(START_MILLISECONDS, ended.signal);
+  } catch (error) {
+    started?.process.kill("SIGKILL"); // nobody would ever reach it
+    const cause = new Error((await started?.complaint)?.slice(-2000), { cause: error });
+    throw new Fault("BACKEND_FAILED", "the sliver's machine could not be started; try again", { cause });
+  } finally {
+    started?.heard();
+  }
+  await rm(sliver.initramfs, { force: true }); // it is in the machine's memory now
+}
+
+/** Does not wait for them. A sliver without a shell runs nevertheless: its owner sees that they do not. */
+async function startPrograms(link: AgentLink): Promise<void> {
+  const running = await startCommand(link, { argv: START_PROGRAMS, workingDirectory: "/" }, ROOT);
+  running.stdin.end();
+  running.stdout.resume();
+  running.stderr.resume();
+}
+
+async function isThere(path: string): Promise<boolean> {
+  try {
+    await stat(path);
+    return true;
+  } catch (error) {
+    if ((error as NodeJS.ErrnoException).code === "ENOENT") return false;
+    throw error;
+  }
+}
