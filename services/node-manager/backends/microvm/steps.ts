@@ -61,7 +61,7 @@ export const STEPS: readonly Step[] = [
   {
     name: "seed",
     take: async ({ sliver, plan, image }) => {
-      const login = await seed(sliver.seed, plan.slice, image.root);
+      const login = await seed(sliver.seed, plan.slice, image.root, ""); // it has no network
       await writeFile(sliver.login, JSON.stringify(login), { mode: 0o600 });
     },
   },
