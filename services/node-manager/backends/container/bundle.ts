@@ -18,7 +18,7 @@ const LEAST_QUOTA_MICROSECONDS = 1_000;
 /** The order in which the kernel ends processes when the machine itself has no memory left: slivers' before ours. */
 export const OOM_SCORE = 300;
 
-const ENVIRONMENT = {
+export const ENVIRONMENT = {
   PATH: "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin",
   HOME: "/root",
   LANG: "C.UTF-8",

@@ -66,7 +66,8 @@ export function environmentOf(
   return Array.from(variables, ([variable, value]) => `${variable}=${value}`);
 }
 
-function shellFree({ argv, withoutShell = argv }: Command): readonly string[] {
+/** The same command for a sliver without a shell. Throws MALFORMED where there is none. */
+export function shellFree({ argv, withoutShell = argv }: Command): readonly string[] {
   if (withoutShell !== "impossible") return withoutShell;
   throw new Fault(
     "MALFORMED",

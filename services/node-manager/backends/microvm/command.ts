@@ -3,8 +3,8 @@ import { Readable, Writable } from "node:stream";
 import { finished } from "node:stream/promises";
 import { Fault } from "#shared/model/errors.ts";
 import type { Command, RunningCommand } from "../backend.ts";
-import type { Login } from "../container/login.ts";
 import { isSize } from "../container/oci-process.ts";
+import type { Account } from "./account.ts";
 import { description } from "./description.ts";
 import { FRAME, type Frame, MOST_PAYLOAD, WINDOW, word, words } from "./frames.ts";
 import type { AgentLink } from "./link.ts";
@@ -21,15 +21,26 @@ const UNREAD = WINDOW / 2;
 type Outcome = { readonly code: number; readonly signal?: string };
 
 /** Starts a command inside and returns once it runs. One that can't be started ends with 127. */
-export async function startCommand(link: AgentLink, command: Command, login: Login): Promise<RunningCommand> {
+export async function startCommand(
+  link: AgentLink,
+  command: Command,
+  account: Account,
+): Promise<RunningCommand> {
   const running = new AgentCommand(link, command.terminal !== undefined);
-  await running.start(description(command, login));
+  await running.start(description(command, account));
   const { stdin, stdout, stderr, exit } = running;
   return {
     ...{ stdin, stdout, stderr, exit },
     kill: (signal) => running.kill(signal),
     resize: (columns, rows) => running.resize(columns, rows),
   };
+}
+
+/** Starts a command that nobody listens to, and leaves it to itself. One that can't be started is none. */
+export async function startDetached(link: AgentLink, command: Command, account: Account): Promise<void> {
+  const running = new AgentCommand(link, false);
+  await running.start(description(command, account, true));
+  running.leave();
 }
 
 class AgentCommand {
@@ -74,11 +85,13 @@ class AgentCommand {
     this.#send(FRAME.signal, words(constants.signals[signal]));
     if (signal !== "SIGHUP") return;
     // What ignores it may go on inside, as after any lost connection, but nobody keeps its outputs open for it.
-    const leaving = setTimeout(() => {
-      this.#send(FRAME.leave);
-      this.#end(KILLED);
-    }, HANG_UP_MILLISECONDS);
+    const leaving = setTimeout(() => this.leave(), HANG_UP_MILLISECONDS);
     this.#ended.promise.finally(() => clearTimeout(leaving));
+  }
+
+  leave(): void {
+    this.#send(FRAME.leave);
+    this.#end(KILLED);
   }
 
   resize(columns: number, rows: number): void {

@@ -1,16 +1,16 @@
 import { mkdir, readdir, realpath, rename, rm, stat } from "node:fs/promises";
 import { Fault, refuseUnless } from "#shared/model/errors.ts";
-import type { Instant } from "#shared/model/time.ts";
 import { readIfPresent } from "#shared/runtime/durable-file.ts";
 import type { Backend, Command, RunningCommand, SliverId, SliverPlan, Usage } from "../backend.ts";
 import { Cgroups } from "../container/cgroups.ts";
-import { ensureImage, findImage, type Image } from "../container/images.ts";
-import { ROOT, readLogin } from "../container/login.ts";
+import { findImage, type Image } from "../container/images.ts";
 import { deleteTree } from "../container/mounts.ts";
 import { type NodePlaces, nodePlaces, sliverOf } from "../container/places.ts";
 import { endProcess, isAlive, type ProcessName, readProcessName, waitUntil } from "../container/process.ts";
 import { Turns } from "../container/turns.ts";
+import { type ImageOffer, openImages } from "../images/offered-images.ts";
 import { type Accelerator, findAccelerator } from "./accelerator.ts";
+import { readAccount } from "./account.ts";
 import { startCommand } from "./command.ts";
 import { ensureImageFile } from "./image-file.ts";
 import { ensureKernel, type Kernel } from "./kernel.ts";
@@ -24,16 +24,12 @@ const LEAST_DISK_MIB = 16;
 /** How long a sliver that is stopped may take to end in order. */
 const POWER_OFF_MILLISECONDS = 5_000;
 
-export type MicrovmOptions = {
+/** The kernel is kept beside the machine's images. */
+export type MicrovmOptions = ImageOffer & {
   /** The node's short id: 8 hex digits. Everything made on the machine carries it. */
   readonly node: string;
   /** Where slivers' disks lie. */
   readonly stateDirectory: string;
-  /** The machine's reference images, shared by all of its nodes and engines. The kernel is kept beside them. */
-  readonly imagesDirectory: string;
-  /** The images offered, the default one first; those the machine lacks are built. */
-  readonly images?: readonly [string, ...string[]];
-  readonly now: () => Instant;
   /** Told after each step of starting a sliver; what it throws ends the start there, as a crash would. */
   readonly onStep?: (step: string) => void;
 };
@@ -50,9 +46,7 @@ export async function microvmBackend(options: MicrovmOptions): Promise<Backend> 
   const node = nodePlaces(await realpath(options.stateDirectory), options.node);
   await mkdir(node.slivers, { recursive: true, mode: 0o700 });
   const { imagesDirectory, onStep } = options;
-  const images = new Map<string, Image>();
-  for (const name of options.images ?? ["debian-12"])
-    images.set(name, await ensureImage({ ...options, name }));
+  const images = await openImages(options, { holder: `${node.node}-microvm`, slivers: node.slivers });
   const kernel = await ensureKernel(imagesDirectory);
   for (const image of images.values()) await ensureImageFile(imagesDirectory, image);
   const accelerator = await findAccelerator(imagesDirectory, kernel);
@@ -135,8 +129,7 @@ class MicrovmBackend implements Backend {
 
   async exec(id: SliverId, command: Command): Promise<RunningCommand> {
     const sliver = await this.#running(id);
-    const login = command.user === "login" ? await readLogin(sliver.login) : ROOT;
-    return startCommand(this.#linkOf(sliver), command, login);
+    return startCommand(this.#linkOf(sliver), command, await readAccount(sliver.login, command.user));
   }
 
   async usage(id: SliverId): Promise<Usage> {

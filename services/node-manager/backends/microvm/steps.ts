@@ -4,13 +4,14 @@ import { readIfPresent, writeDurably } from "#shared/runtime/durable-file.ts";
 import type { SliverPlan } from "../backend.ts";
 import type { Cgroups } from "../container/cgroups.ts";
 import type { Image } from "../container/images.ts";
-import { ROOT } from "../container/login.ts";
 import { nameProcess, writeProcessName } from "../container/process.ts";
 import { runProgram } from "../container/program.ts";
 import { seed } from "../container/seed.ts";
+import { seedImage } from "../images/image-seed.ts";
 import { START_PROGRAMS } from "../programs/sliver-programs.ts";
 import { type Accelerator, processorsFor } from "./accelerator.ts";
-import { startCommand } from "./command.ts";
+import { type Account, readAccount } from "./account.ts";
+import { startDetached } from "./command.ts";
 import { archive, entriesBeneath } from "./cpio.ts";
 import type { Kernel } from "./kernel.ts";
 import { machineMemoryMib, makeCgroup, settleWeight } from "./limits.ts";
@@ -62,7 +63,9 @@ export const STEPS: readonly Step[] = [
     name: "seed",
     take: async ({ sliver, plan, image }) => {
       const login = await seed(sliver.seed, plan.slice, image.root, ""); // it has no network
-      await writeFile(sliver.login, JSON.stringify(login), { mode: 0o600 });
+      await seedImage(sliver.seed, image);
+      const account: Account = { login, environment: image.environment ?? {} };
+      await writeFile(sliver.login, JSON.stringify(account), { mode: 0o600 });
     },
   },
   {
@@ -83,9 +86,7 @@ export const STEPS: readonly Step[] = [
   { name: "agent", take: greetAgent },
   {
     name: "programs",
-    take: async ({ link, again }) => {
-      if (again) await startPrograms(link);
-    },
+    take: startPrograms,
   },
   {
     name: "running",
@@ -151,12 +152,17 @@ async function greetAgent({ sliver, link, started }: Start): Promise<void> {
   await rm(sliver.initramfs, { force: true }); // it is in the machine's memory now
 }
 
-/** Does not wait for them. A sliver without a shell runs nevertheless: its owner sees that they do not. */
-async function startPrograms(link: AgentLink): Promise<void> {
-  const running = await startCommand(link, { argv: START_PROGRAMS, workingDirectory: "/" }, ROOT);
-  running.stdin.end();
-  running.stdout.resume();
-  running.stderr.resume();
+/** Does not wait for them. What can't be started is no failure of the sliver: its owner sees that it does not run. */
+async function startPrograms({ sliver, image, link, again }: Start): Promise<void> {
+  const account = await readAccount(sliver.login);
+  const { program } = image;
+  if (!program && !again) return;
+  if (!account.login.withoutShell)
+    return startDetached(link, { argv: START_PROGRAMS, workingDirectory: "/" }, account);
+  if (!program) return;
+  const login = { ...account.login, ...program.user };
+  const env = { HOME: program.user.home, ...account.environment };
+  await startDetached(link, { ...program, user: "root", env }, { ...account, login });
 }
 
 async function isThere(path: string): Promise<boolean> {

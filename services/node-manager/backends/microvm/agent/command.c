@@ -15,8 +15,11 @@
 
 enum { FIXED = 17, MOST_TEXTS = 4096 };
 
+/* Flags. Detached: its input and outputs are nothing. */
+enum { ON_TERMINAL = 1, DETACHED = 2 };
+
 struct description {
-  int terminal;
+  int terminal, detached;
   uid_t uid;
   gid_t gid;
   struct winsize size;
@@ -41,7 +44,8 @@ static int parse(char *bytes, uint32_t length, struct description *into) {
   }
   texts[count] = NULL;
   if (arguments == 0 || split == 0) return EINVAL;
-  into->terminal = fixed[0] & 1;
+  into->terminal = fixed[0] & ON_TERMINAL;
+  into->detached = fixed[0] & DETACHED;
   into->uid = read32(fixed + 1);
   into->gid = read32(fixed + 5);
   into->size = (struct winsize){.ws_col = (unsigned short)(fixed[9] | fixed[10] << 8),
@@ -137,6 +141,14 @@ static int on_pipes(const struct description *said, struct opened *opened) {
   return 0;
 }
 
+static int on_nothing(const struct description *said, struct opened *opened) {
+  *opened = (struct opened){.input = -1, .output = -1, .errors = -1};
+  int nothing = open("/dev/null", O_RDWR | O_CLOEXEC);
+  int error = nothing < 0 ? errno : start(said, (int[]){nothing, nothing, nothing}, &opened->pid);
+  if (nothing >= 0) close(nothing);
+  return error;
+}
+
 int command_start(const uint8_t *description, uint32_t length, struct opened *opened) {
   static char bytes[MOST_PAYLOAD * 16];
   if (length > sizeof bytes) return E2BIG;
@@ -144,5 +156,6 @@ int command_start(const uint8_t *description, uint32_t length, struct opened *op
   struct description said;
   int error = parse(bytes, length, &said);
   if (error) return error;
+  if (said.detached) return on_nothing(&said, opened);
   return said.terminal ? on_terminal(&said, opened) : on_pipes(&said, opened);
 }
