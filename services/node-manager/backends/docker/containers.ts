@@ -1,16 +1,18 @@
 import { Fault } from "#shared/model/errors.ts";
 import type { SliverFact, SliverId } from "../backend.ts";
+import type { ImageProgram } from "../images/image-program.ts";
 import { START_PROGRAMS } from "../programs/sliver-programs.ts";
 import type { Daemon } from "./daemon.ts";
 import { signalGroup } from "./execution.ts";
 import { sendArchive } from "./reference-image.ts";
 import {
-  BASE_ENVIRONMENT,
   type ContainerFacts,
   type ContainerNeeds,
   containerName,
   LABELS,
+  loginIn,
   networkName,
+  programIn,
   sliverContainer,
 } from "./sliver-container.ts";
 
@@ -71,17 +73,17 @@ export class Containers {
   }
 
   /**
-   * Starts the sliver's programs, and does not wait for them. A sliver whose image has no shell any more runs
-   * nevertheless: its owner sees that they do not.
+   * Starts the sliver's programs, and does not wait for them: those its users left in it, and what its image says, which
+   * runs by itself where there is no shell to look after it. A sliver in which they can't be started runs nevertheless:
+   * its owner sees that they do not.
    */
-  async startPrograms(id: SliverId): Promise<void> {
-    const body = { Cmd: START_PROGRAMS, Env: BASE_ENVIRONMENT, User: "0:0", WorkingDir: "/" };
-    const call = { purpose: "start the sliver's programs", method: "POST" } as const;
-    const exec = await this.#daemon.ask<{ Id: string }>({ ...call, path: `${this.#path(id)}/exec`, body });
-    await this.#daemon.tell(
-      { ...call, path: `/exec/${exec.Id}/start`, body: { Detach: true } },
-      [400, 409, 500],
-    );
+  async startPrograms(facts: ContainerFacts, onNewDisk: boolean): Promise<void> {
+    const program = programIn(facts);
+    if (loginIn(facts).withoutShell) {
+      if (program) await this.#launch(facts, imageCommand(program, facts));
+    } else if (program || !onNewDisk) {
+      await this.#launch(facts, { Cmd: START_PROGRAMS, User: "0:0", WorkingDir: "/" });
+    }
   }
 
   /** Ends it at once; 304: it has ended already. */
@@ -118,6 +120,16 @@ export class Containers {
     }
   }
 
+  async #launch({ Id, Config }: ContainerFacts, command: object): Promise<void> {
+    const call = { purpose: "start the sliver's programs", method: "POST" } as const;
+    const body = { Env: Config.Env, ...command };
+    const exec = await this.#daemon.ask<{ Id: string }>({ ...call, path: `/containers/${Id}/exec`, body });
+    await this.#daemon.tell(
+      { ...call, path: `/exec/${exec.Id}/start`, body: { Detach: true } },
+      [400, 409, 500],
+    );
+  }
+
   async #ensureNetwork(): Promise<void> {
     const Name = networkName(this.#node);
     const purpose = "make the slivers' network";
@@ -144,4 +156,10 @@ export class Containers {
   #path(id: SliverId): string {
     return `/containers/${containerName(this.#node, id)}`;
   }
+}
+
+function imageCommand({ argv, user, workingDirectory }: ImageProgram, { Config }: ContainerFacts): object {
+  const home = Config.Env.includes("HOME=/root") ? [`HOME=${user.home}`] : []; // unless the image says where
+  const Env = [...Config.Env, ...home];
+  return { Cmd: argv, Env, User: `${user.uid}:${user.gid}`, WorkingDir: workingDirectory };
 }

@@ -152,7 +152,7 @@ class DockerBackend implements Backend {
       if (!(facts && (await firstProcess(facts))))
         throw new Fault("BACKEND_FAILED", "the sliver's first process ended at once; try again");
       await limitEgress(facts);
-      if (known) await containers.startPrograms(plan.id);
+      await containers.startPrograms(facts, !known || !wasStarted(known));
     });
   }
 
@@ -183,7 +183,7 @@ class DockerBackend implements Backend {
   async exec(id: SliverId, command: Parameters<Backend["exec"]>[1]) {
     const facts = await this.#running(id);
     const login = command.user === "login" ? loginIn(facts) : ROOT;
-    return await execute(this.#needs.daemon, facts.Id, login, command);
+    return await execute(this.#needs.daemon, facts, login, command);
   }
 
   async connect(id: SliverId, host: string, port: number) {
@@ -207,7 +207,8 @@ class DockerBackend implements Backend {
       throw new Fault("BACKEND_FAILED", `there is no image ${plan.image} here; choose one this node lists`);
     const login = await seeds.make(plan, image);
     const { node, address } = options;
-    const needs = { node, plan, login, image: image.reference, address, openFiles, boundsDisks };
+    const { reference } = image;
+    const needs = { node, plan, login, image, reference, address, openFiles, boundsDisks };
     await this.#turns.take("network", () => containers.create(needs));
   }
 

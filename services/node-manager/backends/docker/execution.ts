@@ -8,7 +8,7 @@ import { checkCommand, environmentOf, isSize } from "../container/oci-process.ts
 import { readProc, waitUntil } from "../container/process.ts";
 import type { Daemon } from "./daemon.ts";
 import { Demultiplexer } from "./demultiplexer.ts";
-import { BASE_ENVIRONMENT } from "./sliver-container.ts";
+import type { ContainerFacts } from "./sliver-container.ts";
 
 const START_MILLISECONDS = 30_000;
 const LONGEST_PAUSE = 20;
@@ -29,7 +29,7 @@ type ExecFacts = { readonly Running: boolean; readonly ExitCode: number | null; 
 /** Starts a command in a container; see `Backend.exec`. The daemon's process table must be this process's own. */
 export async function execute(
   daemon: Daemon,
-  container: string,
+  container: ContainerFacts,
   login: Login,
   command: Command,
 ): Promise<RunningCommand> {
@@ -80,13 +80,18 @@ export async function execute(
   };
 }
 
-async function create(daemon: Daemon, container: string, login: Login, command: Command): Promise<string> {
+async function create(
+  daemon: Daemon,
+  { Id: container, Config }: ContainerFacts,
+  login: Login,
+  command: Command,
+): Promise<string> {
   const { argv, terminal, workingDirectory = login.home } = command;
   const size = terminal && [String(terminal.columns), String(terminal.rows)];
   const body = {
     ...{ AttachStdin: true, AttachStdout: true, AttachStderr: true, Tty: terminal !== undefined },
     Cmd: size && daemon.version < TELLS_SIZE ? ["sh", "-c", SIZED, "sh", ...size, ...argv] : argv,
-    Env: environmentOf(BASE_ENVIRONMENT, command, login),
+    Env: environmentOf(Config.Env, command, login),
     ...{ User: `${login.uid}:${login.gid}`, WorkingDir: workingDirectory },
   };
   const path = `/containers/${container}/exec`;

@@ -1,10 +1,12 @@
-import type { Capability } from "#shared/model/capability.ts";
 import { Fault, refuseUnless } from "#shared/model/errors.ts";
 import type { PortRange } from "#shared/model/ports.ts";
 import type { SliverId, SliverPlan } from "../backend.ts";
+import { type Confinement, confinementOf } from "../container/administrative.ts";
 import { OOM_SCORE, OPEN_FILES, PROCESSES, processor } from "../container/bundle.ts";
-import { CAPABILITIES, MASKED_PATHS, READ_ONLY_PATHS, systemCallFilter } from "../container/confinement.ts";
+import { READ_ONLY_PATHS } from "../container/confinement.ts";
+import type { Image } from "../container/images.ts";
 import type { Login } from "../container/login.ts";
+import type { ImageProgram } from "../images/image-program.ts";
 import { INIT_INSIDE } from "./reference-image.ts";
 
 /** What a container carries, so that it can be found again and told whose it is from the daemon alone. */
@@ -13,6 +15,8 @@ export const LABELS = {
   sliver: "slicelab.sliver",
   /** The account people use inside, as JSON. */
   login: "slicelab.login",
+  /** What its image says is to run, as JSON. */
+  program: "slicelab.program",
   /** The ceiling of what it sends, in kbit/s. */
   egress: "slicelab.egress",
 } as const;
@@ -20,12 +24,12 @@ export const LABELS = {
 const MEBIBYTE = 1024 * 1024;
 /** Each published port is a program of the daemon's own. */
 const MOST_PORTS = 256;
-/** What every command starts from. */
-export const BASE_ENVIRONMENT: readonly string[] = [
-  "PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin",
-  "HOME=/root",
-  "LANG=C.UTF-8",
-];
+/** What every command starts from, unless the image says otherwise. */
+const ENVIRONMENT = {
+  PATH: "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin",
+  HOME: "/root",
+  LANG: "C.UTF-8",
+} as const;
 
 /** Name of a sliver's container, and of the network of a node's slivers. */
 export function containerName(node: string, id: SliverId): string {
@@ -40,8 +44,9 @@ export type ContainerNeeds = {
   readonly node: string;
   readonly plan: SliverPlan;
   readonly login: Login;
-  /** By the daemon's name. */
-  readonly image: string;
+  readonly image: Image;
+  /** What the daemon calls its copy of the image. */
+  readonly reference: string;
   /** The address of the node on which its ports are published; every address of the machine when absent. */
   readonly address?: string;
   /** At most so many open files can be given here. */
@@ -53,26 +58,28 @@ export type ContainerNeeds = {
 /** A sliver as Docker understands it: the body of `POST /containers/create`. */
 export function sliverContainer(needs: ContainerNeeds): object {
   const { node, plan, login, image } = needs;
+  const confinement = confinementOf(plan.administrative);
   const published = publications(plan.ports ?? [], needs.address ?? "0.0.0.0");
   const { egressKbps } = plan.ceilings;
   return {
-    Image: image,
-    Hostname: plan.administrative ? undefined : plan.slice,
+    Image: needs.reference,
+    Hostname: plan.slice,
     Entrypoint: [INIT_INSIDE, "-P"],
-    Env: BASE_ENVIRONMENT,
+    Env: listed({ ...ENVIRONMENT, ...image.environment }),
     WorkingDir: "/",
     User: "0:0",
     Labels: {
       [LABELS.node]: node,
       [LABELS.sliver]: plan.id,
       [LABELS.login]: JSON.stringify(login),
+      ...(image.program && { [LABELS.program]: JSON.stringify(image.program) }),
       ...(egressKbps !== undefined && { [LABELS.egress]: String(egressKbps) }),
     },
     ExposedPorts: Object.fromEntries(Object.keys(published).map((port) => [port, {}])),
     HostConfig: {
       ...limits(needs),
-      ...confinement(plan.administrative),
-      ...place(node, plan, published),
+      ...confined(confinement),
+      ...place(needs, published),
       LogConfig: { Type: "none" },
       RestartPolicy: { Name: "no" }, // the node manager starts slivers again, by their leases
     },
@@ -95,26 +102,24 @@ function limits({ plan, openFiles, boundsDisks }: ContainerNeeds): object {
   };
 }
 
-function confinement(administrative: readonly Capability[] | undefined): object {
+function confined({ capabilities, seccomp, maskedPaths, sysctl }: Confinement): object {
   return {
-    CapDrop: ["ALL"],
-    CapAdd: [...new Set([...CAPABILITIES, ...(administrative ?? [])])],
+    ...{ CapDrop: ["ALL"], CapAdd: capabilities },
     // Not `no-new-privileges`: people get at the sliver's root by sudo.
-    SecurityOpt: [`seccomp=${JSON.stringify(systemCallFilter())}`],
-    ...{ MaskedPaths: MASKED_PATHS, ReadonlyPaths: READ_ONLY_PATHS },
+    SecurityOpt: [`seccomp=${JSON.stringify(seccomp)}`],
+    ...{ MaskedPaths: maskedPaths, ReadonlyPaths: READ_ONLY_PATHS, Sysctls: sysctl },
     ...{ IpcMode: "private", CgroupnsMode: "private" },
   };
 }
 
 /** An administrative sliver is in the node's own network and process table (paper §4.3). */
-function place(node: string, plan: SliverPlan, published: object): object {
+function place({ node, plan }: ContainerNeeds, published: object): object {
   if (plan.administrative) return { NetworkMode: "host", PidMode: "host", UsernsMode: "host" };
-  return {
-    NetworkMode: networkName(node),
-    PortBindings: published,
-    // Every group may ping without the capability to make raw sockets.
-    Sysctls: { "net.ipv4.ping_group_range": "0 2147483647" },
-  };
+  return { NetworkMode: networkName(node), PortBindings: published };
+}
+
+function listed(variables: Readonly<Record<string, string>>): string[] {
+  return Object.entries(variables).map(([name, value]) => `${name}=${value}`);
 }
 
 type Publications = Record<string, { HostIp: string; HostPort: string }[]>;
@@ -142,7 +147,7 @@ export type ContainerFacts = {
     readonly StartedAt: string;
   };
   readonly Id: string;
-  readonly Config: { readonly Labels: Readonly<Record<string, string>> };
+  readonly Config: { readonly Labels: Readonly<Record<string, string>>; readonly Env: readonly string[] };
   readonly HostConfig: { readonly NetworkMode: string };
   readonly SizeRw?: number;
   readonly ExecIDs: readonly string[] | null;
@@ -157,4 +162,10 @@ export function loginIn({ Config }: ContainerFacts): Login {
   const said = Config.Labels[LABELS.login];
   if (said === undefined) throw new Fault("BACKEND_FAILED", "the container has no login; remove the sliver");
   return JSON.parse(said) as Login;
+}
+
+/** What is to run in it from each of its starts on, if its image says so. */
+export function programIn({ Config }: ContainerFacts): ImageProgram | undefined {
+  const said = Config.Labels[LABELS.program];
+  return said === undefined ? undefined : (JSON.parse(said) as ImageProgram);
 }
