@@ -25,6 +25,7 @@ export type NodePart = AsyncDisposable & {
     readonly plain?: string;
     readonly web: string;
     readonly ssh: number;
+    readonly slicestat: number;
   };
   readonly part: Part;
   readonly config: string;

@@ -9,10 +9,11 @@ export type ServicePorts = {
   readonly web: number;
   readonly plain?: number;
   readonly ssh?: number;
+  readonly slicestat?: number;
 };
 
 export const AGENT_PORTS: ServicePorts = { plain: 7000, tls: 7001, web: 7002 };
-export const NODE_PORTS: ServicePorts = { plain: 8000, tls: 8001, web: 8002, ssh: 8022 };
+export const NODE_PORTS: ServicePorts = { plain: 8000, tls: 8001, web: 8002, ssh: 8022, slicestat: 3100 };
 
 const LET_GO_MILLISECONDS = 10_000;
 const LOOK_AGAIN_MILLISECONDS = 50;

@@ -1,6 +1,7 @@
 import { formatInstant, parseInstant } from "#shared/model/time.ts";
 import type { nodeManagerApi } from "#shared/wire/node-manager-api.ts";
 import type { Handlers } from "#shared/wire/xmlrpc/dispatch.ts";
+import type { Usage } from "./backends/backend.ts";
 import { type CancellationDeps, cancelTickets } from "./cancellation.ts";
 import { type DeletionDeps, deleteLease } from "./deletion.ts";
 import { addKey, enterVm, type LeaseKeysDeps, nukeKeys, removeKey } from "./lease-keys.ts";
@@ -84,14 +85,18 @@ function statusStruct({ term, renewableUntil, usage, conditions, ...status }: Sl
     start_time: formatInstant(term.start),
     end_time: formatInstant(term.end),
     renewable_until_time: formatInstant(renewableUntil),
-    ...(usage && {
-      usage: {
-        cpu_microseconds: usage.cpuMicroseconds,
-        memory_bytes: usage.memoryBytes,
-        processes: usage.processes,
-        disk_bytes: usage.diskBytes,
-      },
-    }),
+    ...(usage && { usage: usageStruct(usage) }),
     conditions: conditions.map(({ since, ...condition }) => ({ ...condition, since: formatInstant(since) })),
+  };
+}
+
+/** Traffic is what an engine may not count. */
+function usageStruct({ cpuMicroseconds, memoryBytes, processes, diskBytes, network }: Usage) {
+  return {
+    cpu_microseconds: cpuMicroseconds,
+    memory_bytes: memoryBytes,
+    processes,
+    disk_bytes: diskBytes,
+    ...(network && { network }),
   };
 }

@@ -56,6 +56,7 @@ const schema = z.strictObject({
         .describe("for v0.5's probing calls without TLS; without it there is no such port"),
       web: anyPort.default(8002).describe("for the page"),
       ssh: anyPort.default(8022).describe("for entering slivers"),
+      slicestat: anyPort.default(3100).describe("for Slicestat: what each slice uses, for anybody"),
     })
     .prefault({}),
   engines: z.array(z.enum(ENGINES)).min(1).describe("what slivers are made with, the usual one first"),
@@ -120,6 +121,8 @@ export type NodeManagerConfig = {
     readonly plain?: number;
     readonly web: number;
     readonly ssh: number;
+    /** Absent: there is no such feed. */
+    readonly slicestat?: number;
   };
   readonly engines: readonly [EngineName, ...EngineName[]];
   readonly images?: readonly [ImageWish, ...ImageWish[]];

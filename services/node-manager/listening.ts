@@ -10,6 +10,7 @@ export type Listening = {
   readonly plain: number;
   readonly web: number;
   readonly ssh: number;
+  readonly slicestat: number;
 };
 
 /** Who and where a node is, and what software runs on it. */
@@ -19,6 +20,11 @@ export type NodeSelf = { readonly node: string; readonly ip: string; readonly ve
 export function portsTaken(listening: Partial<Listening>): PortRange[] {
   const ports = Object.values(listening).filter((port) => port !== 0);
   return ports.map((port) => ({ protocol: "tcp", from: port, to: port }));
+}
+
+/** The node's own ports and those its owner keeps. */
+export function keptPorts(reserved: readonly PortRange[], listening: Listening): PortRange[] {
+  return [...reserved, ...portsTaken(listening)];
 }
 
 /** What `getconfig` says, with v0.5's names for the ports. */

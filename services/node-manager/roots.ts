@@ -11,6 +11,7 @@ import { CLOCK_SLACK, type Instant } from "#shared/model/time.ts";
 import type { Chain, ChainAnchor } from "#shared/wire/chain.ts";
 import { documentId, parseDocument, signDocument } from "#shared/wire/document.ts";
 import { readTicket, writeTicket } from "#shared/wire/ticket-document.ts";
+import type { AgentConfig } from "./config.ts";
 import type { NodeTime } from "./node-time.ts";
 import type { StoredRoot } from "./store/root-rows.ts";
 import type { Store } from "./store.ts";
@@ -33,6 +34,10 @@ export type RootDeps = {
   readonly ports: readonly PortRange[];
   readonly time: NodeTime;
 };
+
+export function grantOf({ identity: agent, share, administrative }: AgentConfig): Grant {
+  return { agent, share, ...(administrative && { administrative }) };
+}
 
 /** The authority over this node, as far as it was handed out (DESIGN.md, "every chain of tickets starts at the node"). */
 export type RootsOfNode = {

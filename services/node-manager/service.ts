@@ -2,7 +2,6 @@ import { mkdir } from "node:fs/promises";
 import { join } from "node:path";
 import { type Identity, loadIdentity } from "#shared/identity/identity.ts";
 import { clientTlsOptions, peerOf, serverTlsOptions } from "#shared/identity/tls.ts";
-import type { PortRange } from "#shared/model/ports.ts";
 import { type Clock, systemClock } from "#shared/runtime/clock.ts";
 import type { Host, Running } from "#shared/runtime/lifecycle.ts";
 import { agentApi } from "#shared/wire/agent-api.ts";
@@ -12,19 +11,20 @@ import { Connections } from "#shared/wire/xmlrpc/connections.ts";
 import { startXmlRpcServer } from "#shared/wire/xmlrpc/server.ts";
 import packageFile from "../../package.json" with { type: "json" };
 import { type ApiDeps, nodeManagerHandlers } from "./api.ts";
-import type { AgentConfig, NodeManagerConfig } from "./config.ts";
+import type { NodeManagerConfig } from "./config.ts";
 import { DEADLINES, type Deadlines } from "./deadline.ts";
 import { openEngines } from "./engine-opening.ts";
 import { type Engines, engineOf } from "./engines.ts";
 import { loadHostKey } from "./host-key.ts";
-import { descriptionOf, factsOf, type Listening, type NodeSelf, portsTaken } from "./listening.ts";
+import { descriptionOf, factsOf, keptPorts, type Listening, type NodeSelf } from "./listening.ts";
 import { type NodeTime, nodeTime } from "./node-time.ts";
 import { overviewPage } from "./pages/overview.ts";
 import { startWebPage } from "./pages/server.ts";
 import { type Reconciler, startReconciler } from "./reconciler.ts";
 import { auditOfRefusals } from "./refusals.ts";
-import { type Grant, rootsOfNode } from "./roots.ts";
+import { grantOf, rootsOfNode } from "./roots.ts";
 import { type Settlement, startSettlement } from "./settlement.ts";
+import { startSlicestat } from "./slicestat-feed.ts";
 import { SliverConditions } from "./sliver-conditions.ts";
 import { type Slivers, slivers } from "./slivers.ts";
 import { type SshGateway, startSshGateway } from "./ssh-gateway.ts";
@@ -46,6 +46,8 @@ export type NodeManager = Running & {
   readonly plainUrl?: string;
   readonly webUrl: string;
   readonly sshPort: number;
+  /** 0: there is no such feed. */
+  readonly slicestatPort: number;
   readonly reconciler: Reconciler;
 };
 
@@ -74,7 +76,7 @@ export async function startNodeManager(
   await using parts = new AsyncDisposableStack();
   const ground = await openGround(config, deps, parts);
   const gateway = parts.use(await openGateway(ground));
-  const listening = { tls: 0, plain: 0, web: 0, ssh: gateway.port };
+  const listening = { tls: 0, plain: 0, web: 0, ssh: gateway.port, slicestat: 0 };
   const settlements: Settlement[] = [];
   const onNews = () => {
     for (const settlement of settlements) settlement.nudge();
@@ -85,6 +87,7 @@ export async function startNodeManager(
 
   const page = parts.use(await openPage(ground, settlements));
   listening.web = page.port;
+  listening.slicestat = parts.use(await openSlicestat(ground)).port;
   const server = parts.use(await openServer(ground, api));
   listening.tls = server.port;
   listening.plain = server.plainPort ?? 0;
@@ -92,11 +95,12 @@ export async function startNodeManager(
 
   const { node, ip } = ground.self;
   const { url, plainUrl } = server;
+  const { ssh, slicestat } = listening;
   const webUrl = `http://${inUrl(config.host)}:${page.port}/`;
   const whole = parts.move();
   return {
-    ...{ node, url, plainUrl, webUrl, sshPort: gateway.port, reconciler },
-    announce: { node, ip, tls: url, plain: plainUrl, web: webUrl, ssh: gateway.port },
+    ...{ node, url, plainUrl, webUrl, sshPort: ssh, slicestatPort: slicestat, reconciler },
+    announce: { node, ip, tls: url, plain: plainUrl, web: webUrl, ssh, slicestat },
     async [Symbol.asyncDispose]() {
       // At once, so that callers who wait for a sliver are told to come back instead of holding everything up.
       const ended = work[Symbol.asyncDispose]();
@@ -187,7 +191,7 @@ function useCases(ground: Ground, { gateway, slivers, listening, onNews }: CaseN
   const limits = {
     capacity: config.capacity,
     get reservedPorts() {
-      return keptPorts(config, listening);
+      return keptPorts(config.reservedPorts, listening);
     },
   };
   const common = { ...ground, identity, roots, limits, slivers, onNews };
@@ -219,6 +223,13 @@ function openPage(ground: Ground, settlements: readonly Settlement[]) {
   return startWebPage({ host: config.host, port: config.ports.web, render });
 }
 
+function openSlicestat({ config, store, engines, clock, log }: Ground) {
+  const { host, ip, capacity, ports } = config;
+  const live = () => store.leases.inState("live");
+  const node = { ip, capacity };
+  return startSlicestat({ host, port: ports.slicestat, node, live, engines, uptime: clock.uptime, log });
+}
+
 function openServer({ config, identity, clock, log, store, time }: Ground, api: ApiDeps) {
   const { host, ports } = config;
   return startXmlRpcServer(nodeManagerApi, nodeManagerHandlers(api), {
@@ -245,18 +256,9 @@ function openSettlements(ground: Ground, { parts, listening, roots }: Settlement
   const connections = parts.use(new Connections(clientTlsOptions(identity.tls)));
   return config.agents.map((agent) => {
     const client = xmlRpcClient(agentApi, { url: agent.url, connections, expectedPeer: agent.identity });
-    const facts = () => factsOf(self, listening, engines, keptPorts(config, listening));
+    const facts = () => factsOf(self, listening, engines, keptPorts(config.reservedPorts, listening));
     return parts.use(startSettlement({ ...ground, roots, grant: grantOf(agent), client, facts }));
   });
-}
-
-function grantOf({ identity: agent, share, administrative }: AgentConfig): Grant {
-  return { agent, share, ...(administrative && { administrative }) };
-}
-
-/** The node's own ports and those its owner keeps. */
-function keptPorts({ reservedPorts }: NodeManagerConfig, listening: Listening): PortRange[] {
-  return [...reservedPorts, ...portsTaken(listening)];
 }
 
 function inUrl(host: string): string {

@@ -37,6 +37,7 @@ export async function lookAtSlivers(
     return {
       ...view,
       state: outcome.value.state,
+      usage: outcome.value.usage,
       trouble: wrong ? { name: wrong.type, sentence: wrong.reason } : view.trouble,
     };
   });

@@ -1,9 +1,11 @@
 import type { Lease } from "#shared/model/lease.ts";
 import { formatPorts } from "#shared/model/ports.ts";
 import { formatInstant, type Instant } from "#shared/model/time.ts";
+import type { UsageStruct } from "#shared/wire/node-manager-api.ts";
 import { type Column, type Listing, shortName } from "./output.ts";
 import type { NodeAddress, Trouble } from "./slice-record.ts";
 import type { SliceState } from "./slice-state.ts";
+import { USAGE_COLUMNS } from "./usage-view.ts";
 
 /** One node of a slice, as it is shown. */
 export type SliverView = {
@@ -11,6 +13,8 @@ export type SliverView = {
   /** `leased`, `ended`, `ticket` (not redeemed yet), `returning` (a ticket given back), `failed`; or the sliver's own state. */
   readonly state: string;
   readonly lease?: Lease;
+  /** What it uses, as its node says. */
+  readonly usage?: UsageStruct;
   readonly trouble?: Pick<Trouble, "name" | "sentence">;
 };
 
@@ -46,6 +50,7 @@ const COLUMNS: readonly Column<SliverView>[] = [
   { header: "ENGINE", value: ({ lease }) => lease?.engine ?? "" },
   { header: "IMAGE", value: ({ lease }) => lease?.image ?? "", wide: true },
   { header: "PORTS", value: ({ lease }) => (lease?.ports ?? []).map(formatPorts).join(", ") },
+  ...USAGE_COLUMNS,
   { header: "ENDS (UTC)", value: ({ lease }) => (lease ? formatInstant(lease.term.end) : "") },
   {
     header: "RENEWABLE UNTIL",
@@ -69,6 +74,7 @@ export function sliverListing(
   const empty = new Set([
     ...(rows.some(({ trouble }) => trouble) ? [] : ["TROUBLE"]),
     ...(rows.some(({ lease }) => lease?.ports.length) ? [] : ["PORTS"]),
+    ...(rows.some(({ usage }) => usage) ? [] : USAGE_COLUMNS.map(({ header }) => header)),
   ]);
   return {
     rows,
@@ -79,13 +85,14 @@ export function sliverListing(
   };
 }
 
-export function sliverMember({ address, state, lease, trouble }: SliverView): object {
+export function sliverMember({ address, state, lease, usage, trouble }: SliverView): object {
   return {
     node: address.node,
     ip: address.ip,
     site: address.site,
     state,
     ...(lease && leaseMembers(lease)),
+    ...(usage && { usage }),
     ...(trouble && { trouble: { name: trouble.name, sentence: trouble.sentence } }),
   };
 }

@@ -22,12 +22,18 @@ const condition = z.strictObject({
   reason: z.string(),
 });
 
+const traffic = z.strictObject({ bytes: z.number(), packets: z.number() });
+
+/** What a sliver uses; counters run from its last start. */
 const usage = z.strictObject({
   cpu_microseconds: z.number(),
   memory_bytes: z.number(),
   processes: z.number(),
   disk_bytes: z.number(),
+  /** `alarming`: what it tried to send of the classes that are limited. Absent where nobody counts. */
+  network: z.strictObject({ sent: traffic, received: traffic, alarming: traffic }).optional(),
 });
+export type UsageStruct = z.output<typeof usage>;
 
 /** How a sliver stands. `missing`: it is leased and not there; the node makes it again. */
 export const SLIVER_STATES = ["creating", "running", "stopped", "missing", "deleting", "unknown"] as const;

@@ -137,5 +137,6 @@ export interface Backend {
   connect?(id: SliverId, host: string, port: number): Promise<Duplex>;
   /** Listens on a port of the sliver's loopback; 0 is any free one. Absent: the engine can't. */
   listen?(id: SliverId, port: number): Promise<ListeningPort>;
-  usage(id: SliverId): Promise<Usage>;
+  /** `withoutDisk`: who asks often does not want the disk measured; its bytes may then be 0. */
+  usage(id: SliverId, options?: { readonly withoutDisk?: boolean }): Promise<Usage>;
 }

@@ -180,11 +180,11 @@ class ContainerBackend implements Backend {
     return this.#machine.outposts.of(sliver, first).listen(port);
   }
 
-  async usage(id: SliverId) {
+  async usage(id: SliverId, { withoutDisk = false }: Parameters<Backend["usage"]>[1] = {}) {
     const sliver = await this.#known(id);
     const [counted, diskBytes, network] = await Promise.all([
       this.#machine.cgroups.usage(sliver.container),
-      this.#diskUse.of(id, sliver.upper),
+      withoutDisk ? 0 : this.#diskUse.of(id, sliver.upper),
       this.#machine.network.usage(id),
     ]);
     return { ...counted, diskBytes, network };
