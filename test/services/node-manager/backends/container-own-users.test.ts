@@ -1,8 +1,9 @@
 import assert from "node:assert/strict";
-import { execFileSync } from "node:child_process";
+import { execFile, execFileSync } from "node:child_process";
 import { lstat, mkdir, readdir, readFile, readlink, rm, stat, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { after, before, describe, test } from "node:test";
+import { promisify } from "node:util";
 import type { Backend, SliverPlan } from "#services/node-manager/backends/backend.ts";
 import { type Outcome, run, someNode, somePlan } from "#test/contract/backend.ts";
 import {
@@ -179,5 +180,54 @@ describe("a container sliver's own users", { skip: !probe.ok && probe.reason }, 
     );
     assert.equal(stdout, "on\n");
     await eventually("still there", async () => (await sh("ps -o args", neighbour)).stdout.includes("5432"));
+  });
+});
+
+/** Opens the engine of a node, ensures two slivers and says what became of it: where the kernel hides part of /proc. */
+const ELSEWHERE = `
+  const { containerBackend } = await import(process.argv[1]);
+  const { options, own, plain } = JSON.parse(process.argv[2]);
+  const backend = await containerBackend({ ...options, images: ["busybox"], now: () => 1_900_000_000 });
+  const refusal = await backend.ensure(own).catch((error) => error.message);
+  await backend.ensure(plain);
+  const running = await backend.exec(plain.id, { argv: ["cat", "/proc/self/uid_map"] });
+  running.stderr.resume();
+  const map = Buffer.concat(await running.stdout.toArray()).toString();
+  await backend.remove(plain.id);
+  console.log(JSON.stringify({ statement: backend.statement, refusal, map }));
+  process.exit();
+`;
+
+describe("where the kernel refuses container slivers users of their own", {
+  skip: !probe.ok && probe.reason,
+}, () => {
+  test("their node says so and makes them without, but never one that has had some", async () => {
+    await using bench = await containerBench();
+    const node = someNode();
+    const [own, plain] = [somePlan(), somePlan()];
+    const backend = await bench.open(node);
+    await backend.ensure(own);
+    await backend.stop(own.id);
+    const { stateDirectory, imagesDirectory } = bench;
+    const engine = new URL("../../../../services/node-manager/backends/container/engine.ts", import.meta.url);
+    const needs = JSON.stringify({ options: { node, stateDirectory, imagesDirectory }, own, plain });
+    const program = [process.execPath, "--input-type=module", "-e", ELSEWHERE, engine.href, needs];
+    const hidden = 'mount -t tmpfs none /proc/irq && exec "$@"';
+    const { stdout } = await promisify(execFile)("unshare", [
+      "--mount",
+      "sh",
+      "-c",
+      hidden,
+      "sh",
+      ...program,
+    ]);
+    const { statement, refusal, map } = JSON.parse(stdout);
+    assert.ok(!statement.abilities.includes("weak-root"));
+    assert.match(statement.notes[0], /^root inside slivers is root outside, .*\/proc/s);
+    assert.match(refusal, /users of its own, which this machine cannot give it/);
+    assert.match(map, /^\s*0\s+0\s+4294967295\n$/);
+    await backend.ensure(own);
+    await backend.remove(own.id);
+    assert.deepEqual(await leftovers(node, stateDirectory), []);
   });
 });
