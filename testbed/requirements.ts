@@ -27,6 +27,12 @@ export const REQUIREMENTS: readonly Requirement[] = [
     without: "container nodes keep ended connections",
   },
   {
+    package: "btrfs-progs",
+    provides: "mkfs.btrfs",
+    purposes: DEMO,
+    without: "disks of container slivers have no bound",
+  },
+  {
     package: "openssh-client",
     provides: "ssh",
     purposes: DEMO,

@@ -6,7 +6,7 @@ import { ConfigError } from "#shared/runtime/config.ts";
 import { runService } from "#shared/runtime/lifecycle.ts";
 import { loadNodeManagerConfig, type NodeManagerConfig } from "./config.ts";
 import { openEngines } from "./engine-opening.ts";
-import type { Engines } from "./engines.ts";
+import { closeEngines, type Engines } from "./engines.ts";
 import { openNodeStore, startNodeManager } from "./service.ts";
 
 /** What a command speaks to. */
@@ -79,12 +79,14 @@ export async function stopSlivers(config: NodeManagerConfig, engines?: Engines):
   const clock = systemClock();
   using store = await openNodeStore(config, { identity, clock, fail: rethrow });
   let stopped = 0;
-  for (const backend of engines ?? (await openEngines(config, { identity, clock, store }))) {
+  const opened = engines ?? (await openEngines(config, { identity, clock, store }));
+  for (const backend of opened) {
     for (const { id } of await backend.list()) {
       await backend.stop(id);
       stopped += 1;
     }
   }
+  await closeEngines(opened);
   return stopped;
 }
 

@@ -67,6 +67,7 @@ function optionsOf(config: NodeManagerConfig, engine: EngineName, { identity, cl
     imageLimits,
     imagesDirectory,
     egressKbps: config.capacity.egressKbps,
+    diskMib: config.capacity.diskMib,
     address: hostAddress(config.host),
     dockerSocket,
     now: clock.now,

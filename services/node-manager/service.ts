@@ -14,7 +14,7 @@ import { type ApiDeps, nodeManagerHandlers } from "./api.ts";
 import type { NodeManagerConfig } from "./config.ts";
 import { DEADLINES, type Deadlines } from "./deadline.ts";
 import { openEngines } from "./engine-opening.ts";
-import { type Engines, engineOf } from "./engines.ts";
+import { closeEngines, type Engines, engineOf } from "./engines.ts";
 import { loadHostKey } from "./host-key.ts";
 import { descriptionOf, factsOf, keptPorts, type Listening, type NodeSelf } from "./listening.ts";
 import { type NodeTime, nodeTime } from "./node-time.ts";
@@ -119,6 +119,7 @@ async function openGround(
   const identity = await loadIdentity(config.identity);
   const store = parts.use(await openNodeStore(config, { identity, clock, fail }));
   const engines = deps.engines ?? (await openEngines(config, { identity, clock, store, log }));
+  parts.defer(() => closeEngines(engines));
   for (const { engine, notes = [] } of engines.map(({ statement }) => statement)) {
     for (const note of notes) log.warn({ engine }, note);
   }

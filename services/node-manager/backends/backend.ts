@@ -139,4 +139,9 @@ export interface Backend {
   listen?(id: SliverId, port: number): Promise<ListeningPort>;
   /** `withoutDisk`: who asks often does not want the disk measured; its bytes may then be 0. */
   usage(id: SliverId, options?: { readonly withoutDisk?: boolean }): Promise<Usage>;
+  /**
+   * Lets go of what the engine holds on the machine for slivers in general and none needs now: to be called when a node
+   * manager ends. Slivers run on; the engine may be used again. Absent: it holds nothing.
+   */
+  close?(): Promise<void>;
 }

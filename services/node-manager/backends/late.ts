@@ -99,6 +99,10 @@ export class LateBackend implements Backend {
     return await this.#now().usage(id);
   }
 
+  async close(): Promise<void> {
+    await this.#opened?.close?.();
+  }
+
   get connect(): ((id: SliverId, host: string, port: number) => Promise<Duplex>) | undefined {
     const opened = this.#opened;
     return opened?.connect && ((id, host, port) => opened.connect!(id, host, port));

@@ -26,6 +26,8 @@ export type BackendOptions = {
   readonly address?: string;
   /** The Docker daemon's, if not the usual one. */
   readonly dockerSocket?: string;
+  /** How much of the machine's disk all slivers of the node may have together; all that is free when absent. */
+  readonly diskMib?: number;
   readonly now: () => Instant;
 };
 

@@ -1,4 +1,4 @@
-import { chown } from "node:fs/promises";
+import { chown, stat } from "node:fs/promises";
 import { Fault } from "#shared/model/errors.ts";
 import { readIfPresent, writeDurably } from "#shared/runtime/durable-file.ts";
 import type { IdBlocks } from "./id-blocks.ts";
@@ -27,10 +27,12 @@ export async function settleDiskOwner(sliver: SliverPlaces, blocks: IdBlocks | u
     return confirm(await readDiskOwner(sliver), sliver, blocks);
   const hasOldDisk = (await readIfPresent(sliver.image)) !== undefined;
   const owner = blocks && !hasOldDisk ? { base: await blocks.claim(sliver) } : MACHINE;
-  for (const directory of [sliver.upper, sliver.work]) {
-    if (!hasOldDisk) await chown(directory, owner.base, owner.base);
-  }
+  if (!hasOldDisk) await give(sliver, owner);
   await writeDurably(sliver.owner, JSON.stringify(owner));
+}
+
+async function give({ upper, work }: SliverPlaces, { base }: DiskOwner): Promise<void> {
+  for (const directory of [upper, work]) await chown(directory, base, base);
 }
 
 async function confirm(
@@ -39,7 +41,12 @@ async function confirm(
   blocks: IdBlocks | undefined,
 ): Promise<void> {
   if (base === MACHINE.base) return;
-  if (blocks) return blocks.confirm(base, sliver);
+  if (blocks) {
+    await blocks.confirm(base, sliver);
+    // Of the disk's making less may be left after a loss of power than of this file: then it is as new.
+    if ((await stat(sliver.upper)).uid === MACHINE.base) await give(sliver, { base });
+    return;
+  }
   throw new Fault(
     "BACKEND_FAILED",
     "the sliver's disk belongs to users of its own, which this machine cannot give it any more; see the node's log",

@@ -7,7 +7,6 @@ import type { ImageLimits } from "../images/image-limits.ts";
 import { openImages } from "../images/offered-images.ts";
 import { checkHeld } from "./administrative.ts";
 import { Cgroups } from "./cgroups.ts";
-import { DiskUse } from "./disk-use.ts";
 import { IdBlocks } from "./id-blocks.ts";
 import { findImage, type Image, type ImageWish } from "./images.ts";
 import { unmountDisk } from "./mapped-disk.ts";
@@ -19,6 +18,7 @@ import { type NodePlaces, nodePlaces, type SliverPlaces, sliverOf, sliverPlaces 
 import { endProcess, isAlive, openFilesLimit, type ProcessName, readProcessName } from "./process.ts";
 import { Runc } from "./runc.ts";
 import { STEPS } from "./steps.ts";
+import { openStorage, type Storage, type StorageOptions } from "./storage.ts";
 import { Turns } from "./turns.ts";
 
 const INIT = "/usr/bin/catatonit";
@@ -26,7 +26,7 @@ const IDS_DIRECTORY = "/var/lib/slicelab/user-ids";
 /** The least memory in which runc can start a sliver at all, and a shell in it. */
 const LEAST_MEMORY_MIB = 16;
 
-export type ContainerOptions = {
+export type ContainerOptions = StorageOptions & {
   /** The node's short id: 8 hex digits. Everything made on the machine carries it. */
   readonly node: string;
   /** Where slivers' disks lie: on ext4, xfs or the like, not on an overlay. */
@@ -63,9 +63,11 @@ export async function containerBackend(options: ContainerOptions): Promise<Backe
     runc: new Runc(node),
     cgroups: await Cgroups.find(),
     network: await Network.open(node, options),
+    storage: await openStorage(node, options),
     outposts: new Outposts(),
   };
-  return new ContainerBackend(node, { ...options, images, notes: weakness ? [weakness] : [] }, machine);
+  const notes = [...(weakness ? [weakness] : []), ...machine.storage.notes];
+  return new ContainerBackend(node, { ...options, images, notes }, machine);
 }
 
 /** The parts of the machine the engine makes things in. */
@@ -75,6 +77,7 @@ type Machine = {
   readonly runc: Runc;
   readonly cgroups: Cgroups;
   readonly network: Network;
+  readonly storage: Storage;
   readonly outposts: Outposts;
 };
 
@@ -86,7 +89,6 @@ class ContainerBackend implements Backend {
   readonly #machine: Machine;
   readonly #onStep: ((step: string) => void) | undefined;
   readonly #turns = new Turns();
-  readonly #diskUse = new DiskUse();
 
   constructor(
     node: NodePlaces,
@@ -110,6 +112,7 @@ class ContainerBackend implements Backend {
         "ports",
         "administrative",
         ...(machine.network.sharesFairly ? (["fair-egress"] as const) : []),
+        ...(machine.storage.bounds ? (["disk-bound"] as const) : []),
         ...(machine.blocks ? (["weak-root"] as const) : []),
       ],
       notes,
@@ -130,7 +133,10 @@ class ContainerBackend implements Backend {
     if (plan.administrative) await checkHeld(plan.administrative);
     const sliver = sliverPlaces(this.#node, plan.id);
     await this.#turns.take(plan.id, async () => {
-      if (await isRunning(sliver)) return;
+      if (await isRunning(sliver)) {
+        const { storage } = this.#machine;
+        return await storage.bound(await storage.placesOf(sliver), plan.resources.diskMib);
+      }
       const image = await this.#imageOf(plan, sliver);
       await this.#deleteGone(sliver);
       await this.#halt(sliver);
@@ -151,12 +157,18 @@ class ContainerBackend implements Backend {
       // From here on the disk is never started again, wherever its deletion is interrupted.
       if (await isThere(sliver.directory)) await rename(sliver.directory, sliver.gone);
       await this.#deleteGone(sliver);
-      this.#diskUse.forget(id);
+      await this.#deleteDisk(sliver); // a loss of power can take the directory and leave the disk
     });
   }
 
   async list() {
-    const ids = new Set((await readdir(this.#node.slivers)).map(sliverOf).filter((id) => id !== undefined));
+    const names = await Promise.all([readdir(this.#node.slivers), this.#machine.storage.names()]);
+    const ids = new Set(
+      names
+        .flat()
+        .map(sliverOf)
+        .filter((id) => id !== undefined),
+    );
     return Promise.all(
       Array.from(ids, async (id) => {
         const running = await isRunning(sliverPlaces(this.#node, id));
@@ -181,18 +193,24 @@ class ContainerBackend implements Backend {
   }
 
   async usage(id: SliverId, { withoutDisk = false }: Parameters<Backend["usage"]>[1] = {}) {
+    const { storage } = this.#machine;
     const sliver = await this.#known(id);
     const [counted, diskBytes, network] = await Promise.all([
       this.#machine.cgroups.usage(sliver.container),
-      withoutDisk ? 0 : this.#diskUse.of(id, sliver.upper),
+      withoutDisk ? 0 : storage.placesOf(sliver).then((places) => storage.used(places)),
       this.#machine.network.usage(id),
     ]);
     return { ...counted, diskBytes, network };
   }
 
-  async #start(plan: SliverPlan, sliver: SliverPlaces, image: Image): Promise<void> {
+  async close(): Promise<void> {
+    await this.#machine.storage.close();
+  }
+
+  async #start(plan: SliverPlan, places: SliverPlaces, image: Image): Promise<void> {
     const { cgroups, blocks, ...machine } = this.#machine;
     const own = plan.administrative ? {} : { blocks }; // who sees the whole node is one of its users
+    const sliver = await machine.storage.placesOf(places);
     const [countsSwap, openFiles] = await Promise.all([cgroups.countsSwap(), openFilesLimit()]);
     for (const step of STEPS) {
       await step.take({ ...machine, ...own, plan, sliver, image, init: INIT, countsSwap, openFiles });
@@ -228,7 +246,13 @@ class ContainerBackend implements Backend {
   async #deleteGone(sliver: SliverPlaces): Promise<void> {
     if (!(await isThere(sliver.gone))) return;
     await this.#machine.blocks?.release(sliver);
+    await this.#deleteDisk(sliver);
     await deleteTree(sliver.gone);
+  }
+
+  async #deleteDisk(sliver: SliverPlaces): Promise<void> {
+    const { storage } = this.#machine;
+    await storage.remove(await storage.placesOf(sliver));
   }
 
   async #running(id: SliverId): Promise<{ sliver: SliverPlaces; first: ProcessName }> {

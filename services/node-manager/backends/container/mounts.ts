@@ -9,6 +9,8 @@ const UNMOUNT_MILLISECONDS = 5_000;
 export type Mount = {
   readonly point: string;
   readonly type: string;
+  /** What was mounted: for a file system on a disk, its device. */
+  readonly source: string;
   /** The options of the file system itself: for a cgroup (v1) its controllers. */
   readonly options: readonly string[];
 };
@@ -18,8 +20,8 @@ export async function readMounts(): Promise<Mount[]> {
   const lines = (await readFile("/proc/self/mountinfo", "utf8")).split("\n").filter((line) => line !== "");
   return lines.map((line) => {
     const [before = "", after = ""] = line.split(" - ");
-    const [type = "", , options = ""] = after.split(" ");
-    return { point: unquote(before.split(" ")[4] ?? ""), type, options: options.split(",") };
+    const [type = "", source = "", options = ""] = after.split(" ");
+    return { point: unquote(before.split(" ")[4] ?? ""), type, source, options: options.split(",") };
   });
 }
 

@@ -17,6 +17,10 @@ export type NodePlaces = {
   readonly directory: string;
   /** One directory for each sliver, named by its id; while it is being removed, by its id and `.gone`. */
   readonly slivers: string;
+  /** Where disks with a bound lie, one directory each, named by its sliver's id. */
+  readonly disks: string;
+  /** The file system that is mounted on `disks`, unless the state directory's own can bound them. */
+  readonly diskFile: string;
   /** runc's own state of the node's containers. */
   readonly runc: string;
 };
@@ -27,7 +31,7 @@ export type SliverPlaces = {
   readonly directory: string;
   /** `directory` while it is being deleted: what lies there never runs again. */
   readonly gone: string;
-  /** The sliver's own disk: everything that differs from its image. */
+  /** The sliver's own disk: everything that differs from its image. Elsewhere where disks have a bound. */
   readonly upper: string;
   readonly work: string;
   /** The id of the image the sliver's disk belongs to, for as long as there is that disk. */
@@ -69,7 +73,14 @@ export function nodePlaces(stateDirectory: string, node: string): NodePlaces {
     "the state directory must be an absolute path without a comma, colon or backslash",
   );
   const directory = join(stateDirectory, node);
-  return { node, directory, slivers: join(directory, "slivers"), runc: join(directory, "runc") };
+  return {
+    node,
+    directory,
+    slivers: join(directory, "slivers"),
+    disks: join(directory, "disks"),
+    diskFile: join(directory, "disks.btrfs"),
+    runc: join(directory, "runc"),
+  };
 }
 
 export function sliverPlaces(node: NodePlaces, id: SliverId): SliverPlaces {

@@ -123,6 +123,7 @@ async function trySliver({ stateDirectory, imagesDirectory, now }: ProbeOptions)
       await backend.ensure(plan);
     } finally {
       await backend.remove(plan.id);
+      await backend.close?.();
     }
     return undefined;
   } catch (error) {

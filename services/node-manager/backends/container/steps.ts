@@ -16,6 +16,7 @@ import type { SliverPlaces } from "./places.ts";
 import { nameProcess, writeProcessName } from "./process.ts";
 import type { Runc } from "./runc.ts";
 import { seed } from "./seed.ts";
+import type { Storage } from "./storage.ts";
 
 /** What the steps of starting one sliver work with. */
 export type Start = {
@@ -29,6 +30,7 @@ export type Start = {
   readonly blocks?: IdBlocks | undefined;
   readonly runc: Runc;
   readonly network: Network;
+  readonly storage: Storage;
 };
 
 type Step = { readonly name: string; readonly take: (start: Start) => Promise<void> };
@@ -41,10 +43,14 @@ export const STEPS: readonly Step[] = [
   {
     name: "directories",
     take: async ({ sliver }) => {
-      const directories = [sliver.upper, sliver.work, sliver.seed, sliver.root, sliver.bundle];
+      const directories = [sliver.seed, sliver.root, sliver.bundle];
       for (const directory of directories) await mkdir(directory, { recursive: true, mode: 0o755 });
       await rm(sliver.commands, { recursive: true, force: true });
     },
+  },
+  {
+    name: "storage",
+    take: ({ sliver, storage, plan }) => storage.make(sliver, plan.resources.diskMib),
   },
   { name: "owner", take: ({ sliver, blocks }) => settleDiskOwner(sliver, blocks) },
   {
@@ -63,8 +69,10 @@ export const STEPS: readonly Step[] = [
   },
   {
     name: "disk",
-    take: async ({ sliver, image }) =>
-      mountDisk(sliver, await readDiskOwner(sliver), [sliver.seed, image.root]),
+    take: async ({ sliver, image, storage, plan }) => {
+      await mountDisk(sliver, await readDiskOwner(sliver), [sliver.seed, image.root]);
+      await storage.bound(sliver, plan.resources.diskMib);
+    },
   },
   {
     name: "bundle",

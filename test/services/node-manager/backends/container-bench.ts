@@ -5,6 +5,7 @@ import { join } from "node:path";
 import type { Backend } from "#services/node-manager/backends/backend.ts";
 import { Cgroups } from "#services/node-manager/backends/container/cgroups.ts";
 import { type ContainerOptions, containerBackend } from "#services/node-manager/backends/container/engine.ts";
+import { mountsUnder } from "#services/node-manager/backends/container/mounts.ts";
 import { type Probe, probeMachine } from "#services/node-manager/backends/container/probe.ts";
 import type { BackendBench } from "#test/contract/backend.ts";
 import { eventually as soon } from "#test/support/deadline.ts";
@@ -43,12 +44,30 @@ export async function containerBench(): Promise<ContainerBench> {
     async [Symbol.asyncDispose]() {
       for (const backend of opened.values()) {
         for (const { id } of await backend.list()) await backend.remove(id);
+        await backend.close?.();
+      }
+      // A node manager that was killed, or opened by other means, has left what only its next one would close.
+      for (const node of await namesIn(stateDirectory)) {
+        const disks = join(stateDirectory, node, "disks");
+        if ((await namesIn(disks)).length === 0 && (await mountsUnder(disks)).length > 0)
+          execFileSync("umount", [disks]);
       }
       const mounts = await readFile("/proc/self/mountinfo", "utf8");
       if (mounts.includes(directory)) throw new Error(`something is still mounted in ${directory}`);
       await rm(directory, { recursive: true });
     },
   };
+}
+
+/** Where what a sliver wrote lies on the machine. */
+export async function upperOf(
+  { stateDirectory }: Pick<ContainerBench, "stateDirectory">,
+  node: string,
+  id: string,
+): Promise<string> {
+  const bounded = join(stateDirectory, node, "disks", id, "upper");
+  const isBounded = (await namesIn(join(stateDirectory, node, "disks"))).includes(id);
+  return isBounded ? bounded : join(stateDirectory, node, "slivers", id, "upper");
 }
 
 /** The names in a directory, or none when it is not there. */
@@ -80,14 +99,18 @@ export async function eventually(what: string, holds: () => Promise<boolean>): P
   await soon(holds, { what, withinMs: 40_000 });
 }
 
-/** Everything the machine still has that carries a node's short id: mounts, cgroups, processes, links, directories. */
+/**
+ * Everything the machine still has that carries a node's short id: mounts, cgroups, processes, links, directories. Not
+ * the file system for disks, which is there while a node manager is; the disks in it are.
+ */
 export async function leftovers(node: string, stateDirectory: string): Promise<string[]> {
   const mounts = (await readFile("/proc/self/mountinfo", "utf8"))
     .split("\n")
-    .filter((line) => line.includes(node));
+    .filter((line) => line.includes(node) && line.split(" ")[4] !== join(stateDirectory, node, "disks"));
   const cgroups = await (await Cgroups.find()).startingWith(`slicelab-${node}`);
   const processes = await processesOf(node);
   const slivers = await namesIn(join(stateDirectory, node, "slivers"));
+  const disks = await namesIn(join(stateDirectory, node, "disks"));
   const containers = await namesIn(join(stateDirectory, node, "runc"));
   const links = execFileSync("ip", ["-o", "link"])
     .toString()
@@ -99,7 +122,7 @@ export async function leftovers(node: string, stateDirectory: string): Promise<s
     .filter((line) => line.includes(node));
   const doors = (await namesIn("/run/slicelab")).filter((name) => name.includes(node));
   const ids = await idClaims(node);
-  return [mounts, cgroups, processes, slivers, containers, links, tables, doors, ids].flat();
+  return [mounts, cgroups, processes, slivers, disks, containers, links, tables, doors, ids].flat();
 }
 
 /** The directories of the node's slivers that have user ids of this machine. */

@@ -19,6 +19,7 @@ import {
   eventually,
   leftovers,
   namesIn,
+  upperOf,
 } from "./container-bench.ts";
 
 const probe = await engineProbe();
@@ -259,17 +260,17 @@ describe("a container sliver", { skip: !probe.ok && probe.reason }, () => {
     const plan = somePlan();
     await backend.ensure(plan);
     await run(backend, plan.id, { argv: ["sh", "-c", "echo old > /root/note; mkdir /mnt"] });
-    const directory = join(bench.stateDirectory, NODE, "slivers", plan.id);
     const precious = await mkdtemp(join(tmpdir(), "slicelab-precious-"));
     await writeFile(join(precious, "file"), "kept");
-    execFileSync("mount", ["--bind", precious, join(directory, "upper/mnt")]);
+    const upper = await upperOf(bench, NODE, plan.id);
+    execFileSync("mount", ["--bind", precious, join(upper, "mnt")]);
     try {
       await assert.rejects(backend.remove(plan.id), { name: "BACKEND_FAILED" });
       assert.deepEqual(await backend.list(), [{ id: plan.id, state: "stopped" }]);
       assert.equal(await readFile(join(precious, "file"), "utf8"), "kept");
     } finally {
-      const [point] = await mountsUnder(join(bench.stateDirectory, NODE));
-      execFileSync("umount", [point!]);
+      const points = await mountsUnder(join(bench.stateDirectory, NODE));
+      execFileSync("umount", [points.find((point) => point.endsWith("upper/mnt"))!]);
     }
     await backend.ensure(plan);
     assert.notEqual((await run(backend, plan.id, { argv: ["cat", "/root/note"] })).code, 0);
@@ -302,7 +303,8 @@ describe("a container sliver", { skip: !probe.ok && probe.reason }, () => {
     await run(backend, plan.id, { argv: ["sh", "-c", "echo kept > /root/note"] });
     const user = spawn("sleep", ["1000"], { cwd: join(directory, "root/root"), stdio: "ignore" });
     await assert.rejects(backend.remove(plan.id), { name: "BACKEND_FAILED" });
-    assert.equal(await readFile(join(directory, "upper/root/note"), "utf8"), "kept\n");
+    const upper = await upperOf(bench, NODE, plan.id);
+    assert.equal(await readFile(join(upper, "root/note"), "utf8"), "kept\n");
     user.kill();
     await once(user, "exit");
     await backend.remove(plan.id);

@@ -6,7 +6,7 @@ import { after, before, describe, test } from "node:test";
 import type { Backend, Command, SliverPlan } from "#services/node-manager/backends/backend.ts";
 import { openFilesLimit } from "#services/node-manager/backends/container/process.ts";
 import { type Outcome, run, someNode, somePlan } from "#test/contract/backend.ts";
-import { type ContainerBench, containerBench, engineProbe, eventually } from "./container-bench.ts";
+import { type ContainerBench, containerBench, engineProbe, eventually, upperOf } from "./container-bench.ts";
 
 const probe = await engineProbe();
 const NODE = someNode();
@@ -139,12 +139,7 @@ describe("root in a container sliver", { skip: !probe.ok && probe.reason }, () =
   });
 
   test("cannot use a device node that somebody else put onto its disk", async () => {
-    execFileSync("mknod", [
-      join(bench.stateDirectory, NODE, "slivers", mine.id, "upper", "kmsg"),
-      "c",
-      "1",
-      "11",
-    ]);
+    execFileSync("mknod", [join(await upperOf(bench, NODE, mine.id), "kmsg"), "c", "1", "11"]);
     const { code, stderr } = await sh("head -c 1 /kmsg");
     assert.equal(code, 1);
     assert.match(stderr, /not permitted|permission denied/i);
@@ -209,8 +204,7 @@ describe("two container slivers on one node", { skip: !probe.ok && probe.reason 
       Number(execFileSync("du", ["-sbx", directory]).toString().split("\t")[0]);
     const image = bytes(join(bench.imagesDirectory, "busybox"));
     assert.ok(image > 1_500_000);
-    for (const { id } of plans)
-      assert.ok(bytes(join(bench.stateDirectory, NODE, "slivers", id, "upper")) < 100_000);
+    for (const { id } of plans) assert.ok(bytes(await upperOf(bench, NODE, id)) < 100_000);
 
     const inode = (id: string) => run(backend, id, { argv: ["stat", "-c", "%i", "/bin/busybox"] });
     assert.equal((await inode(plans[0].id)).stdout, (await inode(plans[1].id)).stdout);
