@@ -6,8 +6,8 @@ import type { EngineName } from "./ticket.ts";
  * What the slivers of an engine have beyond commands in a root directory, which all have:
  * `terminal`, `forwarding` (connections over ssh), `ports` (of the node's address), `disk-bound` (the disk ends where
  * the plan says), `fair-egress` (guaranteed rate, ceiling, and a fair share of the rest), `administrative` (such slivers
- * can be made at all), `weak-root` (root inside is nobody outside), `own-kernel` (a bug of the node's kernel is not the
- * slivers').
+ * can be made at all), `weak-root` (root inside is nobody outside), `programs` (they are kept running inside, and start
+ * again with the sliver), `own-kernel` (a bug of the node's kernel is not the slivers').
  */
 export const ABILITIES = [
   "terminal",
@@ -17,6 +17,7 @@ export const ABILITIES = [
   "fair-egress",
   "administrative",
   "weak-root",
+  "programs",
   "own-kernel",
 ] as const;
 export type Ability = (typeof ABILITIES)[number];

@@ -4,6 +4,7 @@ import { text } from "node:stream/consumers";
 import { after, before, describe, test } from "node:test";
 import type { Backend, Command, SliverPlan } from "#services/node-manager/backends/backend.ts";
 import { Fault, type FaultName } from "#shared/model/errors.ts";
+import { eventually } from "#test/support/deadline.ts";
 
 /** A place where backends of one engine can be opened, for several nodes and for one node again, and then cleared. */
 export interface BackendBench extends AsyncDisposable {
@@ -101,6 +102,19 @@ export function backendContract(
       await backend.remove(plan.id);
       assert.deepEqual(await backend.list(), []);
     });
+
+    test("starts the programs of a sliver whenever it starts the sliver", () =>
+      withSliver(async (plan) => {
+        if (!backend.statement.abilities.includes("programs")) return;
+        const script = `mkdir -p /var/lib/slicelab/programs/beat; cd /var/lib/slicelab/programs/beat
+          echo 'echo beat >>/root/beats; exec sleep 1000' >run; echo any >digest`;
+        assert.equal((await sh(plan.id, script)).code, 0);
+        for (const beats of ["1\n", "2\n"]) {
+          await backend.stop(plan.id);
+          await backend.ensure(plan);
+          await eventually(async () => (await sh(plan.id, "wc -l </root/beats")).stdout === beats);
+        }
+      }));
 
     test("removes a running sliver, a stopped one, one twice and one it never had", async () => {
       const [running, stopped] = [somePlan(), somePlan()];

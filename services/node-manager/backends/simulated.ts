@@ -8,7 +8,7 @@ import type { Backend, Command, RunningCommand, SliverId, SliverPlan, SliverStat
 /** The images a simulated sliver pretends to have: those of real engines, so that a description suits both. */
 const IMAGES = ["debian-12", "busybox"];
 
-const NOT_EVEN_PRETENDED: readonly Ability[] = ["terminal", "forwarding"];
+const NOT_EVEN_PRETENDED: readonly Ability[] = ["terminal", "forwarding", "programs"];
 
 type SimulatedSliver = { readonly plan: SliverPlan; state: SliverState };
 

@@ -111,6 +111,7 @@ class ContainerBackend implements Backend {
         "forwarding",
         "ports",
         "administrative",
+        "programs",
         ...(machine.network.sharesFairly ? (["fair-egress"] as const) : []),
         ...(machine.storage.bounds ? (["disk-bound"] as const) : []),
         ...(machine.blocks ? (["weak-root"] as const) : []),

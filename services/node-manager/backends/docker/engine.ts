@@ -105,7 +105,7 @@ class DockerBackend implements Backend {
 
   constructor(needs: Needs) {
     const names = [...needs.images.keys()];
-    const abilities: Ability[] = ["terminal", "forwarding", "ports", "administrative"];
+    const abilities: Ability[] = ["terminal", "forwarding", "ports", "administrative", "programs"];
     if (needs.boundsDisks) abilities.push("disk-bound");
     if (needs.remapsUsers) abilities.push("weak-root");
     this.statement = {

@@ -16,13 +16,12 @@ export const START_PROGRAMS = ["/bin/sh", `/${LIBRARY}/start-programs`] as const
 
 /** Puts the scripts, and a place for programs that belongs to the login user, into a layer under a sliver's disk. */
 export async function seedPrograms(directory: string, owner: { uid: number; gid: number }): Promise<void> {
-  for (const place of [LIBRARY, PROGRAMS]) await putDirectories(directory, place);
-  for (const name of SCRIPTS) {
-    const path = join(directory, LIBRARY, name);
-    await copyFile(join(import.meta.dirname, `${name}.sh`), path);
-    await chmod(path, 0o755);
-  }
-  await chown(join(directory, PROGRAMS), owner.uid, owner.gid);
+  await Promise.all([
+    putDirectories(directory, LIBRARY).then(() =>
+      Promise.all(SCRIPTS.map((name) => putScript(directory, name))),
+    ),
+    putDirectories(directory, PROGRAMS).then(() => chown(join(directory, PROGRAMS), owner.uid, owner.gid)),
+  ]);
 }
 
 /**
@@ -44,11 +43,18 @@ export async function mayHavePrograms(root: string): Promise<boolean> {
   }
 }
 
-/** These modes, whatever the node manager's umask is. */
+async function putScript(directory: string, name: (typeof SCRIPTS)[number]): Promise<void> {
+  const path = join(directory, LIBRARY, name);
+  await copyFile(join(import.meta.dirname, `${name}.sh`), path);
+  await chmod(path, MODE);
+}
+
+const MODE = 0o755;
+
+/** With this mode, whatever the node manager's umask is. */
 async function putDirectories(root: string, inner: string): Promise<void> {
-  if (inner === ".") return;
-  await putDirectories(root, dirname(inner));
-  const path = join(root, inner);
-  await mkdir(path, { recursive: true });
-  await chmod(path, 0o755);
+  await mkdir(join(root, inner), { recursive: true });
+  const places: string[] = [];
+  for (let place = inner; place !== "."; place = dirname(place)) places.push(place);
+  await Promise.all(places.map((place) => chmod(join(root, place), MODE)));
 }
