@@ -232,7 +232,9 @@ export function backendContract(
       });
 
       test("tells what a sliver uses", async () => {
-        const { network: _counted, ...usage } = await backend.usage(id);
+        const { network, ...usage } = await backend.usage(id);
+        for (const { bytes, packets } of Object.values(network ?? {}))
+          assert.ok(Number.isSafeInteger(bytes) && Number.isSafeInteger(packets) && bytes >= packets);
         for (const value of Object.values(usage)) assert.ok(Number.isSafeInteger(value) && value >= 0);
         if (!backend.statement.simulated) assert.ok(usage.processes >= 1 && usage.memoryBytes > 0);
         await backend.stop(id);

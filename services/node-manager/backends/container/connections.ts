@@ -1,5 +1,9 @@
 import { writeFile } from "node:fs/promises";
+import { readIfPresent } from "#shared/runtime/durable-file.ts";
 import { runProgram } from "./program.ts";
+
+/** How many connections the kernel keeps in this network namespace. */
+const COUNT = "/proc/sys/net/netfilter/nf_conntrack_count";
 
 /**
  * Makes the kernel forget every connection to and from the sliver that had that address: one that goes on would reach
@@ -7,6 +11,7 @@ import { runProgram } from "./program.ts";
  * do; by its arguments alone it fails when there is no connection.
  */
 export async function forgetConnections(address: string, script: string): Promise<void> {
+  if (Number(await readIfPresent(COUNT)) === 0) return;
   await writeFile(script, `-D --orig-src ${address}\n-D --reply-src ${address}\n`);
   await runProgram("forget the sliver's connections", ["conntrack", "--load-file", script]);
 }

@@ -66,7 +66,11 @@ export async function containerBackend(options: ContainerOptions): Promise<Backe
     storage: await openStorage(node, options),
     outposts: new Outposts(),
   };
-  const notes = [...(weakness ? [weakness] : []), ...machine.storage.notes];
+  const notes = [
+    ...(weakness ? [weakness] : []),
+    ...machine.storage.notes,
+    ...(await machine.network.notes()),
+  ];
   return new ContainerBackend(node, { ...options, images, notes }, machine);
 }
 

@@ -5,6 +5,12 @@ const PURPOSE = "let the machine's own firewall forward";
 /** What the chain says where nobody has given it any rule. */
 const UNTOUCHED = "-P FORWARD ACCEPT";
 
+type ChainList = {
+  readonly nftables: readonly {
+    readonly chain?: { family: string; table: string; name: string; hook?: string; policy?: string };
+  }[];
+};
+
 /**
  * A machine whose own firewall forwards nothing (as Docker sets it up) forwards nothing for slivers either: what the
  * node's table accepts is still dropped there, so its chain must accept the slivers' links first. Their own table still
@@ -12,11 +18,14 @@ const UNTOUCHED = "-P FORWARD ACCEPT";
  */
 export class ForwardPolicy {
   readonly #links: string;
+  /** The same, as nft writes it. */
+  readonly #names: string;
   readonly #mark: string;
 
   /** `mark`: names the rules as this node's. */
   constructor(block: AddressBlock, mark: string) {
     this.#links = `${block.linkPrefix}+`;
+    this.#names = `${block.linkPrefix}*`;
     this.#mark = mark;
   }
 
@@ -28,6 +37,16 @@ export class ForwardPolicy {
       const rule = [end, this.#links, "-m", "comment", "--comment", this.#mark, "-j", "ACCEPT"];
       await runProgram(PURPOSE, ["iptables", "-w", "-I", "FORWARD", ...rule]);
     }
+  }
+
+  /** What else forbids forwarding on this machine and can't be told not to, as a note for the node's owner. */
+  async obstacle(): Promise<string | undefined> {
+    const { nftables }: ChainList = JSON.parse(await runProgram(PURPOSE, ["nft", "-j", "list", "chains"]));
+    const chains = nftables.flatMap(({ chain }) => (chain?.hook === "forward" ? [chain] : []));
+    const closed = chains.find(({ policy, name }) => policy === "drop" && name !== "FORWARD");
+    if (!closed) return undefined;
+    const { family, table, name } = closed;
+    return `the machine's firewall forwards nothing, so that slivers reach nobody: add rules to its chain "${family} ${table} ${name}" that accept iifname "${this.#names}" and oifname "${this.#names}"`;
   }
 
   async forget(): Promise<void> {

@@ -4,6 +4,7 @@ import type { PortRange } from "#shared/model/ports.ts";
 import { readIfPresent } from "#shared/runtime/durable-file.ts";
 import type { NetworkUsage, SliverId, SliverPlan } from "../backend.ts";
 import { AddressBlock, LAST_INDEX } from "./address-block.ts";
+import { Cables, limitInside } from "./cables.ts";
 import { forgetConnections } from "./connections.ts";
 import { ForwardPolicy } from "./forward-policy.ts";
 import { linkNames } from "./links.ts";
@@ -17,6 +18,8 @@ import { Turns } from "./turns.ts";
 
 const IPV4 = "/proc/sys/net/ipv4";
 const CONNECTION_TABLE = "/proc/sys/net/netfilter/nf_conntrack_max";
+const NO_SHARES =
+  "this kernel can't share outgoing traffic, so that slivers have ceilings but no guarantees: it needs ifb, sch_htb, cls_bpf, cls_u32 and act_mirred";
 /** How many addresses are tried when another node of the same network namespace may have taken them. */
 const TRIES = 8;
 
@@ -39,6 +42,7 @@ type Connection = { readonly index: number; readonly ports: readonly PortRange[]
  */
 export class Network {
   readonly #block: AddressBlock;
+  readonly #cables: Cables;
   readonly #table: string;
   readonly #options: NetworkOptions;
   readonly #shaping: Shaping | undefined;
@@ -57,6 +61,7 @@ export class Network {
     connected: Map<SliverId, Connection>,
   ) {
     this.#block = new AddressBlock(node.node);
+    this.#cables = new Cables(this.#block);
     this.#table = tableName(node.node);
     this.#options = options;
     this.#shaping = shaping;
@@ -87,6 +92,12 @@ export class Network {
     return this.#shaping !== undefined;
   }
 
+  /** What keeps slivers here from having all of it, and what helps, for the node's owner. */
+  async notes(): Promise<string[]> {
+    const obstacle = await this.#forwarding.obstacle();
+    return [...(this.sharesFairly ? [] : [NO_SHARES]), ...(obstacle ? [obstacle] : [])];
+  }
+
   /** How a sliver resolves names, as its resolv.conf. */
   async resolvConf({ administrative }: SliverPlan): Promise<string> {
     const resolution = await machineResolution();
@@ -102,16 +113,20 @@ export class Network {
 
   /** Gives the network namespace of the process `pid` its way out. Whatever the sliver had before must be gone. */
   async connect(sliver: SliverPlaces, pid: number, plan: SliverPlan): Promise<void> {
-    await this.#turns.take("rules", () => this.#rule());
-    const index = await this.#plug(sliver, pid, plan.ports ?? []);
+    // In one turn, so that the rules are not dropped with another sliver just before this one counts.
+    const reserved = await this.#turns.take("rules", async () => {
+      await this.#rule();
+      return this.#reserve(sliver.id, plan.ports ?? []);
+    });
+    const { index, ports } = await this.#plug(sliver, pid, reserved);
     await Promise.all([
-      this.#configureInside(index, pid),
+      this.#cables.configure(index, pid, this.#shaping?.greatestPacket),
       this.#shaping?.add(index, plan),
-      this.#openPorts(index, plan.ports ?? []),
+      this.#openPorts(index, ports),
       this.#namesHere && writeFile(`${IPV4}/conf/${this.#block.link(index)}/route_localnet`, "1"),
     ]);
     const ceiling = plan.ceilings.egressKbps;
-    if (!this.#shaping && ceiling !== undefined) await limitEgress(pid, ceiling);
+    if (!this.#shaping && ceiling !== undefined) await limitInside(pid, ceiling);
   }
 
   /** Takes away what `connect` made, however much of it there is; the node's rules too with its last sliver. */
@@ -127,68 +142,34 @@ export class Network {
   }
 
   /** Makes the veth, under the first address nobody on this machine's network has. */
-  async #plug(sliver: SliverPlaces, pid: number, ports: readonly PortRange[]): Promise<number> {
+  async #plug(sliver: SliverPlaces, pid: number, reserved: Connection): Promise<Connection> {
+    let connection = reserved;
     for (let tries = 1; ; tries++) {
-      const connection = { index: this.#reserve(sliver.id, ports), ports };
       const address = this.#block.address(connection.index);
       await writeFile(sliver.address, JSON.stringify({ ...connection, address }));
       try {
-        await this.#addLink(connection.index, pid);
-        return connection.index;
+        await this.#cables.plug(connection.index, pid);
+        return connection;
       } catch (error) {
         // Most likely another node of this machine has this address: it fell into the same block.
         await this.#unplug(sliver, connection);
         if (tries === TRIES) throw error;
+        connection = this.#reserve(sliver.id, connection.ports);
       }
     }
   }
 
   /** The next index after the one this sliver had, or the lowest one, that no other sliver of the node has. */
-  #reserve(id: SliverId, ports: readonly PortRange[]): number {
+  #reserve(id: SliverId, ports: readonly PortRange[]): Connection {
     const before = this.#connected.get(id)?.index ?? -1;
     const taken = new Set(Array.from(this.#connected.values(), ({ index }) => index));
     let index = before + 1;
     while (taken.has(index)) index++;
     if (index > LAST_INDEX)
       throw new Fault("BACKEND_FAILED", "the node has no address left; delete a sliver first");
-    this.#connected.set(id, { index, ports });
-    return index;
-  }
-
-  /** The two ends know each other: nobody asks on a link who has an address, nor answers. */
-  async #addLink(index: number, pid: number): Promise<void> {
-    const [link, address, gateway] = [
-      this.#block.link(index),
-      this.#block.address(index),
-      this.#block.gateway,
-    ];
-    const [here, there] = (["node", "sliver"] as const).map((end) => this.#block.hardwareAddress(index, end));
-    await runProgram("connect the sliver to its node", ["ip", "-batch", "-"], {
-      input: [
-        `link add ${link} address ${here} type veth peer name eth0 address ${there} netns ${pid}`,
-        `link set ${link} addrgenmode none arp off`,
-        `addr add ${gateway}/32 dev ${link}`,
-        `link set ${link} up`,
-        `route add ${address}/32 dev ${link}`,
-        `neighbour replace ${address} lladdr ${there} nud permanent dev ${link}`,
-        "",
-      ].join("\n"),
-    });
-  }
-
-  async #configureInside(index: number, pid: number): Promise<void> {
-    const { gateway } = this.#block;
-    const greatest = this.#shaping ? ` gso_max_size ${this.#shaping.greatestPacket}` : "";
-    await runProgram("set up the sliver's network", [...inside(pid), "ip", "-batch", "-"], {
-      input: [
-        `addr add ${this.#block.address(index)}/32 dev eth0`,
-        `link set eth0 arp off${greatest} up`,
-        `neighbour replace ${gateway} lladdr ${this.#block.hardwareAddress(index, "node")} nud permanent dev eth0`,
-        `route add ${gateway} dev eth0 scope link`,
-        `route add default via ${gateway} dev eth0`,
-        "",
-      ].join("\n"),
-    });
+    const connection = { index, ports };
+    this.#connected.set(id, connection);
+    return connection;
   }
 
   async #openPorts(index: number, ports: readonly PortRange[]): Promise<void> {
@@ -199,18 +180,12 @@ export class Network {
 
   /** After the link is gone nothing of the sliver's arrives any more: only then is it forgotten. */
   async #unplug(sliver: SliverPlaces, { index, ports }: Connection): Promise<void> {
-    const [link, address] = [this.#block.link(index), this.#block.address(index)];
-    try {
-      await runProgram("disconnect the sliver from its node", ["ip", "link", "delete", link]);
-    } catch (error) {
-      // The veth goes by itself when the sliver's last process does: then there was nothing to delete.
-      if ((await linkNames()).has(link)) throw error;
-    }
+    const address = this.#block.address(index);
+    await Promise.all([this.#cables.unplug(index), this.#shaping?.remove(index)]);
     await Promise.all([
-      this.#shaping?.remove(index),
       nft("take back the sliver's ports", withoutSliver(this.#table, address, ports)),
+      forgetConnections(address, sliver.forgetting),
     ]);
-    await forgetConnections(address, sliver.forgetting);
   }
 
   async #rule(): Promise<void> {
@@ -251,20 +226,8 @@ async function sliversOf(node: NodePlaces): Promise<SliverPlaces[]> {
   return ids.map((id) => sliverPlaces(node, id));
 }
 
-/** Lets a program of the machine act in the network of the process `pid`, and in nothing else of it. */
-function inside(pid: number): [string, ...string[]] {
-  return ["nsenter", `--net=/proc/${pid}/ns/net`, "--"];
-}
-
 async function nft(purpose: string, input: string): Promise<void> {
   await runProgram(purpose, ["nft", "-f", "-"], { input });
-}
-
-/** Set inside, where root has no capability to change it. */
-async function limitEgress(pid: number, kbps: number): Promise<void> {
-  const shape = ["tbf", "rate", `${Math.max(kbps, 8)}kbit`, "burst", "32kb", "latency", "400ms"];
-  const argv = [...inside(pid), "tc", "qdisc", "add", "dev", "eth0", "root", ...shape] as const;
-  await runProgram("limit the sliver's traffic", argv as unknown as [string, ...string[]]);
 }
 
 /** So that no sliver takes more than an eighth of the machine's table, however small that is. */

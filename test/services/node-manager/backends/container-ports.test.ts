@@ -82,6 +82,22 @@ describe("ports of a node's address that are a sliver's", { skip: !probe.ok && p
     assert.match(ours(), new RegExp(`-P FORWARD DROP\n-A FORWARD -o sl${lab.id}\\+ .* -j ACCEPT`));
   });
 
+  test("are closed by any other firewall, which the owner is told", async () => {
+    within(
+      lab.node,
+      "nft",
+      "add table inet other; add chain inet other hall { type filter hook forward priority 0; policy drop; }",
+    );
+    await remote.kill();
+    remote = lab.open({ address: NODE_ADDRESS });
+    const notes = await remote.ask<string[]>("notes");
+    assert.ok(
+      notes.some((note) => note.includes(`"inet other hall" that accept iifname "sl${lab.id}*"`)),
+      `${notes}`,
+    );
+    within(lab.node, "nft", "delete table inet other");
+  });
+
   test("leave the machine's own services to whom they are for", async () => {
     await remote.ask("stop", server.id);
     await using greeter = await Greeter.start(lab.node);

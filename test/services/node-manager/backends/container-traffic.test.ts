@@ -70,7 +70,9 @@ describe("the traffic of container slivers", { skip: !probe.ok && probe.reason }
     return network;
   }
 
-  /** Alarming packets since then, once as many as that were counted. */
+  const classes = () => within(lab.node, "tc", "class", "show", "dev", `sl${lab.id}root`);
+
+  /** Waits until as many alarming packets were counted. */
   async function alarms(plan: SliverPlan, least: number): Promise<void> {
     await eventually(`${least} alarming packets are counted`, async () => {
       return (await networkOf(plan)).alarming.packets >= least;
@@ -150,6 +152,9 @@ for i in range(12000): s.sendto(b"", ("${OUTSIDE_ADDRESS}", 20000 + i))`;
     assert.equal(heard.stdout, "hello");
     await remote.ask("remove", capped.id);
     assert.equal(within(lab.node, "conntrack", "-L", "--orig-src", address), "");
+    const rules = within(lab.node, "nft", "list", "ruleset");
+    assert.ok(rules.includes(await lab.addressOf(large)) && !rules.includes(address), rules);
+    assert.equal(classes().match(/ceil 2Mbit/), null);
   });
 
   test("is not heard by neighbours", async () => {
@@ -189,7 +194,6 @@ while True:
 
   test("is shared the same way after its node manager was killed, at the rate the node has then", async () => {
     await remote.kill();
-    const classes = () => within(lab.node, "tc", "class", "show", "dev", `sl${lab.id}root`);
     const before = classes();
     remote = lab.open({ egressKbps: NODE_KBPS });
     await remote.ask("list");
