@@ -4,6 +4,7 @@ import { text } from "node:stream/consumers";
 import { after, before, describe, test } from "node:test";
 import type { Backend, Command, SliverPlan } from "#services/node-manager/backends/backend.ts";
 import { Fault, type FaultName } from "#shared/model/errors.ts";
+import { assertGuideAgrees } from "#test/support/ability-table.ts";
 import { eventually } from "#test/support/deadline.ts";
 
 /** A place where backends of one engine can be opened, for several nodes and for one node again, and then cleared. */
@@ -77,6 +78,9 @@ export function backendContract(
       assert.ok(images.includes(defaultImage));
       assert.equal(simulated, engine === "simulated");
     });
+
+    test("has the abilities that the operators' guide says it has", () =>
+      assertGuideAgrees(backend.statement));
 
     test("starts with nothing", async () => assert.deepEqual(await backend.list(), []));
 

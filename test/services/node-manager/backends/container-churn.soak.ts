@@ -3,8 +3,8 @@ import { spawn } from "node:child_process";
 import { once } from "node:events";
 import { createInterface } from "node:readline";
 import { test } from "node:test";
-import { setTimeout as after } from "node:timers/promises";
 import { someNode, somePlan } from "#test/contract/backend.ts";
+import { lapse } from "#test/support/deadline.ts";
 import { containerBench, engineProbe, leftovers } from "./container-bench.ts";
 
 const DEEDS = 400;
@@ -34,7 +34,7 @@ test("slivers made and removed 200 times in random order, by node managers that 
     for await (const line of createInterface({ input: child.stdout })) {
       assert.doesNotMatch(line, /^failed/);
       deeds.set(line, (deeds.get(line) ?? 0) + 1);
-      if (line === "open") void after(Math.random() * LONGEST_LIFE_MS).then(() => child.kill("SIGKILL"));
+      if (line === "open") void lapse(Math.random() * LONGEST_LIFE_MS).then(() => child.kill("SIGKILL"));
     }
     assert.deepEqual(await ended, [null, "SIGKILL"]);
     killed += 1;
