@@ -41,7 +41,8 @@ export function chooseEngine(engines: Engines, wanted: Wanted): EngineChoice {
   refuseUnless(!missing, "BACKEND_FAILED", cannot(usable, missing));
   const needed = abilitiesNeeded(wanted);
   const able = usable.filter(({ statement }) => needed.every((one) => statement.abilities.includes(one)));
-  const { statement } = able[0]!;
+  const having = able.find(({ statement }) => wanted.image && statement.images.includes(wanted.image));
+  const { statement } = having ?? able[0]!;
   const image = wanted.image ?? statement.defaultImage;
   refuseUnless(
     statement.images.includes(image),

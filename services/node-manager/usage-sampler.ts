@@ -1,7 +1,8 @@
 import pLimit from "p-limit";
 import { Fault } from "#shared/model/errors.ts";
+import type { EngineName } from "#shared/model/ticket.ts";
 import type { Log } from "#shared/runtime/log.ts";
-import type { SliverId } from "./backends/backend.ts";
+import type { SliverId, Usage } from "./backends/backend.ts";
 import { byDeadline } from "./deadline.ts";
 import { type Engines, engineOf } from "./engines.ts";
 import type { StoredLease } from "./store/lease-rows.ts";
@@ -41,12 +42,14 @@ export function startUsageSampler(deps: SamplerDeps): UsageSampler {
   const ending = new AbortController();
   let running: Promise<void> | undefined;
 
+  async function ask(sliver: SliverId, engine: EngineName): Promise<Usage> {
+    return await engineOf(engines, engine).usage(sliver, { withoutDisk: true });
+  }
+
   async function look({ sliver, engine }: Pick<StoredLease, "sliver" | "engine">): Promise<void> {
     if (ending.signal.aborted || owed.has(sliver)) return;
     owed.add(sliver);
-    const asked = engineOf(engines, engine)
-      .usage(sliver, { withoutDisk: true })
-      .finally(() => owed.delete(sliver));
+    const asked = ask(sliver, engine).finally(() => owed.delete(sliver));
     const late = () => new Fault("BACKEND_FAILED", "the engine does not answer");
     try {
       const usage = await byDeadline(asked, { withinMs, late, signal: ending.signal });

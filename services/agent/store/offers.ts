@@ -157,7 +157,8 @@ function statement(kind: keyof typeof CANDIDATES, free: "at least" | "exactly"):
         where t.node = n.node and not (isempty(t.tcp_ports) and isempty(t.udp_ports))
           and t.counted_from < to_timestamp($4) and to_timestamp($2) < t.counted_to
       ) as taken
-    ) as ports on $18::boolean
+      where $18::boolean
+    ) as ports on true
     order by c.place`;
   return { name: `offers of ${kind}, ${free}`, text };
 }

@@ -95,8 +95,8 @@ export class LateBackend implements Backend {
     return await this.#now().exec(id, command);
   }
 
-  async usage(id: SliverId): Promise<Usage> {
-    return await this.#now().usage(id);
+  async usage(id: SliverId, options?: Parameters<Backend["usage"]>[1]): Promise<Usage> {
+    return await this.#now().usage(id, options);
   }
 
   async close(): Promise<void> {

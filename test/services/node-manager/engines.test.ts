@@ -24,17 +24,20 @@ function engine(name: EngineName, ...abilities: Ability[]): Backend {
   return { ...simulatedBackend(), statement };
 }
 
-const engines: Engines = [
+const engines = [
   engine("docker"),
   engine("container", "ports", "administrative"),
   engine("microvm", "ports"),
-];
+] as const;
 
 test("a ticket that names no engine gets the usual one, or the first that can do what it asks for", () => {
   assert.equal(chooseEngine(engines, {}).engine, "docker");
   assert.equal(chooseEngine(engines, { ports: [] }).engine, "docker");
   assert.equal(chooseEngine(engines, { ports: PORTS }).engine, "container");
   assert.equal(chooseEngine(engines, { ports: PORTS, engine: "microvm" }).engine, "microvm");
+  const other = { ...engines[1].statement, images: ["debian-12", "busybox"] };
+  const various: Engines = [engines[0], { ...engines[1], statement: other }];
+  assert.equal(chooseEngine(various, { image: "busybox" }).engine, "container", "which has it");
   assert.equal(chooseEngine(engines, { administrative: ["CAP_NET_RAW"] }).engine, "container");
 });
 
