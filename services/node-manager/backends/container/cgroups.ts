@@ -1,7 +1,8 @@
-import { readdir, readFile, rmdir, stat } from "node:fs/promises";
+import { readdir, readFile, rmdir } from "node:fs/promises";
 import { join } from "node:path";
 import { Fault } from "#shared/model/errors.ts";
 import { readMounts } from "./mounts.ts";
+import { isThere } from "./presence.ts";
 import { waitUntil } from "./process.ts";
 
 const END_MILLISECONDS = 10_000;
@@ -165,16 +166,6 @@ async function readIfThere(path: string): Promise<string> {
   } catch (error) {
     const { code } = error as NodeJS.ErrnoException;
     if (code === "ENOENT" || code === "ENODEV") return "";
-    throw error;
-  }
-}
-
-async function isThere(path: string): Promise<boolean> {
-  try {
-    await stat(path);
-    return true;
-  } catch (error) {
-    if ((error as NodeJS.ErrnoException).code === "ENOENT") return false;
     throw error;
   }
 }

@@ -1,4 +1,4 @@
-import { mkdir, readdir, realpath, rename, rm, stat } from "node:fs/promises";
+import { mkdir, readdir, realpath, rename, rm } from "node:fs/promises";
 import { Fault, refuseUnless } from "#shared/model/errors.ts";
 import type { Instant } from "#shared/model/time.ts";
 import { readIfPresent } from "#shared/runtime/durable-file.ts";
@@ -15,6 +15,7 @@ import { Network } from "./network.ts";
 import { Outposts } from "./outpost.ts";
 import { withoutOwnUsers } from "./own-users.ts";
 import { type NodePlaces, nodePlaces, type SliverPlaces, sliverOf, sliverPlaces } from "./places.ts";
+import { isThere } from "./presence.ts";
 import { endProcess, isAlive, openFilesLimit, type ProcessName, readProcessName } from "./process.ts";
 import { Runc } from "./runc.ts";
 import { STEPS } from "./steps.ts";
@@ -289,14 +290,4 @@ async function runningProcess(sliver: SliverPlaces): Promise<ProcessName | undef
 async function ensureDirectory(path: string): Promise<string> {
   await mkdir(path, { recursive: true, mode: 0o755 });
   return realpath(path);
-}
-
-async function isThere(path: string): Promise<boolean> {
-  try {
-    await stat(path);
-    return true;
-  } catch (error) {
-    if ((error as NodeJS.ErrnoException).code === "ENOENT") return false;
-    throw error;
-  }
 }

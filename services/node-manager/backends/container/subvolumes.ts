@@ -1,4 +1,4 @@
-import { mkdir, readdir, readFile, rmdir, stat, statfs } from "node:fs/promises";
+import { mkdir, readdir, readFile, rmdir, statfs } from "node:fs/promises";
 import { join } from "node:path";
 import { Fault, OperatorError } from "#shared/model/errors.ts";
 import {
@@ -15,6 +15,7 @@ import { Directories } from "./directories.ts";
 import { DiskFile } from "./disk-file.ts";
 import { mountsUnder } from "./mounts.ts";
 import type { NodePlaces, SliverPlaces } from "./places.ts";
+import { isThere } from "./presence.ts";
 import { runProgram } from "./program.ts";
 import type { Storage, StorageOptions } from "./storage.ts";
 
@@ -196,14 +197,4 @@ async function asked<T>(purpose: string, work: () => Promise<T>): Promise<T> {
 
 function refusal(error: unknown): BtrfsRefusal | undefined {
   return error instanceof Fault && error.cause instanceof BtrfsRefusal ? error.cause : undefined;
-}
-
-async function isThere(path: string): Promise<boolean> {
-  try {
-    await stat(path);
-    return true;
-  } catch (error) {
-    if ((error as NodeJS.ErrnoException).code === "ENOENT") return false;
-    throw error;
-  }
 }
