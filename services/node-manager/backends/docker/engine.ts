@@ -143,16 +143,23 @@ class DockerBackend implements Backend {
     this.#checkId(plan.id);
     await this.#turns.take(plan.id, async () => {
       const { containers, seeds } = this.#needs;
-      const known = await containers.facts(plan.id);
+      let known = await containers.facts(plan.id);
       if (known?.State.Running) return;
-      if (!known) await this.#create(plan);
-      if (!known || !wasStarted(known)) await containers.put(plan.id, await seeds.archive(plan.id));
+      if (known && !wasStarted(known)) {
+        // Whoever made it broke off, and nothing of anybody's is on its disk yet.
+        await containers.remove(plan.id);
+        known = undefined;
+      }
+      if (!known) {
+        await this.#create(plan);
+        await containers.put(plan.id, await seeds.archive(plan.id));
+      }
       await containers.start(plan.id);
       const facts = await containers.facts(plan.id);
       if (!(facts && (await firstProcess(facts))))
         throw new Fault("BACKEND_FAILED", "the sliver's first process ended at once; try again");
       await limitEgress(facts);
-      await containers.startPrograms(facts, !known || !wasStarted(known));
+      await containers.startPrograms(facts, !known);
     });
   }
 

@@ -3,11 +3,13 @@ import { execFile } from "node:child_process";
 import { once } from "node:events";
 import { createServer } from "node:http";
 import { join } from "node:path";
+import { PassThrough } from "node:stream";
 import { text } from "node:stream/consumers";
 import { after, before, describe, test } from "node:test";
 import { promisify } from "node:util";
 import type { Backend, Command } from "#services/node-manager/backends/backend.ts";
 import { Daemon } from "#services/node-manager/backends/docker/daemon.ts";
+import { Demultiplexer } from "#services/node-manager/backends/docker/demultiplexer.ts";
 import { fault, run, someNode, somePlan } from "#test/contract/backend.ts";
 import { eventually } from "#test/support/deadline.ts";
 import { temporaryDirectory } from "#test/support/directory.ts";
@@ -205,6 +207,26 @@ describe("a docker sliver", { skip }, () => {
     }
   });
 
+  test("is made anew where a node manager broke off before it had started, and removed however little there is", async () => {
+    const [made, dropped] = [somePlan(), somePlan()];
+    for (const half of [made, dropped]) {
+      const Labels = { "slicelab.node": node, "slicelab.sliver": half.id };
+      await daemon.tell({
+        ...{ purpose: "half make", method: "POST", path: "/containers/create" },
+        query: { name: `slicelab-${node}-${half.id}` },
+        body: { Image: "slicelab/busybox:busybox", Cmd: ["/no-such-program"], Labels },
+      });
+    }
+    const again = await bench.open(node);
+    const states = new Map((await again.list()).map((fact) => [fact.id, fact.state]));
+    assert.deepEqual([states.get(made.id), states.get(dropped.id)], ["stopped", "stopped"]);
+    await again.remove(dropped.id);
+    await again.ensure(made);
+    assert.equal((await run(again, made.id, { ...login("echo $USER") })).stdout, "princeton_dns\n");
+    await again.remove(made.id);
+    assert.deepEqual(await again.list(), [{ id, state: "running" }]);
+  });
+
   test("says that a disk is bound only where the daemon can do it", async () => {
     const bound = backend.statement.abilities.includes("disk-bound");
     const { StorageOpt } = (await inspect()).HostConfig;
@@ -247,5 +269,24 @@ test("a socket behind which there is no daemon, an old one, or another server, i
     await assert.rejects(Daemon.find(socket), fault("BACKEND_FAILED"));
     server.closeAllConnections();
     await new Promise((resolve) => server.close(resolve));
+  }
+});
+
+test("outputs that come in pieces of any size are taken apart", async () => {
+  const frame = (output: number, said: string) =>
+    Buffer.concat([Buffer.from([output, 0, 0, 0, 0, 0, 0, said.length]), Buffer.from(said)]);
+  const sent = Buffer.concat([
+    frame(1, "one "),
+    frame(2, "bad "),
+    frame(1, ""),
+    frame(2, "news"),
+    frame(1, "two"),
+  ]);
+  for (let size = 1; size <= sent.length; size++) {
+    const [stdout, stderr] = [new PassThrough(), new PassThrough()];
+    const taking = new Demultiplexer({ stdout, stderr });
+    for (let at = 0; at < sent.length; at += size) taking.write(sent.subarray(at, at + size));
+    taking.end();
+    assert.deepEqual(await Promise.all([text(stdout), text(stderr)]), ["one two", "bad news"]);
   }
 });
