@@ -51,6 +51,7 @@ function listing(rows: readonly Advertisement[], now: number): Listing<Advertise
         value: ({ heard }) => (heard === undefined ? "never" : `${formatDuration(now - heard)} ago`),
       },
       { header: "IMAGES", value: ({ images }) => images.join(","), wide: true },
+      { header: "ABILITIES", value: abilityList, wide: true },
       { header: "TAGS", value: ({ tags }) => tagList(tags).join(","), wide: true },
       { header: "AGENT", value: ({ agent }) => agent, wide: true },
     ],
@@ -64,11 +65,19 @@ function listing(rows: readonly Advertisement[], now: number): Listing<Advertise
         tags: tagList(ad.tags),
         agent: ad.agent,
       },
-      ...{ engines: ad.engines, images: ad.images, simulated: ad.simulated },
+      ...{ engines: ad.engines, images: ad.images, abilities: ad.abilities, simulated: ad.simulated },
       ...{ resources: shareMember(ad.resources), free: shareMember(ad.free) },
       ...{ load: ad.load ?? null, heard: ad.heard === undefined ? null : formatInstant(ad.heard) },
     }),
   };
+}
+
+/** What the slivers of each engine have; engines are named only where there are several. */
+function abilityList({ abilities }: Advertisement): string {
+  const each = abilities.map(({ engine, abilities: its }) => {
+    return abilities.length > 1 ? `${engine}: ${its.join(",")}` : its.join(",");
+  });
+  return each.join("; ");
 }
 
 function tagList(tags: Advertisement["tags"]): string[] {

@@ -20,6 +20,28 @@ const chosenIps = (specification: Specification) => specification.chosen.map(({ 
 const reasonOf = (specification: Specification, number: number) =>
   specification.refused.find(({ node }) => node === nodeName(number))?.reason;
 
+test("a need that only some engines meet is met by a node that has one, of the kind asked for", () => {
+  const abilities = [
+    { engine: "docker", abilities: ["terminal"] },
+    { engine: "container", abilities: ["ports", "administrative"] },
+  ];
+  const ads = [advertisement(1, { engines: ["docker", "container"], abilities }), advertisement(2)];
+  const verdict = (overrides: Partial<SliceDescription>) => {
+    const { chosen, refused } = match(description(2, overrides), ads, NOW, { demand: DEMAND });
+    return [chosen.map(({ ip }) => ip), refused.map(({ reason }) => reason)];
+  };
+  const [first] = [ads[0]!.ip];
+  const ports = [{ protocol: "tcp" as const, from: 8080, to: 8080 }];
+  const noPorts = "has no engine whose slivers are reached on ports of the node";
+  assert.deepEqual(verdict({ ports }), [[first], [noPorts]]);
+  assert.deepEqual(verdict({ anyPorts: { tcp: 0, udp: 1 } }), [[first], [noPorts]]);
+  assert.deepEqual(verdict({ administrative: ["CAP_BPF"] }), [
+    [first],
+    ["has no engine that makes administrative slivers"],
+  ]);
+  assert.deepEqual(verdict({ ports, engine: "docker" })[0], []);
+});
+
 test("as many nodes as are wanted are chosen, then standbys, and the rest is spare", () => {
   const ads = [1, 2, 3, 4, 5].map((n) => advertisement(n));
   const { chosen, standby, spare, refused } = matched(

@@ -65,7 +65,7 @@ export function localBackend(directory: string): LocalBackend {
       simulated: true,
       images: ["debian-12"],
       defaultImage: "debian-12",
-      abilities: ["ports"],
+      abilities: ["ports", "administrative"],
     },
     slivers,
     homeOf,

@@ -8,6 +8,7 @@ import type { NodeManagerConfig } from "#services/node-manager/config.ts";
 import { type NodeManager, startNodeManager } from "#services/node-manager/service.ts";
 import { runServiceManager } from "#services/service-manager/service.ts";
 import { clientTlsOptions } from "#shared/identity/tls.ts";
+import type { Capability } from "#shared/model/capability.ts";
 import type { Lease } from "#shared/model/lease.ts";
 import type { Share } from "#shared/model/resources.ts";
 import { type Clock, systemClock } from "#shared/runtime/clock.ts";
@@ -82,6 +83,8 @@ export type SliceLabOptions = {
   readonly share?: Partial<Share>;
   readonly agent?: Partial<AgentConfig>;
   readonly sites?: readonly string[];
+  /** Capabilities of administrative slices that nodes let the agent hand out, and alice a privilege for. */
+  readonly administrative?: readonly Capability[];
   /** For commands that run as processes of their own: the clock then is the machine's, and cannot be moved. */
   readonly realTime?: boolean;
 };
@@ -137,6 +140,11 @@ export async function sliceLab(options: SliceLabOptions = {}): Promise<SliceLab>
   const agentUrl = agent.announce.tls;
   const registry = new Registry(database, clock);
   await registry.addPrincipal({ label: "alice", role: "researcher", certificate: alice.certPem });
+  if (options.administrative) {
+    const terms = { maxNodes: 10, maxLeaseSeconds: 14 * 86_400, maxRenewableSeconds: 28 * 86_400 };
+    const { administrative: capabilities } = options;
+    await registry.grant("alice", { ...terms, sliceType: "administrative", capabilities });
+  }
 
   const home = await made(join(directory, "alice"));
   const files = await made(join(directory, "files"));
@@ -158,7 +166,8 @@ export async function sliceLab(options: SliceLabOptions = {}): Promise<SliceLab>
     if (site !== undefined && options.sites?.indexOf(site) === at) await registry.addSite(site);
     await registry.addNode({ label: `node${at}`, certificate: identity.certPem, ip, ...(site && { site }) });
     const state = await made(join(directory, `node${at}`));
-    const agentOfNode = { identity: server.name, url: agentUrl };
+    const { administrative } = options;
+    const agentOfNode = { identity: server.name, url: agentUrl, ...(administrative && { administrative }) };
     const node = await labNode({
       identity,
       ip,
@@ -222,7 +231,7 @@ type NodeTerms = {
   readonly state: string;
   readonly clock: FixedClock;
   readonly connections: Connections;
-  readonly agent: { readonly identity: string; readonly url: string };
+  readonly agent: Omit<NodeManagerConfig["agents"][number], "share">;
   readonly share?: Partial<Share>;
 };
 

@@ -1,7 +1,14 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import fc from "fast-check";
-import { clash, type PortRange, portsWithin } from "#shared/model/ports.ts";
+import {
+  clash,
+  countPorts,
+  formatPorts,
+  lowestPorts,
+  type PortRange,
+  portsWithin,
+} from "#shared/model/ports.ts";
 
 /** Few ports, so that a brute force can look at every one. */
 const PORTS = Array.from({ length: 24 }, (_, index) => index + 1);
@@ -49,4 +56,22 @@ test("a range may be covered by several that touch, in any order, and not across
   assert.equal(portsWithin(wide, [high, low]), true);
   assert.equal(portsWithin(wide, [{ ...high, from: 86 }, low]), false);
   assert.equal(portsWithin([], []), true);
+});
+
+test("the lowest ports of some ranges are the lowest, as many as wanted or as there are, each once", () => {
+  const tcp = ranges.map((list) => list.map((one) => ({ ...one, protocol: "tcp" as const })));
+  fc.assert(
+    fc.property(tcp, fc.nat({ max: 30 }), (list, count) => {
+      const there = PORTS.filter((port) => has(list, "tcp", port));
+      const lowest = lowestPorts(list, count);
+      const chosen = PORTS.filter((port) => has(lowest, "tcp", port));
+      assert.deepEqual(chosen, there.slice(0, count));
+      assert.equal(countPorts(lowest), chosen.length, "no port in two ranges");
+    }),
+  );
+});
+
+test("a range is written as people read it", () => {
+  assert.equal(formatPorts({ protocol: "tcp", from: 8080, to: 8080 }), "tcp 8080");
+  assert.equal(formatPorts({ protocol: "udp", from: 5000, to: 5009 }), "udp 5000-5009");
 });

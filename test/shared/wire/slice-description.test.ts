@@ -227,3 +227,33 @@ test("a description that would be read as another is not written", () => {
     });
   }
 });
+
+test("ports are asked for by number, or only how many", () => {
+  const read = (ports: string) =>
+    readSliceDescription(
+      `<slice><name>web</name><nodes>1</nodes><lease_seconds>60</lease_seconds><ports>${ports}</ports></slice>`,
+    );
+  const mixed = read(
+    `<port protocol="tcp" any="2"/><port protocol="udp" from="53" to="54"/><port any="3" protocol="tcp"/>`,
+  );
+  assert.deepEqual(mixed.ports, [{ protocol: "udp", from: 53, to: 54 }]);
+  assert.deepEqual(mixed.anyPorts, { tcp: 5, udp: 0 }, "asked for twice is asked for both");
+  assert.equal(read(`<port protocol="tcp" from="80" to="80"/>`).anyPorts, undefined);
+  assert.equal(read("").anyPorts, undefined);
+  for (const [odd, sentence] of [
+    [`<port protocol="tcp" any="0"/>`, /any is 1 to 64 ports; write <port protocol="tcp" from/],
+    [`<port protocol="tcp" any="65"/>`, /any is 1 to 64/],
+    [`<port protocol="tcp" any="40"/><port protocol="tcp" any="40"/>`, /at most 64 ports of a protocol/],
+    [`<port protocol="tcp" any="2" from="80" to="81"/>`, /or any="…" alone/],
+    [`<port protocol="tcp" from="80"/>`, /from="…" and to="…"/],
+    [`<port protocol="sctp" any="1"/>`, /tcp or udp/],
+    [`<port any="1"/>`, /<port> lacks protocol="…"/],
+    [`<port protocol="tcp" from="0" to="1"/>`, /1 to 65535/],
+  ] as const) {
+    assert.throws(
+      () => read(odd),
+      (error: Error) => /^MALFORMED: line 1, /.test(error.message) && sentence.test(error.message),
+      odd,
+    );
+  }
+});
