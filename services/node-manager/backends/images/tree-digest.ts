@@ -7,6 +7,8 @@ import { type TreeEntry, walkTree } from "./tree.ts";
 
 /** Larger files are not read into memory. */
 const SMALL = 1024 * 1024;
+/** So many files are read at once. */
+const AT_ONCE = 32;
 
 /** What a tree contains, and the digest that says so: `sha256:` and 64 hex digits. */
 export type TreeDescription = {
@@ -29,11 +31,19 @@ export async function describeTree(root: string, sayings: Sayings): Promise<Tree
     hash.update(`variable ${JSON.stringify([name, value])}\n`);
   const links = new Map<string, string>();
   let [bytes, entries] = [0, 0];
+  let waiting: TreeEntry[] = [];
+  async function take(): Promise<void> {
+    const lines = await Promise.all(waiting.map((entry) => lineOf(entry, links)));
+    for (const line of lines) hash.update(`${line}\n`);
+    waiting = [];
+  }
   for await (const entry of walkTree(root)) {
-    hash.update(`${await lineOf(entry, links)}\n`);
+    waiting.push(entry);
     entries += 1;
     if (entry.stats.isFile()) bytes += Number(entry.stats.size);
+    if (waiting.length === AT_ONCE) await take();
   }
+  await take();
   return { digest: `sha256:${hash.digest("hex")}`, bytes, entries };
 }
 
@@ -41,7 +51,7 @@ function inOrder({ argv, user, workingDirectory }: ImageProgram): unknown[] {
   return [argv, user.uid, user.gid, user.home, workingDirectory];
 }
 
-/** `links`: the names under which files with several names came first. */
+/** `links`: the names under which files with several names came first; said before anything is waited for. */
 async function lineOf(entry: TreeEntry, links: Map<string, string>): Promise<string> {
   const { path, stats } = entry;
   const name = `/${quoted(entry.inner)}`;
