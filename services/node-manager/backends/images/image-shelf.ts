@@ -2,6 +2,7 @@ import { mkdtemp, readdir, rename, rmdir } from "node:fs/promises";
 import { join } from "node:path";
 import { Fault, refuseUnless } from "#shared/model/errors.ts";
 import { currentId, findImage, isImageId, lockName, nameOf } from "../container/images.ts";
+import { removeImageFile } from "../microvm/image-file.ts";
 import { removeUnfinished } from "./image-import.ts";
 import { type ImageMarker, readMarker } from "./image-marker.ts";
 import { type ImageUsers, imageUsers, lockUses } from "./image-uses.ts";
@@ -42,6 +43,7 @@ export async function removeImage(imagesDirectory: string, nameOrId: string): Pr
     "BUSY",
     `the image ${id} is in use: ${users && describeUsers(users)}; end that use first`,
   );
+  await removeImageFile(imagesDirectory, id);
   // Not an image any more from here on, wherever its deletion is interrupted.
   const gone = await mkdtemp(join(imagesDirectory, `.${name}-`));
   await rmdir(gone);
@@ -78,10 +80,12 @@ async function presentId(imagesDirectory: string, nameOrId: string): Promise<str
   throw new Fault("BACKEND_FAILED", `there is no such image on this machine; ${has}`);
 }
 
-/** No ids where there is no such directory yet. */
+/** None where there is no such directory yet. Other things may lie there, too: what has no marker is no image. */
 async function idsIn(imagesDirectory: string): Promise<string[]> {
   try {
-    return (await readdir(imagesDirectory)).filter(isImageId);
+    const names = (await readdir(imagesDirectory)).filter(isImageId);
+    const markers = await Promise.all(names.map((name) => readMarker(join(imagesDirectory, name))));
+    return names.filter((_, index) => markers[index] !== undefined);
   } catch (error) {
     if ((error as NodeJS.ErrnoException).code === "ENOENT") return [];
     throw error;

@@ -58,9 +58,12 @@ export async function unpackedBytes(path: string, limits: ImageLimits, before: n
   return counter.bytes();
 }
 
-/** The argv of a program that can write no file larger than an image may be. */
+/**
+ * The argv of a program that can write no file larger than an image may be, and ends with this process, however that ends:
+ * what it was making is then nobody's, and the next one removes it.
+ */
 export function bounded(limits: ImageLimits, argv: Argv): Argv {
-  return ["prlimit", `--fsize=${limits.bytes}`, "--", ...argv];
+  return ["setpriv", "--pdeathsig", "KILL", "--", "prlimit", `--fsize=${limits.bytes}`, "--", ...argv];
 }
 
 async function unpack(source: Source, root: string, limits: ImageLimits): Promise<void> {

@@ -1,4 +1,4 @@
-import { rename, stat } from "node:fs/promises";
+import { rename, rm, stat } from "node:fs/promises";
 import { join } from "node:path";
 import { lockFile } from "#shared/runtime/lock-file.ts";
 import type { Image } from "../container/images.ts";
@@ -13,7 +13,7 @@ const BUILD_MILLISECONDS = 10 * 60_000;
  */
 export async function ensureImageFile(imagesDirectory: string, image: Image): Promise<string> {
   const directory = microvmDirectory(imagesDirectory);
-  const file = join(directory, `${image.id}.erofs`);
+  const file = fileOf(imagesDirectory, image.id);
   if (await isThere(file)) return file;
   const what = `the disk of the image ${image.name}`;
   using _building = await lockFile(join(directory, `.${image.id}.lock`), what, BUILD_MILLISECONDS);
@@ -25,6 +25,15 @@ export async function ensureImageFile(imagesDirectory: string, image: Image): Pr
   });
   await rename(unfinished, file);
   return file;
+}
+
+/** Forgets the file of an image that is about to be removed. */
+export async function removeImageFile(imagesDirectory: string, id: string): Promise<void> {
+  await rm(fileOf(imagesDirectory, id), { force: true });
+}
+
+function fileOf(imagesDirectory: string, id: string): string {
+  return join(microvmDirectory(imagesDirectory), `${id}.erofs`);
 }
 
 async function isThere(path: string): Promise<boolean> {

@@ -1,5 +1,7 @@
 import assert from "node:assert/strict";
+import { spawn } from "node:child_process";
 import { createHash } from "node:crypto";
+import { once } from "node:events";
 import { lstat, mkdir, readdir, readFile, rm, stat, truncate, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { after, before, describe, test } from "node:test";
@@ -9,6 +11,7 @@ import { attributeNames } from "#services/node-manager/backends/images/extended-
 import { imageUsers, recordUse } from "#services/node-manager/backends/images/image-uses.ts";
 import { runImage } from "#services/node-manager/image-commands.ts";
 import { fault } from "#test/contract/backend.ts";
+import { eventually } from "#test/support/deadline.ts";
 import { hostileTar, type ImageLab, imageLab, now } from "./image-lab.ts";
 
 const isRoot = process.getuid?.() === 0;
@@ -166,6 +169,32 @@ describe("importing an image", { skip: !isRoot && "it takes root to own files fo
     assert.deepEqual(left, [".large.lock"]);
   });
 
+  test("appears whole or not at all: what a killed import left is no image, and goes away", async () => {
+    await writeFile(join(lab.path, "zeros.tar"), hostileTar([["zeros", "0".repeat(256 * 1024 * 1024)]]));
+    const argv = ["services/node-manager/image-main.ts", "add", "killed", join(lab.path, "zeros.tar")];
+    const child = spawn(process.execPath, [...argv, "--dir", lab.imagesDirectory], { stdio: "ignore" });
+    const ended = once(child, "exit");
+    const left = async () => (await readdir(lab.imagesDirectory)).filter((name) => name.includes("killed"));
+    const isStaging = (name: string) => name.startsWith(".killed-");
+    await eventually(async () => (await left()).some(isStaging), {
+      what: "the import begins",
+      withinMs: 20_000,
+    });
+    child.kill("SIGKILL");
+    await ended;
+    assert.deepEqual(
+      (await left()).filter((name) => name.startsWith("killed")),
+      [],
+    );
+    assert.equal((await left()).filter(isStaging).length, 1);
+    await assert.rejects(
+      ensureImage({ imagesDirectory: lab.imagesDirectory, name: "killed", now }),
+      fault("BACKEND_FAILED"),
+    );
+    const { id } = await lab.add("killed", tree);
+    assert.deepEqual((await left()).sort(), [".killed.lock", id]);
+  });
+
   test("takes an image from an OCI layout and from archives alike, with what it says about running it", async () => {
     const source = await lab.tree("app", {
       "etc/passwd": "root:x:0:0::/root:/bin/sh\nweb:x:33:34::/srv:/bin/sh\n",
@@ -272,7 +301,8 @@ describe("importing an image", { skip: !isRoot && "it takes root to own files fo
       0,
       "the node's state is gone, and its slivers with it",
     );
-    assert.deepEqual(await command("remove", id), { code: 0, out: `${id} removed\n`, err: "" });
+    await mkdir(join(lab.imagesDirectory, "shop"));
+    assert.deepEqual(await command("remove", "shop"), { code: 0, out: `${id} removed\n`, err: "" });
     assert.equal(await findImage(lab.imagesDirectory, id), undefined);
     assert.match((await command("remove", id)).err, /there is no such image/);
     await assert.rejects(recordUse(lab.imagesDirectory, "x", { slivers, offers: [id] }), fault("BUSY"));
