@@ -79,8 +79,7 @@ export function keeperFault(code: number, complaint: string): Fault {
     .replace(/^slicelab: /, "")
     .replace(/\s+/g, " ");
   if (code === NO_PROGRAM) return new Fault("NO_SLICE", `${said}; slice ps shows those that are`);
-  const shell =
-    code === NO_SHELL ? "its image has no shell to start programs with; choose another image" : "";
-  const why = said || shell || `its shell ended with ${code}`;
+  const shell = "its image has no shell to start programs with; choose another image";
+  const why = code === NO_SHELL ? shell : said || `its shell ended with ${code}`;
   return new Fault("BACKEND_FAILED", `the sliver could not do it: ${why}`);
 }

@@ -202,6 +202,24 @@ describe("slice launch", () => {
     assert.match(err, /127\.0\.7\.2: TIMEOUT: .* took longer than 3000 ms/);
   });
 
+  test("says what it lacks where an image has no shell, or a node nothing that keeps programs", async () => {
+    const { backend } = lab.nodes[0]!;
+    const { exec } = backend;
+    const launch = async (answer: string) => {
+      backend.exec = (id) => exec(id, { argv: ["sh", "-c", answer] });
+      return await lab.slice("launch", "web", "127.0.7.1", "--name", "none", "--", "true");
+    };
+    const without = await launch("echo 'exec failed: no such file' >&2; exit 127");
+    const old = await launch("echo 'nothing keeps programs in this sliver' >&2; exit 69");
+    backend.exec = exec;
+    assert.deepEqual([without.code, old.code], [1, 1]);
+    assert.match(
+      without.err,
+      /127\.0\.7\.1: BACKEND_FAILED: .* its image has no shell to start programs with/,
+    );
+    assert.match(old.err, /could not do it: nothing keeps programs in this sliver/);
+  });
+
   test("says clearly where nothing ran", async () => {
     const engines = lab.nodes.map(({ backend }) => backend);
     const execs = engines.map(({ exec }) => exec);
