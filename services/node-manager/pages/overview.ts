@@ -25,6 +25,7 @@ type EngineShown = {
   readonly retired?: boolean;
   /** Why it does not work, as a sentence. */
   readonly trouble?: string;
+  readonly notes?: readonly string[];
 };
 
 /** The node manager's page: what is leased here, on whose authority, and what agents must still be told. */
@@ -47,6 +48,7 @@ export function overviewPage(deps: OverviewDeps): string {
 <p>${engines.map(({ engine, retired }) => html`<span class="tag">${engine}${retired ? " (retired)" : ""}</span> `)} version ${version} · ${when(deps.now())}</p>
 ${simulated.length > 0 ? notice("Slivers are simulated here: nothing real is made.") : undefined}
 ${engines.flatMap(({ engine, trouble }) => (trouble ? [notice(`The engine ${engine} does not work: ${trouble}.`)] : []))}
+${engines.flatMap(({ engine, notes = [] }) => notes.map((note) => notice(`The engine ${engine}: ${note}.`)))}
 ${deps.clockIsSure() ? undefined : notice("The clock was set: nothing is issued or destroyed until it has been steady for ten minutes.")}
 ${deps.store.restored() ? notice("The store was restored: unknown machines are kept, never destroyed.") : undefined}
 </header>

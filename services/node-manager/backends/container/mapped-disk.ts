@@ -30,6 +30,7 @@ export async function mountDisk(
   } finally {
     // The overlay has them; nobody else has to see them.
     for (const place of places) detach(place);
+    for (const place of [...places, sliver.layers]) await rmdir(place);
   }
 }
 

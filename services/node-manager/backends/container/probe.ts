@@ -27,13 +27,18 @@ export type ProbeOptions = {
   readonly now: () => Instant;
 };
 
-/** Whether this machine can make container slivers; if not, why, as the end of a sentence and what would help. */
-export type Probe = { readonly ok: true } | { readonly ok: false; readonly reason: string };
+/**
+ * Whether this machine can make container slivers; if not, why, as the end of a sentence and what would help. `notes`:
+ * what they have not here, as sentences.
+ */
+export type Probe =
+  | { readonly ok: true; readonly notes?: readonly string[] }
+  | { readonly ok: false; readonly reason: string };
 
 /** Finds out by trying: after the machine's usual lacks, by making one sliver and removing it. */
 export async function probeContainerEngine(options: ProbeOptions): Promise<Probe> {
   const machine = await probeMachine(options);
-  return machine.ok ? firstReason([trySliver], options) : machine;
+  return machine.ok ? trySliver(options) : machine;
 }
 
 /** As `probeContainerEngine`, but only what the machine must have: says nothing of whether the engine itself works. */
@@ -111,7 +116,7 @@ async function tryOverlay({ stateDirectory }: ProbeOptions): Promise<Reason> {
   }
 }
 
-async function trySliver({ stateDirectory, imagesDirectory, now }: ProbeOptions): Promise<Reason> {
+async function trySliver({ stateDirectory, imagesDirectory, now }: ProbeOptions): Promise<Probe> {
   const place = await mkdtemp(join(await realpath(stateDirectory), "probe-"));
   const node = randomBytes(4).toString("hex");
   try {
@@ -125,10 +130,11 @@ async function trySliver({ stateDirectory, imagesDirectory, now }: ProbeOptions)
       await backend.remove(plan.id);
       await backend.close?.();
     }
-    return undefined;
+    const { notes = [] } = backend.statement;
+    return { ok: true, ...(notes.length > 0 && { notes }) };
   } catch (error) {
     if (!(error instanceof Fault)) throw error;
-    return `a trial sliver could not be made: ${firstCause(error)}`;
+    return { ok: false, reason: `a trial sliver could not be made: ${firstCause(error)}` };
   } finally {
     await deleteTree(place);
   }

@@ -5,7 +5,7 @@ import { join } from "node:path";
 import { after, before, describe, test } from "node:test";
 import type { Backend, SliverPlan } from "#services/node-manager/backends/backend.ts";
 import { type Outcome, run, someNode, somePlan } from "#test/contract/backend.ts";
-import { type ContainerBench, containerBench, engineProbe } from "./container-bench.ts";
+import { type ContainerBench, containerBench, engineProbe, upperOf } from "./container-bench.ts";
 
 const probe = await engineProbe();
 
@@ -22,6 +22,7 @@ describe("links a hostile sliver lays on its own disk", { skip: !probe.ok && pro
   /** A directory of the node with everything that a sliver could hope the node manager writes into. */
   let precious: string;
   let looks: string;
+  let upper: string;
   before(async () => {
     bench = await containerBench();
     backend = await bench.open(node);
@@ -45,6 +46,7 @@ describe("links a hostile sliver lays on its own disk", { skip: !probe.ok && pro
     await writeFile(join(precious, "large"), Buffer.alloc(8 << 20));
     await chmod(precious, 0o777);
     looks = looksOf(precious);
+    upper = await upperOf(bench, node, plan.id);
   });
   after(() => bench[Symbol.asyncDispose]());
 
@@ -71,7 +73,7 @@ describe("links a hostile sliver lays on its own disk", { skip: !probe.ok && pro
     "to the node's files in place of each file the node gives it, and of its programs": () =>
       `rm -rf /etc /home /var; mkdir -p /etc /var/lib/slicelab; ln -s ${precious} /var/lib/slicelab/programs;
       for f in passwd group hosts hostname resolv.conf sudoers.d shadow; do ln -s ${precious}/etc/$f /etc/$f; done;
-      ln -s ${place("upper")} /home; ln -s ${place()} /work; ln -s ${place("root")} /there`,
+      ln -s ${upper} /home; ln -s ${place()} /work; ln -s ${place("root")} /there`,
     "that climb out of its disk": () =>
       "rm -rf /etc /home; ln -s ../../../../../../../../etc /etc; ln -s ../../../../../../../../../home /home",
     "and pipes, in place of what the node gives it": () =>

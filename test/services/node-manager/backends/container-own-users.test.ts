@@ -13,7 +13,9 @@ import {
   eventually,
   idClaims,
   leftovers,
+  namesIn,
   processesOf,
+  upperOf,
 } from "./container-bench.ts";
 
 const probe = await engineProbe();
@@ -67,14 +69,14 @@ describe("a container sliver's own users", { skip: !probe.ok && probe.reason }, 
     assert.equal((await sh("stat -c %u:%g / /bin/busybox /etc/passwd /etc/hosts")).stdout, "0:0\n".repeat(4));
     const image = await stat(join(bench.imagesDirectory, "busybox/root/bin/busybox"));
     assert.equal(image.uid, 0);
-    assert.deepEqual(await readdir(place(mine, "upper", "bin")).catch(() => []), []);
+    assert.deepEqual(await namesIn(join(await upperOf(bench, node, mine.id), "bin")), []);
   });
 
   test("give files to one another, and become one another", async () => {
     const script = "touch /root/f; chown 65533:65534 /root/f; chmod 6755 /root/f; stat -c %u:%g:%a /root/f";
     assert.equal((await sh(script)).stdout, "65533:65534:6755\n");
     const base = await baseOf(mine);
-    const { uid, gid } = await stat(place(mine, "upper/root/f"));
+    const { uid, gid } = await stat(join(await upperOf(bench, node, mine.id), "root/f"));
     assert.deepEqual([uid, gid], [base + 65_533, base + 65_534]);
     assert.equal((await sh("su nobody -s /bin/sh -c 'id -u; id -g'")).stdout, "65534\n65534\n");
     assert.match((await sh("chown 65536 /root/f")).stderr, /Invalid argument/);
