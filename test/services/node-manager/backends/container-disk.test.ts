@@ -272,11 +272,14 @@ describe("the file that slivers' disks lie in", { skip: !machine.ok && machine.r
         ...{ diskMib: 64, now: () => 1_900_000_000 },
       });
       const plan = planOf(8);
-      await backend.ensure(plan);
-      closeTo(8 * MIB, (await fill(backend, plan)).bytes, 0.03);
-      closeTo(8 * MIB, (await backend.usage(plan.id)).diskBytes, 0.03);
-      assert.deepEqual((await readdir(join(point, node))).sort(), ["disks", "runc", "slivers"]);
-      await backend.remove(plan.id);
+      try {
+        await backend.ensure(plan);
+        closeTo(8 * MIB, (await fill(backend, plan)).bytes, 0.03);
+        closeTo(8 * MIB, (await backend.usage(plan.id)).diskBytes, 0.03);
+        assert.deepEqual((await readdir(join(point, node))).sort(), ["disks", "runc", "slivers"]);
+      } finally {
+        await backend.remove(plan.id);
+      }
       assert.deepEqual(await leftovers(node, point), []);
       await backend.close?.();
       assert.deepEqual((await readdir(join(point, node))).sort(), ["runc", "slivers"]);
