@@ -4,8 +4,10 @@ import type { ImageProgram } from "../images/image-program.ts";
 import { START_PROGRAMS } from "../programs/sliver-programs.ts";
 import type { Daemon } from "./daemon.ts";
 import { signalGroup } from "./execution.ts";
+import { LinkLocalGuard } from "./link-local.ts";
 import { sendArchive } from "./reference-image.ts";
 import {
+  bridgeName,
   type ContainerFacts,
   type ContainerNeeds,
   containerName,
@@ -28,9 +30,13 @@ export class Containers {
   readonly #daemon: Daemon;
   readonly #node: string;
 
-  constructor(daemon: Daemon, node: string) {
+  readonly #guard: LinkLocalGuard | undefined;
+
+  /** `guards`: link-local addresses can be kept from slivers here. */
+  constructor(daemon: Daemon, node: string, guards: boolean) {
     this.#daemon = daemon;
     this.#node = node;
+    this.#guard = guards ? new LinkLocalGuard(node, bridgeName(node)) : undefined;
   }
 
   async list(): Promise<SliverFact[]> {
@@ -104,11 +110,18 @@ export class Containers {
     if (await this.facts(id)) throw new Fault("BACKEND_FAILED", "the sliver is not gone yet; try again");
   }
 
-  /** Takes the node's network away with its last sliver. Nobody may be creating a container meanwhile. */
-  async dropUnusedNetwork(): Promise<void> {
-    if ((await this.list()).length > 0) return;
+  /**
+   * Takes the node's network away with its last sliver, and sees to its rules while there is one. Nobody may be creating
+   * a container meanwhile.
+   */
+  async tendNetwork(): Promise<void> {
+    if ((await this.list()).length > 0) {
+      await this.#guard?.set();
+      return;
+    }
     const path = `/networks/${networkName(this.#node)}`;
     await this.#daemon.tell({ purpose: "remove the slivers' network", method: "DELETE", path }, [404]);
+    await this.#guard?.drop();
   }
 
   /** Ends terminals that lost their node manager: Docker would keep them for ever. */
@@ -131,11 +144,12 @@ export class Containers {
   }
 
   async #ensureNetwork(): Promise<void> {
+    await this.#guard?.set();
     const Name = networkName(this.#node);
     const purpose = "make the slivers' network";
     if (await this.#daemon.find({ purpose, path: `/networks/${Name}` })) return;
     const Options = {
-      "com.docker.network.bridge.name": `dk${this.#node}`,
+      "com.docker.network.bridge.name": bridgeName(this.#node),
       "com.docker.network.bridge.enable_icc": "false", // slivers are no neighbours of one another
     };
     const Labels = { [LABELS.node]: this.#node };

@@ -18,6 +18,7 @@ import { boundsDisks, DiskSizes } from "./disk.ts";
 import { limitEgress } from "./egress.ts";
 import { execute } from "./execution.ts";
 import { firstProcess } from "./first-process.ts";
+import { LinkLocalGuard } from "./link-local.ts";
 import { ensureReferenceImage } from "./reference-image.ts";
 import { Seeds } from "./seeds.ts";
 import { type ContainerFacts, loginIn, wasStarted } from "./sliver-container.ts";
@@ -65,12 +66,14 @@ export async function dockerBackend(options: DockerOptions): Promise<Backend> {
     const reference = await ensureReferenceImage(daemon, image, options.imagesDirectory);
     images.set(name, { ...image, reference });
   }
-  const containers = new Containers(daemon, options.node);
+  const unguarded = await LinkLocalGuard.lack();
+  const containers = new Containers(daemon, options.node, unguarded === undefined);
   const backend = new DockerBackend({
     ...{ options, daemon, containers, images, seeds: new Seeds(seeds) },
     openFiles: await openFilesLimit(),
     boundsDisks: await boundsDisks(daemon, options.node, [...images.values()][0]!.reference),
     remapsUsers: await remapsUsers(daemon),
+    notes: unguarded === undefined ? [] : [unguarded],
   });
   await backend.adopt();
   return backend;
@@ -86,6 +89,7 @@ type Needs = {
   readonly boundsDisks: boolean;
   /** Whether the daemon was set up (`userns-remap`) to give containers users of their own. */
   readonly remapsUsers: boolean;
+  readonly notes: readonly string[];
 };
 
 async function remapsUsers(daemon: Daemon): Promise<boolean> {
@@ -124,7 +128,7 @@ class DockerBackend implements Backend {
     const { containers, seeds } = this.#needs;
     const known = await containers.list();
     await seeds.keepOnly(known.map(({ id }) => id));
-    await this.#turns.take("network", () => containers.dropUnusedNetwork());
+    await this.#turns.take("network", () => containers.tendNetwork());
     for (const { id, state } of known) {
       if (state !== "running") continue;
       const facts = await containers.facts(id);
@@ -179,7 +183,7 @@ class DockerBackend implements Backend {
       await containers.remove(id);
       await seeds.remove(id);
       this.#diskSizes.forget(id);
-      await this.#turns.take("network", () => containers.dropUnusedNetwork());
+      await this.#turns.take("network", () => containers.tendNetwork());
     });
   }
 

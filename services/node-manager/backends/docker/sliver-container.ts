@@ -40,6 +40,11 @@ export function networkName(node: string): string {
   return `slicelab-${node}`;
 }
 
+/** The network's device on the machine. */
+export function bridgeName(node: string): string {
+  return `dk${node}`;
+}
+
 export type ContainerNeeds = {
   readonly node: string;
   readonly plan: SliverPlan;

@@ -233,8 +233,11 @@ describe("a docker sliver", { skip }, () => {
     assert.equal(StorageOpt !== null && StorageOpt !== undefined, bound);
   });
 
-  test("leaves nothing in the daemon but its image", async () => {
+  test("is kept from link-local addresses, and leaves nothing but its image", async () => {
+    const tables = async () => (await exec("nft", ["list", "ruleset"])).stdout;
+    assert.match(await tables(), new RegExp(`iifname "dk${node}" ip daddr 169.254.0.0/16 drop`));
     await backend.remove(id);
+    assert.ok(!(await tables()).includes(node));
     const filters = JSON.stringify({ label: [`slicelab.node=${node}`] });
     for (const path of ["/containers/json", "/networks", "/volumes"]) {
       const query: Record<string, string> = path === "/containers/json" ? { all: "1", filters } : { filters };
