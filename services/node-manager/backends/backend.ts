@@ -107,6 +107,8 @@ export type EngineStatement = {
   readonly simulated: boolean;
   readonly images: readonly string[];
   readonly defaultImage: string;
+  /** Digests of the images that have one, by their names: what slivers made now begin with. */
+  readonly imageDigests?: Readonly<Record<string, string>>;
   readonly abilities: readonly Ability[];
   /** What whoever runs the node should know of this engine on this machine, as sentences. */
   readonly notes?: readonly string[];

@@ -22,6 +22,8 @@ export type OverviewDeps = {
 type EngineShown = {
   readonly engine: string;
   readonly simulated: boolean;
+  readonly images: readonly string[];
+  readonly imageDigests?: Readonly<Record<string, string>>;
   readonly retired?: boolean;
   /** Why it does not work, as a sentence. */
   readonly trouble?: string;
@@ -55,6 +57,7 @@ ${deps.store.restored() ? notice("The store was restored: unknown machines are k
 <main>
 ${capacitySection(deps)}
 ${leaseSection(deps)}
+${imageSection(deps)}
 ${rootSection(deps)}
 ${outboxSection(deps)}
 ${quarantineSection(deps)}
@@ -101,6 +104,21 @@ function leaseRow(lease: StoredLease, condition: { ready: boolean; reason: strin
     when(lease.term.end),
     when(lease.renewableUntil),
   ]);
+}
+
+/** What slivers made now begin with. Two engines may stand at different images of one name, if one began later. */
+function imageSection({ engines }: OverviewDeps): Html {
+  const rows = engines.flatMap(({ engine, images, imageDigests = {} }) =>
+    images.map((image) => {
+      const digest = imageDigests[image];
+      return row([
+        html`<strong>${image}</strong>`,
+        engine,
+        digest === undefined ? "" : key(digest.replace(/^sha256:/, "")),
+      ]);
+    }),
+  );
+  return section("Images", table(["Image", "Engine", "Digest"], rows, "No engine works."), rows.length);
 }
 
 function rootSection({ store, now }: OverviewDeps): Html {

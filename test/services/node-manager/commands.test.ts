@@ -46,6 +46,28 @@ test("a configuration says little and means much: ports, addresses and shares ha
   assert.ok(Object.isFrozen(config));
 });
 
+test("images are names or have a source and a digest, each once, and the guide's examples are configurations", async () => {
+  const web = { name: "web", source: "oci:/srv/web:1", digest: `sha256:${"0".repeat(64)}` };
+  const images = ["debian-12", web];
+  const config = await configured({ ...LEAST, images, image_limit_mib: 10 });
+  assert.deepEqual(config.images, images);
+  assert.equal(config.imageLimits?.bytes, 10 * 1024 * 1024);
+  for (const wrong of [
+    ["web", web],
+    [{ ...web, source: "ftp://x" }],
+    [{ ...web, digest: "0" }],
+    [{ name: "web" }],
+    [],
+  ]) {
+    await assert.rejects(configured({ ...LEAST, images: wrong }), ConfigError);
+  }
+  const guide = await readFile(new URL("../../../docs/guides/images.md", import.meta.url), "utf8");
+  for (const [, toml] of guide.matchAll(/```toml\n(.*?)```/gs)) {
+    const shown = parse(toml!.replaceAll("sha256:…", web.digest));
+    assert.ok((await configured({ ...LEAST, ...shown })).images!.length > 1);
+  }
+});
+
 test("the configuration that the reference shows is one, and so are the options it names", async () => {
   const reference = await readFile(
     new URL("../../../docs/reference/node-manager.md", import.meta.url),

@@ -18,6 +18,7 @@ test("the page shows what is leased, on whose authority, and what is simulated",
     lab.agent.identity,
     "simulated",
     "1 of 64",
+    "debian-12",
   ]) {
     assert.ok(page.includes(part), part);
   }

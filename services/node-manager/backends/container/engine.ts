@@ -4,7 +4,7 @@ import type { Instant } from "#shared/model/time.ts";
 import { readIfPresent } from "#shared/runtime/durable-file.ts";
 import type { Backend, SliverId, SliverPlan } from "../backend.ts";
 import type { ImageLimits } from "../images/image-limits.ts";
-import { openImages } from "../images/offered-images.ts";
+import { openImages, statementOf } from "../images/offered-images.ts";
 import { checkHeld } from "./administrative.ts";
 import { Cgroups } from "./cgroups.ts";
 import { IdBlocks } from "./id-blocks.ts";
@@ -105,12 +105,10 @@ class ContainerBackend implements Backend {
     }: Omit<ContainerOptions, "images"> & { images: ReadonlyMap<string, Image>; notes: readonly string[] },
     machine: Machine,
   ) {
-    const names = [...images.keys()];
     this.statement = {
       engine: "container",
       simulated: false,
-      images: names,
-      defaultImage: names[0]!,
+      ...statementOf(images),
       abilities: [
         "terminal",
         "forwarding",

@@ -11,7 +11,7 @@ import { nodePlaces, sliverPlaces } from "../container/places.ts";
 import { openFilesLimit } from "../container/process.ts";
 import { Turns } from "../container/turns.ts";
 import type { ImageLimits } from "../images/image-limits.ts";
-import { openImages } from "../images/offered-images.ts";
+import { openImages, statementOf } from "../images/offered-images.ts";
 import { Containers } from "./containers.ts";
 import { Daemon, DOCKER_SOCKET } from "./daemon.ts";
 import { boundsDisks, DiskSizes } from "./disk.ts";
@@ -108,15 +108,13 @@ class DockerBackend implements Backend {
   readonly #diskSizes: DiskSizes;
 
   constructor(needs: Needs) {
-    const names = [...needs.images.keys()];
     const abilities: Ability[] = ["terminal", "forwarding", "ports", "administrative", "programs"];
     if (needs.boundsDisks) abilities.push("disk-bound");
     if (needs.remapsUsers) abilities.push("weak-root");
     this.statement = {
       engine: "docker",
       simulated: false,
-      images: names,
-      defaultImage: names[0]!,
+      ...statementOf(needs.images),
       abilities,
     };
     this.#needs = needs;

@@ -30,3 +30,14 @@ export async function openImages(
   await recordUse(imagesDirectory, holder, { slivers, offers });
   return images;
 }
+
+/** What of them an engine's statement says. */
+export function statementOf(images: ReadonlyMap<string, Image>) {
+  const names = [...images.keys()];
+  const known = [...images.values()].filter(({ digest }) => digest !== undefined);
+  return {
+    images: names,
+    defaultImage: names[0]!,
+    imageDigests: Object.fromEntries(known.map(({ name, digest }) => [name, digest!])),
+  };
+}

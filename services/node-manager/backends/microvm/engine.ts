@@ -8,7 +8,7 @@ import { deleteTree } from "../container/mounts.ts";
 import { type NodePlaces, nodePlaces, sliverOf } from "../container/places.ts";
 import { endProcess, isAlive, type ProcessName, readProcessName, waitUntil } from "../container/process.ts";
 import { Turns } from "../container/turns.ts";
-import { type ImageOffer, openImages } from "../images/offered-images.ts";
+import { type ImageOffer, openImages, statementOf } from "../images/offered-images.ts";
 import { type Accelerator, findAccelerator } from "./accelerator.ts";
 import { readAccount } from "./account.ts";
 import { startCommand } from "./command.ts";
@@ -68,12 +68,10 @@ class MicrovmBackend implements Backend {
   readonly #links = new Map<SliverId, AgentLink>();
 
   constructor(node: NodePlaces, choices: Choices, machine: Machine) {
-    const names = [...choices.images.keys()];
     this.statement = {
       engine: "microvm",
       simulated: false,
-      images: names,
-      defaultImage: names[0]!,
+      ...statementOf(choices.images),
       abilities: ["terminal", "disk-bound", "own-kernel"],
     } as const;
     this.#node = node;

@@ -80,6 +80,12 @@ describe("a sliver over an image from elsewhere", { skip: !probe.ok && probe.rea
     await eventually("it runs again", async () => (await programLog()).split("\n").length === 3);
   });
 
+  test("is offered with its digest", () => {
+    const { images, imageDigests = {} } = backend.statement;
+    assert.deepEqual([...images], ["web", "bare"]);
+    for (const image of images) assert.match(imageDigests[image]!, /^sha256:[0-9a-f]{64}$/);
+  });
+
   test("has the image's environment in commands, in logins and for root", async () => {
     const script = 'echo "$PATH $COLOUR"';
     const expected = "/opt/bin:/bin blue and $green\n";
