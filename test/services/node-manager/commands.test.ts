@@ -37,7 +37,7 @@ async function configured(options: object) {
 test("a configuration says little and means much: ports, addresses and shares have defaults", async () => {
   const config = await configured({ ...LEAST, agents: [AGENT, { ...AGENT, identity: "b".repeat(64) }] });
   assert.equal(config.host, "127.0.1.1");
-  assert.deepEqual(config.ports, { tls: 8001, web: 8002, ssh: 8022 });
+  assert.deepEqual(config.ports, { tls: 8001, web: 8002, ssh: 8022, slicestat: 3100 });
   assert.deepEqual(
     config.agents.map(({ share }) => share.memoryMib),
     [500, 500],

@@ -7,6 +7,7 @@ import type { Backend, SliverPlan } from "#services/node-manager/backends/backen
 import { listImages } from "#services/node-manager/backends/images/image-shelf.ts";
 import { loginCommand } from "#services/node-manager/login-shell.ts";
 import { fault, type Outcome, run, someNode, somePlan } from "#test/contract/backend.ts";
+import { sshLab } from "../lab/ssh-lab.ts";
 import { type ContainerBench, containerBench, engineProbe, eventually } from "./container-bench.ts";
 import { type ImageLab, imageLab } from "./image-lab.ts";
 
@@ -113,6 +114,22 @@ describe("a sliver over an image from elsewhere", { skip: !probe.ok && probe.rea
         refused,
         (error: Error) => fault("MALFORMED")(error) && /no shell/.test(error.message),
       );
+    }
+  });
+
+  test("says so over ssh, too, where people ask", async () => {
+    await using ssh = await sshLab({
+      slices: { bare: bare.id },
+      exec: (id, command) => backend.exec(id, command),
+      connect: () => undefined,
+      listen: () => undefined,
+    });
+    await ssh.newKey();
+    assert.deepEqual(await ssh.ssh("bare", "/sleep 0"), { code: 0, out: "", err: "" });
+    for (const argv of [["bare"], ["bare", "/sleep 0 | /sleep 0"]]) {
+      const { code, err } = await ssh.ssh(...argv);
+      assert.equal(code, 126);
+      assert.match(err, /this sliver's image has no shell: only its own programs can be run/);
     }
   });
 
