@@ -9,7 +9,7 @@ import { forgetConnections } from "./connections.ts";
 import { ForwardPolicy } from "./forward-policy.ts";
 import { linkNames } from "./links.ts";
 import { type NodePlaces, type SliverPlaces, sliverOf, sliverPlaces } from "./places.ts";
-import { runProgram } from "./program.ts";
+import { programFailure, runProgram } from "./program.ts";
 import { machineResolution, resolvConf } from "./resolver.ts";
 import { MOST_CONNECTIONS, portRules, rules, tableName, withoutRules, withoutSliver } from "./rules.ts";
 import { Shaping } from "./shaping.ts";
@@ -82,8 +82,11 @@ export class Network {
       const connection = await readConnection(sliver);
       if (connection) connected.set(sliver.id, connection);
     }
-    if (connected.size > 0) await network.#forgetLost(node);
-    await network.#turns.take("rules", () => (connected.size > 0 ? network.#rule() : network.#dropRules()));
+    await network.#turns.take("rules", async () => {
+      if (connected.size > 0) await network.#rule();
+      await network.#forgetLost(node);
+      if (connected.size === 0) await network.#dropRules();
+    });
     return network;
   }
 
@@ -108,7 +111,18 @@ export class Network {
   /** What a connected sliver has sent and received since it was; undefined of one that is not. */
   async usage(id: SliverId): Promise<NetworkUsage | undefined> {
     const connection = this.#connected.get(id);
-    return connection && this.#counters.of(connection.index);
+    if (!connection) return undefined;
+    try {
+      return await this.#counters.of(connection.index);
+    } catch (error) {
+      if (!programFailure(error)) throw error;
+      // Somebody has flushed the machine's rules, as the restart of a firewall does: ours with them.
+      await this.#turns.take("rules", async () => {
+        this.#ruled = false;
+        if (this.#connected.size > 0) await this.#rule();
+      });
+      return undefined;
+    }
   }
 
   /** Gives the network namespace of the process `pid` its way out. Whatever the sliver had before must be gone. */
@@ -118,11 +132,12 @@ export class Network {
       await this.#rule();
       return this.#reserve(sliver.id, plan.ports ?? []);
     });
-    const { index, ports } = await this.#plug(sliver, pid, reserved);
+    const connection = await this.#plug(sliver, pid, reserved);
+    const { index } = connection;
     await Promise.all([
       this.#cables.configure(index, pid, this.#shaping?.greatestPacket),
       this.#shaping?.add(index, plan),
-      this.#openPorts(index, ports),
+      this.#openPorts(connection),
       this.#namesHere && writeFile(`${IPV4}/conf/${this.#block.link(index)}/route_localnet`, "1"),
     ]);
     const ceiling = plan.ceilings.egressKbps;
@@ -172,10 +187,12 @@ export class Network {
     return connection;
   }
 
-  async #openPorts(index: number, ports: readonly PortRange[]): Promise<void> {
-    if (ports.length === 0) return;
-    const input = portRules(this.#table, this.#block.address(index), ports);
-    await nft("forward the sliver's ports", input);
+  async #openPorts(connection: Connection): Promise<void> {
+    if (connection.ports.length > 0) await nft("forward the sliver's ports", this.#portRules(connection));
+  }
+
+  #portRules({ index, ports }: Connection): string {
+    return portRules(this.#table, this.#block.address(index), ports);
   }
 
   /** After the link is gone nothing of the sliver's arrives any more: only then is it forgotten. */
@@ -195,7 +212,8 @@ export class Network {
     const resolver = (await machineResolution()).loopback;
     const connections = await connectionsOfOne();
     const needs = { block: this.#block, address: this.#options.address, resolver, connections };
-    await nft("set the rules of the slivers' network", rules(this.#table, needs));
+    const ports = Array.from(this.#connected.values(), (connection) => this.#portRules(connection));
+    await nft("set the rules of the slivers' network", rules(this.#table, needs) + ports.join(""));
     await this.#shaping?.begin();
     await this.#forwarding.allow();
     this.#namesHere = resolver !== undefined;
@@ -211,10 +229,11 @@ export class Network {
 
   async #forgetLost(node: NodePlaces): Promise<void> {
     const links = await linkNames();
-    for (const [id, { index }] of this.#connected) {
-      if (links.has(this.#block.link(index))) continue;
+    for (const [id, connection] of this.#connected) {
+      if (links.has(this.#block.link(connection.index))) continue;
       const sliver = sliverPlaces(node, id);
       await rm(sliver.running, { force: true });
+      await this.#unplug(sliver, connection);
       await rm(sliver.address, { force: true });
       this.#connected.delete(id);
     }

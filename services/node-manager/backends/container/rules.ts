@@ -118,8 +118,9 @@ ${Object.keys(ALARMS)
 `;
 }
 
-/** A script that gives those ports of the node to the sliver at that address. */
+/** A script that gives those ports of the node, if any, to the sliver at that address. */
 export function portRules(table: string, address: string, ports: readonly PortRange[]): string {
+  if (ports.length === 0) return "";
   return `add element inet ${table} ports { ${portElements(address, ports)} }\n`;
 }
 

@@ -1,8 +1,8 @@
 import assert from "node:assert/strict";
 import { type ChildProcess, spawn } from "node:child_process";
 import { once } from "node:events";
-import { mkdir, writeFile } from "node:fs/promises";
-import { join } from "node:path";
+import { writeFile } from "node:fs/promises";
+import { dirname, join } from "node:path";
 import { after, before, describe, test } from "node:test";
 import { somePlan } from "#test/contract/backend.ts";
 import { engineProbe, eventually } from "./container-bench.ts";
@@ -118,6 +118,32 @@ describe("ports of a node's address that are a sliver's", { skip: !probe.ok && p
     assert.equal(reaches(lab.outside, NODE_ADDRESS), true);
   });
 
+  test("stay the sliver's when somebody flushes the machine's rules", async () => {
+    within(lab.node, "nft", "flush", "ruleset");
+    await using _greeter = await Greeter.start(await lab.inside(server));
+    assert.equal(reaches(lab.outside, NODE_ADDRESS), false);
+    within(lab.node, "iptables", "-P", "FORWARD", "DROP");
+    await eventually("it is noticed", async () => {
+      await remote.ask("usage", server.id);
+      return within(lab.node, "nft", "list", "tables").includes(lab.id);
+    });
+    assert.equal(reaches(lab.outside, NODE_ADDRESS), true);
+  });
+
+  test("are free again when the sliver ended while there was no node manager", async () => {
+    await remote.kill();
+    const inside = (await lab.inside(server)).split("/")[2];
+    process.kill(Number(inside), "SIGKILL");
+    await eventually(
+      "its link is gone",
+      async () => !ip("-n", lab.nodeName, "link").includes(`sl${lab.id}0`),
+    );
+    remote = lab.open({ address: NODE_ADDRESS });
+    await remote.ask("list");
+    assert.doesNotMatch(within(lab.node, "nft", "list", "ruleset"), /tcp \. 4000/);
+    await remote.ask("ensure", server);
+  });
+
   test("are nobody's after it, also for whoever goes on sending", async () => {
     const port = 4444;
     sendDatagram(lab.outside, OUTSIDE_ADDRESS, NODE_ADDRESS, port);
@@ -151,8 +177,7 @@ describe("names in a container sliver", { skip: !probe.ok && probe.reason }, () 
 
   before(async () => {
     lab = await NetworkLab.make();
-    const file = join(lab.bench.stateDirectory, "resolv.conf");
-    await mkdir(lab.bench.stateDirectory);
+    const file = join(dirname(lab.bench.stateDirectory), "resolv.conf");
     await writeFile(file, "nameserver 127.0.0.1\noptions attempts:1\n");
     names = spawn("nsenter", [`--net=${lab.node}`, process.execPath, "-e", NAME_SERVER], { stdio: "pipe" });
     await once(names.stdout!, "data");
