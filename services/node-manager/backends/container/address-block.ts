@@ -12,16 +12,32 @@ export const HOST_MASK = BLOCK_SIZE - 1;
 export const LAST_INDEX = BLOCK_SIZE - FIRST - 2;
 
 /**
+ * What the links of one engine are called, so that several engines of a node are in nobody's way: `prefix` of
+ * their names, `mark` of the node's table, `blocks` between the node's own block of addresses and theirs.
+ */
+export type LinkFamily = {
+  readonly prefix: string;
+  readonly mark: string;
+  readonly blocks: number;
+};
+
+/** Of slivers that are processes of the node. */
+export const VETHS: LinkFamily = { prefix: "sl", mark: "", blocks: 0 };
+/** Of slivers that are machines of their own. */
+export const TAPS: LinkFamily = { prefix: "sm", mark: "_microvm", blocks: BLOCKS / 2 };
+
+/**
  * The addresses and link names of one node's slivers, by their index on the node. The block follows from the node's
  * short id; two nodes may fall into the same one, so an address is only somebody's once the kernel has routed it.
  */
 export class AddressBlock {
   readonly #start: number;
-  readonly #node: string;
+  /** What the names of this node's links begin with. */
+  readonly linkPrefix: string;
 
-  constructor(node: string) {
-    this.#node = node;
-    this.#start = BASE + (Number.parseInt(node, 16) % BLOCKS) * BLOCK_SIZE;
+  constructor(node: string, links: LinkFamily = VETHS) {
+    this.linkPrefix = `${links.prefix}${node}`;
+    this.#start = BASE + ((Number.parseInt(node, 16) + links.blocks) % BLOCKS) * BLOCK_SIZE;
   }
 
   get network(): string {
@@ -39,7 +55,7 @@ export class AddressBlock {
 
   /** At most 15 characters, which is all the kernel takes. */
   link(index: number): string {
-    return `sl${this.#node}${index.toString(36)}`;
+    return `${this.linkPrefix}${index.toString(36)}`;
   }
 
   /** The hardware address of the node's end of the sliver's link, or of the sliver's own; nobody asks for either. */
@@ -52,11 +68,6 @@ export class AddressBlock {
   /** What tells the sliver's packets from its neighbours': the address without its block. */
   hostPart(index: number): number {
     return FIRST + index;
-  }
-
-  /** What the names of this node's links begin with. */
-  get linkPrefix(): string {
-    return `sl${this.#node}`;
   }
 }
 

@@ -2,7 +2,15 @@ import type { AddressBlock } from "./address-block.ts";
 import { linkNames } from "./links.ts";
 import { runProgram } from "./program.ts";
 
-/** What connects a node's slivers to it: a veth each, between the two and nobody else. */
+/** The two ends of a sliver's link: whoever makes the sliver's must know the node's. */
+export type LinkEnds = {
+  readonly link: string;
+  readonly address: string;
+  readonly gateway: string;
+  readonly hardware: { readonly node: string; readonly sliver: string };
+};
+
+/** What connects a node's slivers to it: a link each, between the two and nobody else. */
 export class Cables {
   readonly #block: AddressBlock;
 
@@ -10,20 +18,30 @@ export class Cables {
     this.#block = block;
   }
 
-  /**
-   * Makes one end in the node and the other in the network namespace of the process `pid`. They know each other: nobody
-   * asks on a link who has an address, nor answers.
-   */
-  async plug(index: number, pid: number): Promise<void> {
+  ends(index: number): LinkEnds {
     const [link, address, gateway] = [
       this.#block.link(index),
       this.#block.address(index),
       this.#block.gateway,
     ];
-    const [here, there] = (["node", "sliver"] as const).map((end) => this.#block.hardwareAddress(index, end));
+    const hardware = (end: "node" | "sliver") => this.#block.hardwareAddress(index, end);
+    return { link, address, gateway, hardware: { node: hardware("node"), sliver: hardware("sliver") } };
+  }
+
+  /**
+   * Makes one end in the node and the other in the network namespace of the process `pid`; without one, for a program on
+   * the node that is yet to take it. They know each other: nobody asks on a link who has an address, nor answers.
+   */
+  async plug(index: number, pid?: number): Promise<void> {
+    const { link, address, gateway, hardware } = this.ends(index);
+    const [here, there] = [hardware.node, hardware.sliver];
+    const made =
+      pid === undefined
+        ? [`tuntap add dev ${link} mode tap`, `link set ${link} address ${here}`]
+        : [`link add ${link} address ${here} type veth peer name eth0 address ${there} netns ${pid}`];
     await runProgram("connect the sliver to its node", ["ip", "-batch", "-"], {
       input: [
-        `link add ${link} address ${here} type veth peer name eth0 address ${there} netns ${pid}`,
+        ...made,
         `link set ${link} addrgenmode none arp off`,
         `addr add ${gateway}/32 dev ${link}`,
         `link set ${link} up`,

@@ -3,8 +3,8 @@ import { Fault } from "#shared/model/errors.ts";
 import type { PortRange } from "#shared/model/ports.ts";
 import { readIfPresent } from "#shared/runtime/durable-file.ts";
 import type { NetworkUsage, SliverId, SliverPlan } from "../backend.ts";
-import { AddressBlock, LAST_INDEX } from "./address-block.ts";
-import { Cables, limitInside } from "./cables.ts";
+import { AddressBlock, LAST_INDEX, type LinkFamily } from "./address-block.ts";
+import { Cables, type LinkEnds, limitInside } from "./cables.ts";
 import { forgetConnections } from "./connections.ts";
 import { ForwardPolicy } from "./forward-policy.ts";
 import { linkNames } from "./links.ts";
@@ -28,7 +28,12 @@ export type NetworkOptions = {
   readonly egressKbps?: number;
   /** The machine's address under which people know the node; every address of the machine when absent. */
   readonly address?: string;
+  /** What slivers' links are called; as containers' are when absent. */
+  readonly links?: LinkFamily;
 };
+
+/** What of a sliver's places its network uses. */
+type LinkPlaces = Pick<SliverPlaces, "id" | "address" | "forgetting">;
 
 /** What a sliver has on the node; also what its address file says. */
 type Connection = { readonly index: number; readonly ports: readonly PortRange[] };
@@ -60,9 +65,9 @@ export class Network {
     shaping: Shaping | undefined,
     connected: Map<SliverId, Connection>,
   ) {
-    this.#block = new AddressBlock(node.node);
+    this.#block = new AddressBlock(node.node, options.links);
     this.#cables = new Cables(this.#block);
-    this.#table = tableName(node.node);
+    this.#table = tableName(node.node, options.links);
     this.#options = options;
     this.#shaping = shaping;
     this.#forwarding = new ForwardPolicy(this.#block, this.#table);
@@ -76,7 +81,7 @@ export class Network {
    */
   static async open(node: NodePlaces, options: NetworkOptions = {}): Promise<Network> {
     const connected = new Map<SliverId, Connection>();
-    const shaping = await Shaping.open(new AddressBlock(node.node), options.egressKbps);
+    const shaping = await Shaping.open(new AddressBlock(node.node, options.links), options.egressKbps);
     const network = new Network(node, options, shaping, connected);
     for (const sliver of await sliversOf(node)) {
       const connection = await readConnection(sliver);
@@ -126,7 +131,18 @@ export class Network {
   }
 
   /** Gives the network namespace of the process `pid` its way out. Whatever the sliver had before must be gone. */
-  async connect(sliver: SliverPlaces, pid: number, plan: SliverPlan): Promise<void> {
+  async connect(sliver: LinkPlaces, pid: number, plan: SliverPlan): Promise<void> {
+    await this.#connect(sliver, plan, pid);
+    const ceiling = plan.ceilings.egressKbps;
+    if (!this.#shaping && ceiling !== undefined) await limitInside(pid, ceiling);
+  }
+
+  /** As `connect`, where the sliver's end is for a program that is yet to be started, and knows what is said here. */
+  async prepare(sliver: LinkPlaces, plan: SliverPlan): Promise<LinkEnds> {
+    return this.#cables.ends(await this.#connect(sliver, plan));
+  }
+
+  async #connect(sliver: LinkPlaces, plan: SliverPlan, pid?: number): Promise<number> {
     // In one turn, so that the rules are not dropped with another sliver just before this one counts.
     const reserved = await this.#turns.take("rules", async () => {
       await this.#rule();
@@ -135,17 +151,16 @@ export class Network {
     const connection = await this.#plug(sliver, pid, reserved);
     const { index } = connection;
     await Promise.all([
-      this.#cables.configure(index, pid, this.#shaping?.greatestPacket),
+      pid !== undefined && this.#cables.configure(index, pid, this.#shaping?.greatestPacket),
       this.#shaping?.add(index, plan),
       this.#openPorts(connection),
       this.#namesHere && writeFile(`${IPV4}/conf/${this.#block.link(index)}/route_localnet`, "1"),
     ]);
-    const ceiling = plan.ceilings.egressKbps;
-    if (!this.#shaping && ceiling !== undefined) await limitInside(pid, ceiling);
+    return index;
   }
 
   /** Takes away what `connect` made, however much of it there is; the node's rules too with its last sliver. */
-  async disconnect(sliver: SliverPlaces): Promise<void> {
+  async disconnect(sliver: LinkPlaces): Promise<void> {
     const connection = this.#connected.get(sliver.id);
     if (connection === undefined) return;
     await this.#unplug(sliver, connection);
@@ -157,7 +172,7 @@ export class Network {
   }
 
   /** Makes the veth, under the first address nobody on this machine's network has. */
-  async #plug(sliver: SliverPlaces, pid: number, reserved: Connection): Promise<Connection> {
+  async #plug(sliver: LinkPlaces, pid: number | undefined, reserved: Connection): Promise<Connection> {
     let connection = reserved;
     for (let tries = 1; ; tries++) {
       const address = this.#block.address(connection.index);
@@ -196,7 +211,7 @@ export class Network {
   }
 
   /** After the link is gone nothing of the sliver's arrives any more: only then is it forgotten. */
-  async #unplug(sliver: SliverPlaces, { index, ports }: Connection): Promise<void> {
+  async #unplug(sliver: LinkPlaces, { index, ports }: Connection): Promise<void> {
     const address = this.#block.address(index);
     await Promise.all([this.#cables.unplug(index), this.#shaping?.remove(index)]);
     await Promise.all([

@@ -1,5 +1,5 @@
 import type { PortRange } from "#shared/model/ports.ts";
-import type { AddressBlock } from "./address-block.ts";
+import { type AddressBlock, type LinkFamily, VETHS } from "./address-block.ts";
 
 /** What one sliver may raise alarms with (paper §3.3): packets a second, and how many at once. */
 const ALARMS = {
@@ -24,9 +24,9 @@ export type RuleNeeds = {
   readonly connections: number;
 };
 
-/** The one nftables table a node has. */
-export function tableName(node: string): string {
-  return `slicelab_${node}`;
+/** The one nftables table a node has for an engine. */
+export function tableName(node: string, { mark }: LinkFamily = VETHS): string {
+  return `slicelab_${node}${mark}`;
 }
 
 /**

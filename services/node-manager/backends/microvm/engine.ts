@@ -2,18 +2,20 @@ import { mkdir, readdir, realpath, rename, rm, stat } from "node:fs/promises";
 import { Fault, refuseUnless } from "#shared/model/errors.ts";
 import { readIfPresent } from "#shared/runtime/durable-file.ts";
 import type { Backend, Command, RunningCommand, SliverId, SliverPlan, Usage } from "../backend.ts";
+import { TAPS } from "../container/address-block.ts";
 import { Cgroups } from "../container/cgroups.ts";
 import { findImage, type Image } from "../container/images.ts";
 import { deleteTree } from "../container/mounts.ts";
+import { Network } from "../container/network.ts";
 import { type NodePlaces, nodePlaces, sliverOf } from "../container/places.ts";
 import { endProcess, isAlive, type ProcessName, readProcessName, waitUntil } from "../container/process.ts";
 import { Turns } from "../container/turns.ts";
 import { type ImageOffer, openImages, statementOf } from "../images/offered-images.ts";
-import { type Accelerator, findAccelerator } from "./accelerator.ts";
+import { findAccelerator } from "./accelerator.ts";
 import { readAccount } from "./account.ts";
 import { startCommand } from "./command.ts";
 import { ensureImageFile } from "./image-file.ts";
-import { ensureKernel, type Kernel } from "./kernel.ts";
+import { ensureKernel } from "./kernel.ts";
 import { AgentLink } from "./link.ts";
 import { AGENT_SOCKET, type MicrovmPlaces, microvmPlaces } from "./places.ts";
 import { STEPS, type Start } from "./steps.ts";
@@ -24,12 +26,17 @@ const LEAST_DISK_MIB = 16;
 /** How long a sliver that is stopped may take to end in order. */
 const POWER_OFF_MILLISECONDS = 5_000;
 
+const EMULATED =
+  "the processors of microvms are emulated, ten times slower than this machine's own: its KVM does not run them";
+
 /** The kernel is kept beside the machine's images. */
 export type MicrovmOptions = ImageOffer & {
   /** The node's short id: 8 hex digits. Everything made on the machine carries it. */
   readonly node: string;
   /** Where slivers' disks lie. */
   readonly stateDirectory: string;
+  readonly egressKbps?: number;
+  readonly address?: string;
   /** Told after each step of starting a sliver; what it throws ends the start there, as a crash would. */
   readonly onStep?: (step: string) => void;
 };
@@ -50,13 +57,16 @@ export async function microvmBackend(options: MicrovmOptions): Promise<Backend> 
   const kernel = await ensureKernel(imagesDirectory);
   for (const image of images.values()) await ensureImageFile(imagesDirectory, image);
   const accelerator = await findAccelerator(imagesDirectory, kernel);
-  const machine = { kernel, accelerator, cgroups: await Cgroups.find() };
-  return new MicrovmBackend(node, { images, imagesDirectory, onStep }, machine);
+  const network = await Network.open(node, { ...options, links: TAPS });
+  const machine = { kernel, accelerator, network, cgroups: await Cgroups.find() };
+  const notes = [...(accelerator.kind === "tcg" ? [EMULATED] : []), ...(await network.notes())];
+  return new MicrovmBackend(node, { images, imagesDirectory, onStep, notes }, machine);
 }
 
-type Machine = { readonly kernel: Kernel; readonly accelerator: Accelerator; readonly cgroups: Cgroups };
+type Machine = Pick<Start, "kernel" | "accelerator" | "network" | "cgroups">;
 type Choices = Pick<MicrovmOptions, "imagesDirectory" | "onStep"> & {
   readonly images: ReadonlyMap<string, Image>;
+  readonly notes: readonly string[];
 };
 
 class MicrovmBackend implements Backend {
@@ -72,7 +82,11 @@ class MicrovmBackend implements Backend {
       engine: "microvm",
       simulated: false,
       ...statementOf(choices.images),
-      abilities: ["terminal", "disk-bound", "own-kernel"],
+      abilities: [
+        ...(["terminal", "ports", "disk-bound", "own-kernel"] as const),
+        ...(machine.network.sharesFairly ? (["fair-egress"] as const) : []),
+      ],
+      notes: choices.notes,
     } as const;
     this.#node = node;
     this.#choices = choices;
@@ -133,12 +147,13 @@ class MicrovmBackend implements Backend {
   async usage(id: SliverId): Promise<Usage> {
     const sliver = await this.#known(id);
     const running = await isRunning(sliver);
-    const [counted, processes, diskBytes] = await Promise.all([
+    const [counted, processes, diskBytes, network] = await Promise.all([
       this.#machine.cgroups.usage(sliver.name),
       running ? this.#linkOf(sliver).countProcesses() : 0,
       bytesOnDisk(sliver.disk),
+      this.#machine.network.usage(id),
     ]);
-    return { ...counted, processes, diskBytes };
+    return { ...counted, processes, diskBytes, network };
   }
 
   async #start(plan: SliverPlan, sliver: MicrovmPlaces, image: Image): Promise<void> {
@@ -184,6 +199,7 @@ class MicrovmBackend implements Backend {
     this.#links.get(sliver.id)?.close();
     this.#links.delete(sliver.id);
     await this.#machine.cgroups.remove(sliver.name);
+    await this.#machine.network.disconnect(sliver);
     await rm(sliver.initramfs, { force: true });
     await rm(`${sliver.directory}/${AGENT_SOCKET}`, { force: true });
   }

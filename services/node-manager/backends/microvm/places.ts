@@ -28,6 +28,8 @@ export type MicrovmPlaces = {
   readonly running: string;
   /** The sliver's address on the node, as long as it has a link there. */
   readonly address: string;
+  /** Says what is to be forgotten of the connections to and from the address, while that is done. */
+  readonly forgetting: string;
   /** The microvm's name on the machine, and that of its cgroup. */
   readonly name: string;
 };
@@ -47,6 +49,7 @@ export function microvmPlaces(node: NodePlaces, id: SliverId): MicrovmPlaces {
     nothing: join(directory, "nothing"),
     running: join(directory, "running.json"),
     address: join(directory, "address.json"),
+    forgetting: join(directory, "forgetting"),
     name: `slicelab-${node.node}-${id}`,
   };
 }

@@ -2,8 +2,10 @@ import { mkdir, open, rename, rm, stat, writeFile } from "node:fs/promises";
 import { Fault } from "#shared/model/errors.ts";
 import { readIfPresent, writeDurably } from "#shared/runtime/durable-file.ts";
 import type { SliverPlan } from "../backend.ts";
+import type { LinkEnds } from "../container/cables.ts";
 import type { Cgroups } from "../container/cgroups.ts";
 import type { Image } from "../container/images.ts";
+import type { Network } from "../container/network.ts";
 import { nameProcess, writeProcessName } from "../container/process.ts";
 import { runProgram } from "../container/program.ts";
 import { seed } from "../container/seed.ts";
@@ -12,7 +14,7 @@ import { START_PROGRAMS } from "../programs/sliver-programs.ts";
 import { type Accelerator, processorsFor } from "./accelerator.ts";
 import { type Account, readAccount } from "./account.ts";
 import { startDetached } from "./command.ts";
-import { archive, entriesBeneath } from "./cpio.ts";
+import { archive, entriesBeneath, fileEntry } from "./cpio.ts";
 import type { Kernel } from "./kernel.ts";
 import { machineMemoryMib, makeCgroup, settleWeight } from "./limits.ts";
 import type { AgentLink } from "./link.ts";
@@ -32,7 +34,10 @@ export type Start = {
   readonly kernel: Kernel;
   readonly accelerator: Accelerator;
   readonly cgroups: Cgroups;
+  readonly network: Network;
   readonly link: AgentLink;
+  /** Put there by the step that makes the sliver's link. */
+  ends?: LinkEnds;
   /** Put there by the step that starts the machine. */
   started?: Started;
   /** Whether the sliver ran before, on the disk it has. */
@@ -61,8 +66,8 @@ export const STEPS: readonly Step[] = [
   },
   {
     name: "seed",
-    take: async ({ sliver, plan, image }) => {
-      const login = await seed(sliver.seed, plan.slice, image.root, ""); // it has no network
+    take: async ({ sliver, plan, image, network }) => {
+      const login = await seed(sliver.seed, plan.slice, image.root, await network.resolvConf(plan));
       await seedImage(sliver.seed, image);
       const account: Account = { login, environment: image.environment ?? {} };
       await writeFile(sliver.login, JSON.stringify(account), { mode: 0o600 });
@@ -76,9 +81,17 @@ export const STEPS: readonly Step[] = [
     },
   },
   {
+    name: "network",
+    take: async (start) => {
+      start.ends = await start.network.prepare(start.sliver, start.plan);
+    },
+  },
+  {
     name: "initramfs",
-    take: async ({ sliver, kernel }) => {
-      const own = archive(await entriesBeneath(sliver.seed, "seed"));
+    take: async ({ sliver, kernel, ends }) => {
+      const seeded = await entriesBeneath(sliver.seed, "seed");
+      const link = ends && [fileEntry("network", `${ends.address} ${ends.gateway} ${ends.hardware.node}\n`)];
+      const own = archive([...seeded, ...(link ?? [])]);
       await writeFile(sliver.initramfs, Buffer.concat([kernel.initramfs, own]), { mode: 0o600 });
     },
   },
@@ -125,15 +138,25 @@ async function startMachine(start: Start): Promise<void> {
   start.started = startQemu(sliver.directory, directories, options);
 }
 
-function devices({ sliver, imageFile }: Start): string[] {
+function devices({ sliver, imageFile, ends }: Start): string[] {
   return [
     ...["-drive", `id=image,file=${imageFile},format=raw,if=none,readonly=on`],
     ...["-device", "virtio-blk-device,drive=image"],
     ...["-drive", `id=disk,file=${sliver.disk},format=raw,if=none,discard=unmap`],
     ...["-device", "virtio-blk-device,drive=disk"],
     ...["-device", "virtio-rng-device"],
+    ...(ends ? linkDevices(ends) : []),
     ...["-chardev", `socket,id=agent,path=${AGENT_SOCKET},server=on,wait=off`],
     ...["-device", "virtio-serial-device", "-device", "virtserialport,chardev=agent,name=slicelab.agent"],
+  ];
+}
+
+/** Packets are as large as they look: none is cut up behind the queue in which it waited for its turn. */
+function linkDevices({ link, hardware }: LinkEnds): string[] {
+  const small = "host_tso4=off,host_tso6=off,host_ufo=off";
+  return [
+    ...["-netdev", `tap,id=link,ifname=${link},script=no,downscript=no`],
+    ...["-device", `virtio-net-device,netdev=link,mac=${hardware.sliver},${small}`],
   ];
 }
 

@@ -4,6 +4,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <net/if.h>
+#include <net/if_arp.h>
 #include <net/route.h>
 #include <signal.h>
 #include <stdio.h>
@@ -71,14 +72,26 @@ static void route(int socket, const char *to, const char *by) {
   change(socket, SIOCADDRT, &entry, "route");
 }
 
-/* /network holds the address and the gateway, where the sliver has a link. */
+/* The gateway never answers when it is asked for its hardware address: it is said, too. */
+static void know(int socket, const char *gateway, const char *hardware) {
+  struct arpreq entry = {.arp_flags = ATF_COM | ATF_PERM, .arp_dev = "eth0"};
+  address_of(&entry.arp_pa, gateway);
+  entry.arp_ha.sa_family = ARPHRD_ETHER;
+  unsigned char *bytes = (unsigned char *)entry.arp_ha.sa_data;
+  if (sscanf(hardware, "%hhx:%hhx:%hhx:%hhx:%hhx:%hhx", bytes, bytes + 1, bytes + 2, bytes + 3, bytes + 4,
+             bytes + 5) != 6)
+    fail(hardware);
+  change(socket, SIOCSARP, &entry, "gateway");
+}
+
+/* /network holds the address, the gateway and its hardware address, where the sliver has a link. */
 static void make_network(void) {
   int some = socket(AF_INET, SOCK_DGRAM | SOCK_CLOEXEC, 0);
   raise_link(some, "lo");
   FILE *said = fopen("/network", "re");
   if (!said) return (void)close(some);
-  char address[16], gateway[16];
-  if (fscanf(said, "%15s %15s", address, gateway) != 2) fail("/network");
+  char address[16], gateway[16], hardware[18];
+  if (fscanf(said, "%15s %15s %17s", address, gateway, hardware) != 3) fail("/network");
   fclose(said);
   struct ifreq link = {.ifr_name = "eth0"};
   address_of(&link.ifr_addr, address);
@@ -88,6 +101,7 @@ static void make_network(void) {
   raise_link(some, "eth0");
   route(some, gateway, NULL);
   route(some, "0.0.0.0", gateway);
+  know(some, gateway, hardware);
   close(some);
 }
 
