@@ -83,7 +83,7 @@ class MicrovmBackend implements Backend {
       simulated: false,
       ...statementOf(choices.images),
       abilities: [
-        ...(["terminal", "ports", "disk-bound", "own-kernel"] as const),
+        ...(["terminal", "ports", "disk-bound", "weak-root", "programs", "own-kernel"] as const),
         ...(machine.network.sharesFairly ? (["fair-egress"] as const) : []),
       ],
       notes: choices.notes,

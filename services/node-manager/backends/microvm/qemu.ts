@@ -37,7 +37,9 @@ export function machineOptions(machine: Machine): string[] {
   return [
     ...["-name", machine.name, "-no-user-config", "-nodefaults", "-no-reboot"],
     ...["-display", "none", "-serial", "none", "-monitor", "none"],
-    ...["-M", "microvm,rtc=on,isa-serial=off"],
+    // Memory of this kind is given in small pages: what is never used is never taken from the machine.
+    ...["-object", `memory-backend-memfd,id=memory,size=${machine.memoryMib}M`],
+    ...["-M", "microvm,rtc=on,isa-serial=off,memory-backend=memory"],
     ...["-accel", accelerator.kind === "tcg" ? `tcg,tb-size=${TRANSLATED_MIB}` : accelerator.kind],
     ...["-cpu", accelerator.kind === "kvm" ? "host" : "qemu64"],
     ...["-m", `${machine.memoryMib}`, "-smp", `${machine.processors}`],
