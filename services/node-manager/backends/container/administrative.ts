@@ -1,8 +1,11 @@
-import { readFile } from "node:fs/promises";
+import { readdir, readFile, readlink, rm } from "node:fs/promises";
+import { join } from "node:path";
 import type { Capability } from "#shared/model/capability.ts";
 import { Fault } from "#shared/model/errors.ts";
 import { CAPABILITIES, MASKED_PATHS, systemCallFilter } from "./confinement.ts";
 import { IDS_PER_SLIVER } from "./id-blocks.ts";
+import { type NodePlaces, type SliverPlaces, sliverOf, sliverPlaces } from "./places.ts";
+import { isAlive, readProcessName } from "./process.ts";
 
 /**
  * What makes a sliver administrative (paper §4.3): it sees the node's processes and is in the node's network, and root
@@ -95,4 +98,23 @@ export async function checkHeld(administrative: readonly Capability[]): Promise<
   const lacking = administrative.find((name) => !(bounding & (1n << BigInt(MEANING[name].number))));
   if (lacking)
     throw new Fault("BACKEND_FAILED", `this node itself does not have ${lacking}; take a ticket without it`);
+}
+
+/**
+ * Administrative slivers are in the network namespace of the node manager that made them. Where that is not this one's
+ * (the earlier one went with all its links), they count as stopped from here on, so that they are started again in it.
+ */
+export async function forgetMisplaced(node: NodePlaces): Promise<void> {
+  const own = await readlink("/proc/self/ns/net");
+  const ids = (await readdir(node.slivers)).filter((name) => sliverOf(name) === name);
+  for (const sliver of ids.map((id) => sliverPlaces(node, id))) {
+    const first = await readProcessName(sliver.running);
+    if (!first || !(await isAlive(first)) || (await hasOwnNetwork(sliver))) continue;
+    if ((await readlink(`/proc/${first.pid}/ns/net`)) !== own) await rm(sliver.running, { force: true });
+  }
+}
+
+async function hasOwnNetwork(sliver: SliverPlaces): Promise<boolean> {
+  const config = JSON.parse(await readFile(join(sliver.bundle, "config.json"), "utf8"));
+  return config.linux.namespaces.some(({ type }: { type: string }) => type === "network");
 }

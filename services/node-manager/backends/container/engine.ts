@@ -5,7 +5,7 @@ import { readIfPresent } from "#shared/runtime/durable-file.ts";
 import type { Backend, SliverId, SliverPlan } from "../backend.ts";
 import type { ImageLimits } from "../images/image-limits.ts";
 import { openImages, statementOf } from "../images/offered-images.ts";
-import { checkHeld } from "./administrative.ts";
+import { checkHeld, forgetMisplaced } from "./administrative.ts";
 import { Cgroups } from "./cgroups.ts";
 import { IdBlocks } from "./id-blocks.ts";
 import { findImage, type Image, type ImageWish } from "./images.ts";
@@ -58,6 +58,7 @@ export async function containerBackend(options: ContainerOptions): Promise<Backe
   await mkdir(node.slivers, { recursive: true, mode: 0o700 });
   const images = await openImages(options, { holder: `${node.node}-container`, slivers: node.slivers });
   const [first] = images.values();
+  await forgetMisplaced(node);
   const weakness = await withoutOwnUsers(node, first!.root);
   const machine = {
     blocks: weakness ? undefined : await IdBlocks.open(options.idsDirectory ?? IDS_DIRECTORY, node),

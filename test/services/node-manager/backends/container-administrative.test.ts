@@ -1,5 +1,5 @@
 import assert from "node:assert/strict";
-import { spawn } from "node:child_process";
+import { execFileSync, spawn } from "node:child_process";
 import { randomBytes } from "node:crypto";
 import { createSocket } from "node:dgram";
 import { once } from "node:events";
@@ -160,7 +160,7 @@ describe("an administrative sliver", { skip: !probe.ok && probe.reason }, () => 
   });
 
   test("ends with everything it started and nothing else, whatever hid from it", async () => {
-    const links = Object.keys(networkInterfaces()).filter((name) => !name.startsWith("sl"));
+    const links = ["lo", "eth0"].filter((name) => networkInterfaces()[name]);
     const witness = spawn("sleep", ["300"], { stdio: "ignore" });
     const others = (await processesOf(NODE)).sort();
     const plan = somePlan({ slice: "daemons", administrative: ["CAP_NET_RAW"] });
@@ -199,6 +199,34 @@ describe("an administrative sliver", { skip: !probe.ok && probe.reason }, () => 
       const gone = once(witness, "exit");
       witness.kill();
       await gone;
+    }
+  });
+
+  test("is started again where the node is, when its node manager comes back in another network", async () => {
+    const [node, space] = [someNode(), `slicelab-test-${NODE}`];
+    const plan = somePlan({ slice: "moved", image: "busybox", administrative: ["CAP_NET_RAW"] });
+    const places = { node, stateDirectory: bench.stateDirectory, imagesDirectory: bench.imagesDirectory };
+    const where = async (backend: Backend) =>
+      (await run(backend, plan.id, { argv: ["readlink", "/proc/self/ns/net"] })).stdout.trim();
+    execFileSync("ip", ["netns", "add", space]);
+    try {
+      const remote = new URL("container-remote.ts", import.meta.url).pathname;
+      const argv = [`--net=/run/netns/${space}`, process.execPath, remote, JSON.stringify(places)];
+      const child = spawn("nsenter", argv, { stdio: ["pipe", "pipe", "inherit"] });
+      child.stdin.write(`${JSON.stringify(["ensure", plan])}\n`);
+      await once(child.stdout, "data");
+      const gone = once(child, "exit");
+      child.kill("SIGKILL");
+      await gone;
+      const moved = await bench.open(node);
+      assert.deepEqual(await moved.list(), [{ id: plan.id, state: "stopped" }]);
+      await moved.ensure(plan);
+      assert.equal(await where(moved), await readlink("/proc/self/ns/net"));
+      const again = await bench.open(node);
+      assert.deepEqual(await again.list(), [{ id: plan.id, state: "running" }], "it is where it belongs now");
+      await again.remove(plan.id);
+    } finally {
+      execFileSync("ip", ["netns", "delete", space]);
     }
   });
 });
