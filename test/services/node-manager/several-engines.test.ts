@@ -1,10 +1,13 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
+import type { Backend } from "#services/node-manager/backends/backend.ts";
 import { LateBackend } from "#services/node-manager/backends/late.ts";
 import { simulatedBackend } from "#services/node-manager/backends/simulated.ts";
 import { Fault } from "#shared/model/errors.ts";
 import { fault, somePlan } from "#test/contract/backend.ts";
+import { eventually } from "#test/support/deadline.ts";
 import { type NodeLab, nodeLab } from "./lab/node-lab.ts";
+import { toldEverything } from "./lab/refusal.ts";
 
 const NO_DAEMON = { dockerSocket: "/nonexistent/slicelab/docker.sock" };
 const slice = "princeton_dns";
@@ -68,6 +71,27 @@ test("an engine that is configured no longer keeps its slivers, gets no new ones
   assert.deepEqual(await lab.alice.getleases(), []);
   await lab.stop();
   await assert.rejects(lab.start(), fault("BACKEND_FAILED"), "nothing is left that its engine could serve");
+});
+
+test("agents are told anew when an engine fails or works again", async () => {
+  const real = simulatedBackend();
+  const other: Backend & { trouble: string | undefined } = {
+    ...real,
+    statement: { ...real.statement, engine: "docker" },
+    trouble: "its daemon is away",
+  };
+  await using lab = await nodeLab({ engines: [simulatedBackend(), other] });
+  await lab.root();
+  const told = () => (lab.agent.facts.at(-1) as { engines: string[] }).engines;
+  assert.deepEqual(told(), ["simulated"]);
+  other.trouble = undefined;
+  await lab.alice.newlease({ ticketdata: (await lab.ticket({ slice })).text });
+  await eventually(() => told().length === 2, { what: "the agent being told of both" });
+  assert.deepEqual(told(), ["simulated", "docker"]);
+  const before = lab.agent.facts.length;
+  await lab.alice.deletelease({ slice });
+  await toldEverything(lab);
+  assert.equal(lab.agent.facts.length, before, "and only then");
 });
 
 test("an engine is opened as soon as it can be, once for all who wait, and says when it fails again", async () => {

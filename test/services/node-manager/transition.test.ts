@@ -8,7 +8,7 @@ import { temporaryDirectory } from "#test/support/directory.ts";
 import { dockerIfPossible } from "#test/support/docker-daemon.ts";
 import { runProgram, runToSuccess } from "#test/support/program.ts";
 import { engineProbe } from "./backends/container-bench.ts";
-import { type NodeLab, nodeLab } from "./lab/node-lab.ts";
+import { CAPACITY, type NodeLab, nodeLab } from "./lab/node-lab.ts";
 
 /* A node moves from one engine to another while its slivers run on ("The transition", paper on isolation kernels §5). */
 
@@ -24,6 +24,7 @@ describe("a node that moves from engine to engine", { skip, timeout: 300_000 }, 
     await using directory = await temporaryDirectory();
     await using lab = await nodeLab({
       configured: true,
+      capacity: { ...CAPACITY, diskMib: 2_000 }, // which the container engine wants to see on the machine
       config: {
         images: ["busybox"],
         imagesDirectory: join(directory.path, "images"),
@@ -83,6 +84,7 @@ describe("a node that moves from engine to engine", { skip, timeout: 300_000 }, 
       for (const slice of people.slices) await lab.alice.deletelease({ slice });
     }
     assert.deepEqual(await lab.alice.getleases(), []);
+    await lab.stop();
     assert.doesNotMatch(await readFile("/proc/self/mountinfo", "utf8"), new RegExp(lab.state));
   });
 });

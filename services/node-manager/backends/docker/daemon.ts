@@ -11,6 +11,8 @@ export const DOCKER_SOCKET = "/var/run/docker.sock";
 /** The versions of Docker's Engine API this speaks: Docker 20.10's, which has all that is used here, and later ones. */
 const [EARLIEST, LATEST] = [41, 47] as const;
 const PATIENCE_MILLISECONDS = 60_000;
+/** A daemon that does not even say that it is there keeps a node manager from starting no longer than this. */
+const PING_MILLISECONDS = 5_000;
 
 /** What the daemon said when it refused: the cause inside a fault, never shown to a caller. */
 export class DockerRefusal extends Error {
@@ -48,7 +50,8 @@ export class Daemon {
 
   /** Throws BACKEND_FAILED when no daemon answers there, or one that is too old. */
   static async find(socket: string): Promise<Daemon> {
-    const said = await new Daemon(socket, EARLIEST).#send("reach the daemon", { path: "/_ping" }, "");
+    const ping = { path: "/_ping", patienceMilliseconds: PING_MILLISECONDS };
+    const said = await new Daemon(socket, EARLIEST).#send("reach the daemon", ping, "");
     said.resume();
     const minor = Number(/^1\.(\d+)$/.exec(String(said.headers["api-version"] ?? ""))?.[1]);
     if (minor >= EARLIEST) return new Daemon(socket, Math.min(minor, LATEST));

@@ -203,9 +203,9 @@ class DockerBackend implements Backend {
     return (await this.#outpost(id)).listen(port);
   }
 
-  async usage(id: SliverId) {
+  async usage(id: SliverId, { withoutDisk = false } = {}) {
     const facts = await this.#known(id);
-    const diskBytes = await this.#diskSizes.of(id);
+    const diskBytes = withoutDisk ? 0 : await this.#diskSizes.of(id);
     return { ...(await usageOf(this.#needs.daemon, facts)), diskBytes };
   }
 
