@@ -47,10 +47,8 @@ export async function containerBench(): Promise<ContainerBench> {
         await backend.close?.();
       }
       // A node manager that was killed, or opened by other means, has left what only its next one would close.
-      for (const node of await namesIn(stateDirectory)) {
-        const disks = join(stateDirectory, node, "disks");
-        if ((await namesIn(disks)).length === 0 && (await mountsUnder(disks)).length > 0)
-          execFileSync("umount", [disks]);
+      for (const point of await mountsUnder(stateDirectory)) {
+        if (point.endsWith("/disks") && (await namesIn(point)).length === 0) execFileSync("umount", [point]);
       }
       const mounts = await readFile("/proc/self/mountinfo", "utf8");
       if (mounts.includes(directory)) throw new Error(`something is still mounted in ${directory}`);
