@@ -55,7 +55,16 @@ export async function execute(
       return signal ? { code, signal } : { code: notStarted ? NOT_STARTED : code };
     });
   exit.catch(() => undefined); // whoever waits for `exit` is told; nobody has to
-  await waitUntil(async () => ended || (await hasText(files.pid)), START_MILLISECONDS, LONGEST_PAUSE);
+  const hasBegun = async () => ended || (await hasText(files.pid));
+  if (!(await waitUntil(hasBegun, START_MILLISECONDS, LONGEST_PAUSE))) {
+    // runc reads the sliver's /etc/passwd first, and waits for ever where that is a pipe: nobody else would end it.
+    child.leave();
+    for (const output of [child.stdout, child.stderr]) output.resume();
+    throw new Fault(
+      "BACKEND_FAILED",
+      "the command did not start in time; try again, and if the sliver's /etc/passwd or /etc/group is a pipe, remove it",
+    );
+  }
   const group = Number((await readIfPresent(files.pid)) ?? 0);
   function kill(signal: NodeJS.Signals = "SIGTERM"): void {
     if (ended || group <= 1) return;
