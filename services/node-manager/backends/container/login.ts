@@ -23,10 +23,10 @@ const SHELLS = ["bin/bash", "bin/sh"];
  * sudo it has root's number instead, since nobody could install anything otherwise.
  */
 export async function loginOf(slice: string, imageRoot: string): Promise<Login> {
-  const number = (await firstOf(SUDO, imageRoot)) === undefined ? 0 : FIRST_USER;
-  const shell = `/${(await firstOf(SHELLS, imageRoot)) ?? "bin/sh"}`;
+  const number = firstOf(SUDO, imageRoot) === undefined ? 0 : FIRST_USER;
+  const shell = `/${firstOf(SHELLS, imageRoot) ?? "bin/sh"}`;
   const account = { name: slice, uid: number, gid: number, home: `/home/${slice}`, shell };
-  return (await hasShell(imageRoot)) ? account : { ...account, withoutShell: true };
+  return hasShell(imageRoot) ? account : { ...account, withoutShell: true };
 }
 
 /** Root, for commands of the node's own. */
@@ -51,7 +51,7 @@ export async function accountFiles(login: Login, imageRoot: string): Promise<Map
   const files = new Map<string, string>();
   for (const [file, line] of Object.entries(lines)) {
     const path = `etc/${file}`;
-    const text = (await isInImage(imageRoot, path)) ? await readInImage(imageRoot, path) : NEEDED[file];
+    const text = isInImage(imageRoot, path) ? await readInImage(imageRoot, path) : NEEDED[file];
     if (text !== undefined) files.set(file, withAccount(text, name, line));
   }
   return files;
@@ -69,7 +69,6 @@ export async function readLogin(path: string): Promise<Login> {
   return bytes ? JSON.parse(bytes.toString()) : ROOT;
 }
 
-async function firstOf(paths: readonly string[], imageRoot: string): Promise<string | undefined> {
-  for (const path of paths) if (await isInImage(imageRoot, path)) return path;
-  return undefined;
+function firstOf(paths: readonly string[], imageRoot: string): string | undefined {
+  return paths.find((path) => isInImage(imageRoot, path));
 }

@@ -35,7 +35,7 @@ export async function seed(
 
 async function seedAccount(etc: string, login: Login, imageRoot: string): Promise<void> {
   for (const [name, text] of await accountFiles(login, imageRoot)) {
-    const place = await pathInImage(imageRoot, join("etc", name));
+    const place = pathInImage(imageRoot, join("etc", name));
     const { mode, uid, gid } = place === undefined ? { mode: 0o644, uid: 0, gid: 0 } : await stat(place);
     await putFile(join(etc, name), text, mode & 0o777);
     await chown(join(etc, name), uid, gid);
@@ -51,7 +51,7 @@ async function seedHome(directory: string, { home, uid, gid }: Login, imageRoot:
   const place = join(directory, home);
   for (const path of [dirname(place), place]) await putDirectory(path, 0o755);
   // Read where the image means it, whatever its links say of this machine.
-  const skeleton = await pathInImage(imageRoot, "etc/skel");
+  const skeleton = pathInImage(imageRoot, "etc/skel");
   for (const name of await namesInImage(imageRoot, "etc/skel")) {
     await cp(join(skeleton!, name), join(place, name), { recursive: true, verbatimSymlinks: true });
   }

@@ -15,12 +15,12 @@ const DIRECTORIES: Readonly<Record<string, number>> = { root: 0o700, tmp: 0o1777
 export async function seedImage(directory: string, image: Image): Promise<void> {
   const { program, environment, root } = image;
   for (const [name, mode] of Object.entries(DIRECTORIES)) {
-    if (await isInImage(root, name)) continue;
+    if (isInImage(root, name)) continue;
     await mkdir(join(directory, name), { recursive: true });
     await chmod(join(directory, name), mode);
   }
   if (environment) await putFile(directory, PROFILE, exportsOf(environment));
-  if (!program || !(await hasShell(root))) return;
+  if (!program || !hasShell(root)) return;
   const { uid, gid, home } = program.user;
   const files = {
     run: runScript(program, environment ?? {}),
@@ -34,7 +34,7 @@ export async function seedImage(directory: string, image: Image): Promise<void> 
 }
 
 /** Whether anything that takes a shell works in slivers over this image from the first. */
-export function hasShell(imageRoot: string): Promise<boolean> {
+export function hasShell(imageRoot: string): boolean {
   return isInImage(imageRoot, "bin/sh");
 }
 
