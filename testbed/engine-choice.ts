@@ -1,6 +1,7 @@
 import { join } from "node:path";
 import { probeContainerEngine } from "#services/node-manager/backends/container/probe.ts";
 import { Daemon, DOCKER_SOCKET } from "#services/node-manager/backends/docker/daemon.ts";
+import { probeMicrovms } from "#services/node-manager/backends/microvm/probe.ts";
 import { IMAGES_DIRECTORY } from "#services/node-manager/backends/open.ts";
 import { Fault, OperatorError } from "#shared/model/errors.ts";
 import { systemClock } from "#shared/runtime/clock.ts";
@@ -27,12 +28,12 @@ export function dockerSocket(host = process.env.DOCKER_HOST): string {
 /** Throws OperatorError when the engine asked for cannot work here. */
 export async function chooseEngine(engine: TestbedEngine, home: string): Promise<void> {
   if (engine === "simulated") return;
-  const reason = engine === "docker" ? await withoutDaemon() : await withoutContainers(home);
+  const reason = await (engine === "docker" ? withoutDaemon() : without(engine, home));
   if (reason) throw new OperatorError(`--engine ${engine} does not work here: ${reason}`);
 }
 
-async function withoutContainers(home: string): Promise<string | undefined> {
-  const probe = await canMakeContainers(home);
+async function without(engine: "container" | "microvm", home: string): Promise<string | undefined> {
+  const probe = await (engine === "container" ? canMakeContainers(home) : probeMicrovms());
   return probe.ok ? undefined : probe.reason;
 }
 

@@ -2,7 +2,7 @@ import { createHash } from "node:crypto";
 import { join } from "node:path";
 
 /** The engines a testbed can make its nodes with. */
-export const TESTBED_ENGINES = ["simulated", "container", "docker"] as const;
+export const TESTBED_ENGINES = ["simulated", "container", "microvm", "docker"] as const;
 export type TestbedEngine = (typeof TESTBED_ENGINES)[number];
 
 /** Who is enrolled on every testbed, and as what. */

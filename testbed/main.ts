@@ -13,7 +13,7 @@ everything comes back: leases, slivers and their disks.
 
   --home DIR           where all of it lives
   --nodes N            how many nodes (3)
-  --engine ENGINE      what slivers are: container, docker (of DOCKER_HOST), or simulated (simulated)
+  --engine ENGINE      what slivers are: container, microvm, docker (of DOCKER_HOST), or simulated (simulated)
   --administrative     nodes let admin have slices that see them whole (slice create … --capability CAP_NET_RAW)
   --plain              also open the ports without TLS that clients of version 0.5 probe
   --ports random       choose all ports free, instead of the usual ones where they are free

@@ -78,7 +78,8 @@ function networkOf(
   { engine, nodes, randomPorts }: TestbedOptions,
   layout: Layout,
 ): TestbedNetwork | Promise<TestbedNetwork> {
-  return engine === "container" ? bridgedNetwork(nodes, layout, randomPorts) : loopbackNetwork(nodes);
+  const bridged = engine === "container" || engine === "microvm";
+  return bridged ? bridgedNetwork(nodes, layout, randomPorts) : loopbackNetwork(nodes);
 }
 
 /** A few at a time: each is a Node process, and they start faster when they do not all start at once. */

@@ -32,7 +32,12 @@ export function tracksOf({ home, description }: TestbedProcess): Tracks {
 
 export async function footprintOf(tracks: Tracks): Promise<Footprint> {
   const { home, mark, nodes } = tracks;
-  const names = [`slb${mark}`, `slv${mark}n`, `slicelab-${mark}-`, ...nodes.map((node) => `sl${node}`)];
+  const names = [
+    `slb${mark}`,
+    `slv${mark}n`,
+    `slicelab-${mark}-`,
+    ...nodes.flatMap((node) => [`sl${node}`, `sm${node}`]),
+  ];
   const ours = (text: string) => names.some((name) => text.startsWith(name));
   const namespaces = (await lines("ip", "netns", "list")).map((line) => line.split(" ")[0]!).filter(ours);
   const [mounts, cgroups, processes, links, tables, disks] = await Promise.all([
@@ -111,8 +116,10 @@ async function tablesIn(where: readonly string[]): Promise<string[]> {
 }
 
 async function disksOf(home: string, nodes: readonly string[]): Promise<string[]> {
-  const places = nodes.map((node, at) =>
-    join(home, "nodes", String(at + 1), "state/container", node, "slivers"),
+  const places = nodes.flatMap((node, at) =>
+    ["container", "microvm"].map((engine) =>
+      join(home, "nodes", String(at + 1), "state", engine, node, "slivers"),
+    ),
   );
   const lists = await Promise.all(
     places.map(async (place) => (await namesIn(place)).map((name) => join(place, name))),
