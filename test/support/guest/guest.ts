@@ -12,7 +12,8 @@ const INIT = new URL("init.sh", import.meta.url).pathname;
 const HOME = "/var/lib/slicelab/test-guest";
 const PACKAGES = [
   ...["linux-image-cloud-amd64", "initramfs-tools", "kmod"],
-  ...["runc", "catatonit", "mmdebstrap", "iproute2", "nftables", "procps", "busybox-static", "btrfs-progs"],
+  ...["runc", "catatonit", "mmdebstrap", "iproute2", "nftables", "conntrack", "procps"],
+  ...["busybox-static", "btrfs-progs"],
   ...["openssh-client", "openssh-sftp-server", "rsync", "skopeo", "umoci"],
 ];
 const MEMORY_MIB = 4096;
