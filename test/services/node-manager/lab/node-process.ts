@@ -84,7 +84,7 @@ export async function nodeSite(keys: Shared): Promise<NodeSite> {
       identity: { key: identity.key, certificate: identity.cert, authority: identity.ca },
       engines: ["simulated"],
     },
-    ports: { tls: 0, web: 0, ssh: 0 },
+    ports: { tls: 0, web: 0, ssh: 0, slicestat: 0 },
     capacity: { cpu_millis: 4000, memory_mib: 4096, disk_mib: 40_960, egress_kbps: 100_000, slivers: 16 },
     agents: [{ identity: agent.identity, url: agent.url }],
   };
