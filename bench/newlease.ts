@@ -46,20 +46,25 @@ async function node(
   const tickets = await Promise.all(
     Array.from({ length: ROUNDS + WARM }, (_, at) => ticket({ ...overrides, slice: `bench${at}` })),
   );
+  // Somebody else is there already, as on most nodes: what all slivers of a node share is not made for each.
+  const resident = await ticket({ ...overrides, slice: "resident" });
+  await alice.newlease({ ticketdata: resident.text });
   return {
     name,
     start: (number) => alice.newlease({ ticketdata: tickets[number]!.text }),
     end: (number) => alice.deletelease({ slice: `bench${number}` }),
-    [Symbol.asyncDispose]: async () => undefined,
+    async [Symbol.asyncDispose]() {
+      await alice.deletelease({ slice: "resident" });
+    },
   };
 }
 
 const needs = { directory, image: image.root };
 const others = { "lxc-start": lxc, podman, dockerd: docker };
 const peers = [
-  await node("newlease, container engine", lab, { resources: RESOURCES }),
+  owned.use(await node("newlease, container engine", lab, { resources: RESOURCES })),
   await bareSteps(needs),
-  await node("newlease, simulated engine", simulated, { resources: RESOURCES }),
+  owned.use(await node("newlease, simulated engine", simulated, { resources: RESOURCES })),
 ];
 for (const [program, open] of Object.entries(others)) {
   if (isInstalled(program)) peers.push(owned.use(await open(needs)));
