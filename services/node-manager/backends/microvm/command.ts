@@ -6,7 +6,8 @@ import type { Command, RunningCommand } from "../backend.ts";
 import { isSize } from "../container/oci-process.ts";
 import type { Account } from "./account.ts";
 import { description } from "./description.ts";
-import { FRAME, type Frame, MOST_PAYLOAD, WINDOW, word, words } from "./frames.ts";
+import { InwardFlow, OutwardFlow, UNREAD } from "./flow.ts";
+import { FRAME, type Frame, MOST_PAYLOAD, word, words } from "./frames.ts";
 import type { AgentLink } from "./link.ts";
 
 /** How long a command may take to end when it was hung up on. */
@@ -15,8 +16,6 @@ const HANG_UP_MILLISECONDS = 2_000;
 const NOT_STARTED = 127;
 const SIGNALLED = 128;
 const KILLED = { code: SIGNALLED + constants.signals.SIGKILL, signal: "SIGKILL" };
-/** More is given to a reader only while it has less than this to read. */
-const UNREAD = WINDOW / 2;
 
 type Outcome = { readonly code: number; readonly signal?: string };
 
@@ -106,13 +105,13 @@ class AgentCommand {
     if (type === FRAME.started) this.#started.resolve();
     else if (type === FRAME.output) this.#give(this.#outputs[0], payload);
     else if (type === FRAME.errors) this.#give(this.#outputs[1], payload);
-    else if (type === FRAME.taken) this.#input.allow(word(payload, 0));
+    else if (type === FRAME.taken) this.#input.flow.allow(word(payload, 0));
     else if (type === FRAME.failed) this.#fail(word(payload, 0));
     else if (type === FRAME.ended) this.#end(outcomeOf(word(payload, 0), word(payload, 1)));
   }
 
   #give(output: Output, bytes: Buffer): void {
-    if (!output.give(bytes)) this.#link.close(); // no agent of ours does that
+    if (!output.flow.give(bytes)) this.#link.close(); // no agent of ours does that
   }
 
   #fail(error: number): void {
@@ -128,8 +127,8 @@ class AgentCommand {
     this.#over = true;
     this.#link.leave(this.#channel);
     this.#started.resolve();
-    this.#input.abandon();
-    for (const output of this.#outputs) output.end();
+    this.#input.flow.abandon();
+    for (const output of this.#outputs) output.flow.end();
     this.#ended.resolve(outcome);
   }
 
@@ -146,88 +145,36 @@ function outcomeOf(code: number, number: number): Outcome {
   return { code: SIGNALLED + number, signal: name ?? `SIG${number}` };
 }
 
-/** What the agent sends: it gets room for more as this is read. */
 class Output extends Readable {
-  readonly #allow: (bytes: number) => void;
-  #room = WINDOW;
-  #owed = 0;
-  #ended = false;
+  readonly flow: InwardFlow;
 
   constructor(allow: (bytes: number) => void) {
     super({ highWaterMark: UNREAD });
-    this.#allow = allow;
-  }
-
-  /** No bytes are the end. False for more than was allowed. */
-  give(bytes: Buffer): boolean {
-    if (bytes.length > this.#room) return false;
-    if (bytes.length === 0) this.end();
-    if (this.#ended) return true;
-    this.#room -= bytes.length;
-    this.#owed += bytes.length;
-    this.push(Buffer.from(bytes));
-    return true;
-  }
-
-  end(): void {
-    if (this.#ended) return;
-    this.#ended = true;
-    this.push(null);
+    this.flow = new InwardFlow(this, allow);
   }
 
   override _read(): void {
-    if (this.#owed === 0 || this.#ended) return;
-    this.#allow(this.#owed);
-    this.#room += this.#owed;
-    this.#owed = 0;
+    this.flow.wanted();
   }
 }
 
-/** What goes to the agent, never more than it has room for. */
 class Input extends Writable {
-  readonly #send: (bytes: Buffer) => void;
+  readonly flow: OutwardFlow;
   readonly #hasEnd: boolean;
-  #room = WINDOW;
-  #abandoned = false;
-  #proceed: (() => void) | undefined;
 
   constructor(send: (bytes: Buffer) => void, hasEnd: boolean) {
     super({ decodeStrings: true });
-    this.#send = send;
+    this.flow = new OutwardFlow(send);
     this.#hasEnd = hasEnd;
   }
 
-  allow(bytes: number): void {
-    this.#room = Math.min(WINDOW, this.#room + bytes);
-    this.#proceed?.();
-  }
-
-  /** Nobody reads it any more: the rest is thrown away. */
-  abandon(): void {
-    this.#abandoned = true;
-    this.#proceed?.();
-  }
-
   override _write(chunk: Buffer, _encoding: string, done: () => void): void {
-    let at = 0;
-    const proceed = () => {
-      while (at < chunk.length && this.#room > 0 && !this.#abandoned) {
-        const part = chunk.subarray(at, at + Math.min(this.#room, MOST_PAYLOAD));
-        this.#send(part);
-        this.#room -= part.length;
-        at += part.length;
-      }
-      if (at < chunk.length && !this.#abandoned) return;
-      this.#proceed = undefined;
-      done();
-    };
-    this.#proceed = proceed;
-    proceed();
+    this.flow.write(chunk, done);
   }
 
   /** The end of the input is no end of a terminal: whoever types on it says so with a character. */
   override _final(done: () => void): void {
-    if (this.#hasEnd) this.#send(Buffer.alloc(0));
+    if (this.#hasEnd) this.flow.end();
     done();
   }
 }

@@ -14,6 +14,7 @@ import { type ImageOffer, openImages, statementOf } from "../images/offered-imag
 import { findAccelerator } from "./accelerator.ts";
 import { readAccount } from "./account.ts";
 import { startCommand } from "./command.ts";
+import { listenInside, openConnection } from "./connection.ts";
 import { ensureImageFile } from "./image-file.ts";
 import { ensureKernel } from "./kernel.ts";
 import { AgentLink } from "./link.ts";
@@ -83,7 +84,15 @@ class MicrovmBackend implements Backend {
       simulated: false,
       ...statementOf(choices.images),
       abilities: [
-        ...(["terminal", "ports", "disk-bound", "weak-root", "programs", "own-kernel"] as const),
+        ...([
+          "terminal",
+          "forwarding",
+          "ports",
+          "disk-bound",
+          "weak-root",
+          "programs",
+          "own-kernel",
+        ] as const),
         ...(machine.network.sharesFairly ? (["fair-egress"] as const) : []),
       ],
       notes: choices.notes,
@@ -142,6 +151,14 @@ class MicrovmBackend implements Backend {
   async exec(id: SliverId, command: Command): Promise<RunningCommand> {
     const sliver = await this.#running(id);
     return startCommand(this.#linkOf(sliver), command, await readAccount(sliver.login, command.user));
+  }
+
+  async connect(id: SliverId, host: string, port: number) {
+    return openConnection(this.#linkOf(await this.#running(id)), host, port);
+  }
+
+  async listen(id: SliverId, port: number) {
+    return listenInside(this.#linkOf(await this.#running(id)), port);
   }
 
   async usage(id: SliverId): Promise<Usage> {
