@@ -15,7 +15,7 @@ import { findAccelerator } from "./accelerator.ts";
 import { readAccount } from "./account.ts";
 import { startCommand } from "./command.ts";
 import { listenInside, openConnection } from "./connection.ts";
-import { ensureImageFile } from "./image-file.ts";
+import { ensureImageFile, forgetRemovedImages } from "./image-file.ts";
 import { ensureKernel } from "./kernel.ts";
 import { AgentLink } from "./link.ts";
 import { AGENT_SOCKET, type MicrovmPlaces, microvmPlaces } from "./places.ts";
@@ -56,6 +56,7 @@ export async function microvmBackend(options: MicrovmOptions): Promise<Backend> 
   const { imagesDirectory, onStep } = options;
   const images = await openImages(options, { holder: `${node.node}-microvm`, slivers: node.slivers });
   const kernel = await ensureKernel(imagesDirectory);
+  await forgetRemovedImages(imagesDirectory);
   for (const image of images.values()) await ensureImageFile(imagesDirectory, image);
   const accelerator = await findAccelerator(imagesDirectory, kernel);
   const network = await Network.open(node, { ...options, links: TAPS });

@@ -1,10 +1,11 @@
-import { rename, rm, stat } from "node:fs/promises";
+import { readdir, rename, rm, stat } from "node:fs/promises";
 import { join } from "node:path";
 import { lockFile } from "#shared/runtime/lock-file.ts";
-import type { Image } from "../container/images.ts";
+import { findImage, type Image } from "../container/images.ts";
 import { runProgram } from "../container/program.ts";
 import { microvmDirectory } from "./kernel.ts";
 
+const UNFINISHED = "unfinished-";
 const BUILD_MILLISECONDS = 10 * 60_000;
 
 /**
@@ -18,7 +19,7 @@ export async function ensureImageFile(imagesDirectory: string, image: Image): Pr
   const what = `the disk of the image ${image.name}`;
   using _building = await lockFile(join(directory, `.${image.id}.lock`), what, BUILD_MILLISECONDS);
   if (await isThere(file)) return file;
-  const unfinished = join(directory, `unfinished-${image.id}.erofs`);
+  const unfinished = join(directory, `${UNFINISHED}${image.id}.erofs`);
   const argv = ["mkfs.erofs", "--quiet", unfinished, image.root] as const;
   await runProgram(`make a disk of the image ${image.name} (is erofs-utils installed?)`, argv, {
     patienceMilliseconds: BUILD_MILLISECONDS,
@@ -34,6 +35,16 @@ export async function removeImageFile(imagesDirectory: string, id: string): Prom
 
 function fileOf(imagesDirectory: string, id: string): string {
   return join(microvmDirectory(imagesDirectory), `${id}.erofs`);
+}
+
+/** Removes the files of images that the machine has no more. Nobody can have removed one that a sliver is made over. */
+export async function forgetRemovedImages(imagesDirectory: string): Promise<void> {
+  const directory = microvmDirectory(imagesDirectory);
+  for (const name of await readdir(directory)) {
+    const id = /^([a-z].*)\.erofs$/.exec(name)?.[1];
+    if (id === undefined || name.startsWith(UNFINISHED)) continue;
+    if (!(await findImage(imagesDirectory, id))) await rm(join(directory, name), { force: true });
+  }
 }
 
 async function isThere(path: string): Promise<boolean> {
