@@ -147,9 +147,21 @@ function leaving(child: ChildProcess): () => void {
 }
 
 async function commandFiles(sliver: SliverPlaces): Promise<CommandFiles> {
-  await mkdir(sliver.commands, { recursive: true });
+  await ensureCommands(sliver);
   const name = join(sliver.commands, randomBytes(8).toString("hex"));
   return { process: `${name}.json`, log: `${name}.log`, pid: `${name}.pid` };
+}
+
+/** In the sliver's directory alone: made again where the sliver was removed just now, that would be half a sliver. */
+async function ensureCommands({ commands, id }: SliverPlaces): Promise<void> {
+  try {
+    await mkdir(commands);
+  } catch (error) {
+    const { code } = error as NodeJS.ErrnoException;
+    if (code === "ENOENT")
+      throw new Fault("NO_SLICE", `there is no sliver ${id} on this node; ensure it first`);
+    if (code !== "EEXIST") throw error;
+  }
 }
 
 /** Settles when runc has ended and its output is drained. */

@@ -1,5 +1,5 @@
 import { readIfPresent } from "#shared/runtime/durable-file.ts";
-import { isInImage, readInImage } from "../images/image-files.ts";
+import { isInImage, pathInImage, readInImage } from "../images/image-files.ts";
 import { hasShell } from "../images/image-seed.ts";
 
 /** Whom people are inside a sliver: the account that its node gives it, beside those of its image. */
@@ -51,7 +51,9 @@ export async function accountFiles(login: Login, imageRoot: string): Promise<Map
   const files = new Map<string, string>();
   for (const [file, line] of Object.entries(lines)) {
     const path = `etc/${file}`;
-    const text = isInImage(imageRoot, path) ? await readInImage(imageRoot, path) : NEEDED[file];
+    // Where the image's link leads to nothing yet, the sliver's own disk may have it.
+    const isElsewhere = isInImage(imageRoot, path) && pathInImage(imageRoot, path) === undefined;
+    const text = isElsewhere ? undefined : ((await readInImage(imageRoot, path)) ?? NEEDED[file]);
     if (text !== undefined) files.set(file, withAccount(text, name, line));
   }
   return files;

@@ -1,6 +1,7 @@
-import { chmod, chown, cp, lchown, mkdir, readdir, stat, writeFile } from "node:fs/promises";
+import { chmod, chown, cp, lchown, mkdir, rm, stat, writeFile } from "node:fs/promises";
 import { dirname, join } from "node:path";
 import { namesInImage, pathInImage } from "../images/image-files.ts";
+import { walkTree } from "../images/tree.ts";
 import { seedPrograms } from "../programs/sliver-programs.ts";
 import { accountFiles, type Login, loginOf } from "./login.ts";
 
@@ -49,14 +50,15 @@ async function seedAccount(etc: string, login: Login, imageRoot: string): Promis
 /** As useradd makes it. What its owner changes or deletes in it stays so: that is on the sliver's own disk. */
 async function seedHome(directory: string, { home, uid, gid }: Login, imageRoot: string): Promise<void> {
   const place = join(directory, home);
+  await rm(place, { recursive: true, force: true }); // a link of an earlier start is not copied over
   for (const path of [dirname(place), place]) await putDirectory(path, 0o755);
   // Read where the image means it, whatever its links say of this machine.
   const skeleton = pathInImage(imageRoot, "etc/skel");
   for (const name of await namesInImage(imageRoot, "etc/skel")) {
     await cp(join(skeleton!, name), join(place, name), { recursive: true, verbatimSymlinks: true });
   }
-  for (const name of await readdir(place, { recursive: true })) await lchown(join(place, name), uid, gid);
-  await chown(place, uid, gid);
+  // A link of the image's may lead anywhere on this machine: what it leads to is not the home's.
+  for await (const { path } of walkTree(place)) await lchown(path, uid, gid);
 }
 
 /** These modes, whatever the node manager's umask is. */

@@ -116,6 +116,7 @@ class DockerBackend implements Backend {
       simulated: false,
       ...statementOf(needs.images),
       abilities,
+      notes: needs.notes,
     };
     this.#needs = needs;
     this.#diskSizes = new DiskSizes(needs.containers);

@@ -8,16 +8,21 @@ import { join } from "node:path";
  * threads: every start of a sliver does this some thirty times, and each takes microseconds.
  */
 const MOST_LINKS = 40; // as in the kernel
+const MOST_BYTES = 4 * 1024 * 1024;
 
 /** Whether something has this name. A link counts as what it stands for, since a sliver's own disk may have that. */
 export function isInImage(imageRoot: string, path: string): boolean {
   return placeOf(imageRoot, path, { lastLink: false }) !== undefined;
 }
 
-/** A file of the image; undefined when it has none. */
+/**
+ * A file of the image; undefined when it has none. What is no file counts as none (whoever opened a pipe would wait for
+ * ever), and so does one that is longer than any that is read from here.
+ */
 export async function readInImage(imageRoot: string, path: string): Promise<string | undefined> {
   const place = pathInImage(imageRoot, path);
-  return place === undefined ? undefined : readFile(place, "utf8");
+  const stats = place === undefined ? undefined : statsOf(place);
+  return stats?.isFile() && stats.size <= MOST_BYTES ? readFile(place!, "utf8") : undefined;
 }
 
 /** The names in a directory of the image; none when it has none. */

@@ -1,5 +1,6 @@
-import { lstat, readdir, readFile, readlink } from "node:fs/promises";
+import { readFile, readlink } from "node:fs/promises";
 import { join } from "node:path";
+import { type TreeEntry, walkTree } from "../images/tree.ts";
 
 /** A file of an archive: its path in it, without a leading slash, and what the kernel makes of it. */
 export type Entry = {
@@ -15,8 +16,6 @@ export type Entry = {
 const DIRECTORY = 0o040_755;
 const FILE = 0o100_644;
 const TYPE = 0o170_000;
-const REGULAR = 0o100_000;
-const LINK = 0o120_000;
 
 export function directoryEntry(path: string): Entry {
   return { path, mode: DIRECTORY };
@@ -26,20 +25,25 @@ export function fileEntry(path: string, content: Buffer | string, permissions = 
   return { path, mode: (FILE & TYPE) | permissions, content: Buffer.from(content) };
 }
 
-/** Everything beneath a directory, under `prefix`, owned as it is there. What is no file, directory or link is left out. */
+/**
+ * Everything beneath a directory, under `prefix`, owned as it is there. What is no file, directory or link is left out;
+ * links are taken as they are, and nothing that they lead to.
+ */
 export async function entriesBeneath(directory: string, prefix: string): Promise<Entry[]> {
-  const names = (await readdir(directory, { recursive: true })).sort();
-  const entries = await Promise.all(names.map((name) => entryOf(join(directory, name), join(prefix, name))));
-  return entries.filter((entry) => entry !== undefined);
+  const entries: Entry[] = [];
+  for await (const found of walkTree(directory)) {
+    const entry = found.inner.length === 0 ? undefined : await entryOf(found, prefix);
+    if (entry) entries.push(entry);
+  }
+  return entries;
 }
 
-async function entryOf(path: string, inside: string): Promise<Entry | undefined> {
-  const { mode, uid, gid } = await lstat(path);
-  const type = mode & TYPE;
-  const facts = { path: inside, mode, uid, gid };
-  if (type === (DIRECTORY & TYPE)) return facts;
-  if (type === REGULAR) return { ...facts, content: await readFile(path) };
-  return type === LINK ? { ...facts, content: await readlink(path, "buffer") } : undefined;
+async function entryOf({ path, inner, stats }: TreeEntry, prefix: string): Promise<Entry | undefined> {
+  const [mode, uid, gid] = [Number(stats.mode), Number(stats.uid), Number(stats.gid)];
+  const facts = { path: join(prefix, inner.toString()), mode, uid, gid };
+  if (stats.isDirectory()) return facts;
+  if (stats.isFile()) return { ...facts, content: await readFile(path) };
+  return stats.isSymbolicLink() ? { ...facts, content: await readlink(path, "buffer") } : undefined;
 }
 
 /** An archive in the one format the kernel unpacks initial file systems from ("newc"); several may follow one another. */

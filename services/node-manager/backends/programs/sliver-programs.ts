@@ -1,4 +1,4 @@
-import { chmod, chown, copyFile, lstat, mkdir, readdir } from "node:fs/promises";
+import { chmod, chown, copyFile, lstat, mkdir, opendir } from "node:fs/promises";
 import { dirname, join } from "node:path";
 
 /*
@@ -36,7 +36,8 @@ export async function mayHavePrograms(root: string): Promise<boolean> {
       path = join(path, name);
       if ((await lstat(path)).isSymbolicLink()) return true;
     }
-    return (await readdir(path)).length > 0;
+    await using directory = await opendir(path); // there may be more in it than fits into memory
+    return (await directory.read()) !== null;
   } catch (error) {
     if (error instanceof Error && "code" in error) return false; // whatever else is there is no directory of programs
     throw error;

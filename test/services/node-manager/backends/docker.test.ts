@@ -57,6 +57,10 @@ describe("a docker sliver", { skip }, () => {
     assert.equal(stdout, "princeton_dns /home/princeton_dns /home/princeton_dns princeton_dns\n");
   });
 
+  test("has its node tell its owner what it is not kept from", async () => {
+    assert.deepEqual(backend.statement.notes, [], "nft works where this is tried: nothing is lacking");
+  });
+
   test("tells its kernel the limits of its plan", async () => {
     const { HostConfig } = await inspect();
     const { CpuShares, CpuQuota, CpuPeriod, Memory, MemorySwap, PidsLimit } = HostConfig;
