@@ -1,4 +1,5 @@
 import { execFile, spawn } from "node:child_process";
+import { createHash } from "node:crypto";
 import { copyFile, mkdir, readdir, rename, rm } from "node:fs/promises";
 import { join, relative } from "node:path";
 import { text } from "node:stream/consumers";
@@ -80,9 +81,10 @@ export async function runInGuest(tests: readonly string[]): Promise<GuestRun> {
 
 /** The directory of the guest's kernel and root directory, made if they are not there. */
 async function guestSystem(): Promise<string> {
-  const [finished, making] = [join(HOME, "system"), join(HOME, "making")];
+  const name = createHash("sha256").update(PACKAGES.join()).digest("hex").slice(0, 16);
+  const [finished, making] = [join(HOME, name), join(HOME, "making")];
   await mkdir(HOME, { recursive: true });
-  if ((await readdir(HOME)).includes("system")) return finished;
+  if ((await readdir(HOME)).includes(name)) return finished;
   await rm(making, { recursive: true, force: true });
   const root = join(making, "root");
   const options = ["--mode=root", "--variant=minbase", `--include=${PACKAGES}`];
