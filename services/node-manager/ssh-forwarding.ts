@@ -77,6 +77,10 @@ class PortsInside {
         leave();
       });
       port.onConnection((socket, from) => {
+        // Whoever has root inside can begin any number of them, and each is a file of the node manager's.
+        const leaveOne = this.#entry.enter("forwarding");
+        if (!leaveOne) return void socket.destroy();
+        socket.once("close", leaveOne);
         this.#connection.forwardOut(address, port.port, from.address, from.port, (error, channel) => {
           if (error) socket.destroy();
           // A client's channel of this kind is a server's in ssh2 as well: it was made by the same class.

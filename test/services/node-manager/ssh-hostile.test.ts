@@ -2,8 +2,10 @@ import assert from "node:assert/strict";
 import { once } from "node:events";
 import { readFile } from "node:fs/promises";
 import type { Socket } from "node:net";
+import { PassThrough } from "node:stream";
 import { test } from "node:test";
 import ssh2 from "ssh2";
+import type { ListeningPort } from "#services/node-manager/backends/backend.ts";
 import { eventually, lapse } from "#test/support/deadline.ts";
 import { localExec, type SshLab, sshLab } from "./lab/ssh-lab.ts";
 
@@ -13,6 +15,8 @@ type HostileClient = AsyncDisposable & {
   exec(command: string): Promise<HostileChannel>;
   /** Says that so much more may be sent on a channel. */
   widen(channel: HostileChannel, bytes: number): void;
+  /** Has a port of the sliver forwarded, and never answers when somebody comes by it. */
+  listen(port: number): Promise<void>;
   /** Opens a session and asks nothing in it; whether it was let. */
   openSession(): Promise<boolean>;
 };
@@ -45,6 +49,11 @@ async function hostileClient(lab: SshLab): Promise<HostileClient> {
         );
       }),
     widen: (channel, bytes) => protocol.channelWindowAdjust(channel.outgoing.id, bytes),
+    listen: (port) =>
+      new Promise((resolve, reject) => {
+        client.on("tcp connection", () => undefined);
+        client.forwardIn("127.0.0.1", port, (error) => (error ? reject(error) : resolve()));
+      }),
     openSession: () =>
       new Promise((resolve) => {
         const told = Object.assign((error?: Error) => resolve(!error), { type: "session" });
@@ -114,6 +123,27 @@ test("a client may open only so many sessions that do nothing", async () => {
   const opened = await Promise.all(Array.from({ length: 310 }, () => client.openSession()));
   assert.deepEqual(opened, [...Array(300).fill(true), ...Array(10).fill(false)]);
   await othersAreServed(lab);
+});
+
+test("a sliver may begin only so many connections to a client that never answers", async () => {
+  let begin: Parameters<ListeningPort["onConnection"]>[0] | undefined;
+  const over = Promise.withResolvers<void>();
+  const listening: ListeningPort = {
+    port: 9000,
+    onConnection(take) {
+      begin = take;
+    },
+    close: over.resolve,
+    closed: over.promise,
+  };
+  await using lab = await sshLab({ ...localExec(), listen: async () => listening });
+  await using client = await hostileClient(lab);
+  await client.listen(9000);
+  const sockets = Array.from({ length: 600 }, () => new PassThrough());
+  for (const socket of sockets) begin!(socket, { address: "127.0.0.1", port: 1 });
+  assert.equal(sockets.filter(({ destroyed }) => !destroyed).length, 499, "and the port itself");
+  client.socket.destroy();
+  await eventually(() => sockets.every(({ destroyed }) => destroyed));
 });
 
 test("a signature with SHA-1 does not let anybody in", async () => {

@@ -76,7 +76,12 @@ class AgentCommand {
       this.#send(FRAME.describe, described.subarray(at, at + MOST_PAYLOAD));
     }
     this.#send(FRAME.open);
-    await this.#started.promise;
+    try {
+      await this.#link.owed(this.#started.promise);
+    } catch (error) {
+      this.leave();
+      throw error;
+    }
   }
 
   kill(signal: NodeJS.Signals = "SIGTERM"): void {

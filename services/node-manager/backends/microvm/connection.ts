@@ -159,7 +159,7 @@ export async function listenInside(link: AgentLink, port: number): Promise<Liste
 
   link.send(FRAME.listen, channel, words(port));
   try {
-    const given = await started.promise;
+    const given = await link.owed(started.promise);
     return {
       ...{ port: given, closed: closed.promise, close },
       onConnection(take) {

@@ -108,7 +108,8 @@ export class FrameReader {
   }
 }
 
-function broken(): Fault {
+/** What was said by no agent of ours. */
+export function broken(): Fault {
   return new Fault(
     "BACKEND_FAILED",
     "the sliver's agent says what no agent says; stop the sliver and start it",

@@ -3,12 +3,15 @@ import { once } from "node:events";
 import { open } from "node:fs/promises";
 import { connect, type Socket } from "node:net";
 import { Fault } from "#shared/model/errors.ts";
+import { byDeadline } from "../../deadline.ts";
 import { waitUntil } from "../container/process.ts";
-import { FRAME, type Frame, FrameReader, frame, preamble, word } from "./frames.ts";
+import { broken, FRAME, type Frame, FrameReader, frame, preamble, word } from "./frames.ts";
 
 /** How long a link that nobody uses stays: another node manager of the same node may want it. */
 const IDLE_MILLISECONDS = 1_000;
 const ANSWER_MILLISECONDS = 15_000;
+/** How long an agent that has answered may owe what it was asked for: from then on it is taken for somebody else's. */
+const OWED_MILLISECONDS = 30_000;
 /** Channels that the agent opens have numbers from here on. */
 const ARRIVALS = 0x8000_0000;
 
@@ -27,7 +30,8 @@ export class AgentLink {
   readonly #directory: string;
   readonly #name: string;
   readonly #users = new Map<number, ChannelUser>();
-  readonly #counting: ((count: number) => void)[] = [];
+  readonly #patience: number;
+  #counting: PromiseWithResolvers<number> | undefined;
   #opening: Promise<Socket> | undefined;
   #socket: Socket | undefined;
   #channels = 0;
@@ -35,9 +39,10 @@ export class AgentLink {
   #idle: NodeJS.Timeout | undefined;
 
   /** `directory` holds the socket `name`. The directory's path may be longer than a socket's may. */
-  constructor(directory: string, name: string) {
+  constructor(directory: string, name: string, patience = OWED_MILLISECONDS) {
     this.#directory = directory;
     this.#name = name;
+    this.#patience = patience;
   }
 
   /** Waits until the agent answers. Throws BACKEND_FAILED when it does not within `patience` or `given` is aborted. */
@@ -50,14 +55,25 @@ export class AgentLink {
     await this.greet(patience);
     this.#channels = (this.#channels + 1) % ARRIVALS;
     const number = this.#channels;
-    this.adopt(number, user);
+    this.#use(number, user);
     return number;
   }
 
-  /** A channel that the agent has opened. */
+  /** A channel that the agent has opened. Throws BACKEND_FAILED for a number that is not its to give. */
   adopt(number: number, user: ChannelUser): void {
+    if (number < ARRIVALS || this.#users.has(number)) throw broken();
+    this.#use(number, user);
+  }
+
+  #use(number: number, user: ChannelUser): void {
     this.#users.set(number, user);
     this.#stay();
+  }
+
+  /** What the agent owes for something it was asked; whoever has root in the sliver may keep it from ever answering. */
+  async owed<T>(answer: Promise<T>): Promise<T> {
+    const late = () => new Fault("BACKEND_FAILED", "the sliver's agent does not answer; try again");
+    return await byDeadline(answer, { withinMs: this.#patience, late });
   }
 
   leave(number: number): void {
@@ -73,10 +89,10 @@ export class AgentLink {
   async countProcesses(): Promise<number> {
     return await this.#while(async () => {
       await this.#opened(ANSWER_MILLISECONDS);
-      const counted = Promise.withResolvers<number>();
-      this.#counting.push(counted.resolve);
-      this.send(FRAME.count, 0);
-      return await counted.promise;
+      const asked = this.#counting;
+      this.#counting ??= Promise.withResolvers<number>();
+      if (!asked) this.send(FRAME.count, 0);
+      return await this.owed(this.#counting.promise);
     });
   }
 
@@ -179,14 +195,19 @@ export class AgentLink {
   }
 
   #take(one: Frame): void {
-    if (one.type === FRAME.counted) this.#counting.shift()?.(word(one.payload, 0));
+    if (one.type === FRAME.counted) this.#counted(word(one.payload, 0));
     else this.#users.get(one.channel)?.take(one);
+  }
+
+  #counted(count: number): void {
+    this.#counting?.resolve(count);
+    this.#counting = undefined;
   }
 
   #lost(): void {
     this.#socket = undefined;
     this.#opening = undefined;
-    for (const counted of this.#counting.splice(0)) counted(0);
+    this.#counted(0);
     const users = [...this.#users.values()];
     this.#users.clear();
     for (const user of users) user.lose();
