@@ -26,12 +26,16 @@ const SIZED = 'stty cols "$1" rows "$2" 2>/dev/null; shift 2; exec "$@"';
 /** What of `GET /exec/…/json` is used here. `Pid`: in the daemon's process table; 0 for what never ran. */
 type ExecFacts = { readonly Running: boolean; readonly ExitCode: number | null; readonly Pid: number };
 
-/** Starts a command in a container; see `Backend.exec`. The daemon's process table must be this process's own. */
+/**
+ * Starts a command in a container; see `Backend.exec`. The daemon's process table must be this process's own. `patience`:
+ * milliseconds until a command must have begun.
+ */
 export async function execute(
   daemon: Daemon,
   container: ContainerFacts,
   login: Login,
   command: Command,
+  patience = START_MILLISECONDS,
 ): Promise<RunningCommand> {
   checkCommand(command);
   const id = await create(daemon, container, login, command);
@@ -39,9 +43,14 @@ export async function execute(
   const started = { Detach: false, Tty: terminal !== undefined, ...(terminal && sizeOf(daemon, terminal)) };
   const purpose = "start a command";
   const { socket, head } = await daemon.hijack({ purpose, path: `/exec/${id}/start`, body: started });
+  socket.on("error", () => socket.destroy()); // told by its end
   if (head.length > 0) socket.unshift(head);
   const facts = () => daemon.find<ExecFacts>({ purpose: "ask for a command", path: `/exec/${id}/json` });
-  const begun = await beginning(facts);
+  const begun = await beginning(facts, patience).catch((error: unknown) => {
+    // Where a sliver keeps a command from starting (its /etc/passwd is a pipe), nobody else would end the connection.
+    socket.destroy();
+    throw error;
+  });
   if (begun?.Pid === 0) return notStarted(socket);
   if (begun && terminal) await sized(begun.Pid);
 
@@ -104,14 +113,17 @@ function sizeOf(daemon: Daemon, { columns, rows }: Terminal): object {
 }
 
 /** Waits until the command runs or has ended; undefined when it went with its container. */
-async function beginning(facts: () => Promise<ExecFacts | undefined>): Promise<ExecFacts | undefined> {
+async function beginning(
+  facts: () => Promise<ExecFacts | undefined>,
+  patience: number,
+): Promise<ExecFacts | undefined> {
   let known: ExecFacts | undefined;
   const begun = await waitUntil(
     async () => {
       known = await facts();
       return !known || known.Pid > 0 || known.ExitCode !== null; // it is said to run before it does
     },
-    START_MILLISECONDS,
+    patience,
     LONGEST_PAUSE,
   );
   if (!begun)
@@ -143,7 +155,7 @@ async function ending(facts: () => Promise<ExecFacts | undefined>): Promise<{ co
 
 /** What the daemon says of why goes nowhere: it would have been the command's output. */
 function notStarted(socket: Socket): RunningCommand {
-  socket.on("error", () => undefined).destroy();
+  socket.destroy();
   const [stdin, stdout, stderr] = [new PassThrough(), new PassThrough(), new PassThrough()];
   stdin.resume();
   stdout.end();
@@ -160,7 +172,8 @@ function outputsOf(socket: Socket, isTerminal: boolean) {
   if (isTerminal) stderr.end();
   const taking = socket.pipe(isTerminal ? stdout : new Demultiplexer({ stdout, stderr }));
   // However the connection ends, what was read of the outputs is all there is.
-  socket.on("error", () => taking.end()).on("close", () => taking.end());
+  socket.on("close", () => taking.end());
+  if (socket.destroyed) taking.end();
   return { stdout: stdout as Readable, stderr: stderr as Readable, drained };
 }
 
