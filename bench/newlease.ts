@@ -4,7 +4,7 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { promisify } from "node:util";
 import { containerBackend } from "#services/node-manager/backends/container/engine.ts";
-import { ensureImage } from "#services/node-manager/backends/container/images.ts";
+import { ensureImage } from "#services/node-manager/backends/images/images.ts";
 import { IMAGES_DIRECTORY } from "#services/node-manager/backends/open.ts";
 import { someNode } from "#test/contract/backend.ts";
 import { type NodeLab, nodeLab } from "#test/services/node-manager/lab/node-lab.ts";

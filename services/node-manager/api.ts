@@ -8,7 +8,7 @@ import { addKey, enterVm, type LeaseKeysDeps, nukeKeys, removeKey } from "./leas
 import { findLease, noSlice } from "./ownership.ts";
 import { type RedemptionDeps, redeem } from "./redemption.ts";
 import { type RenewalDeps, renew } from "./renewal.ts";
-import { formatSshKey, parseSshKey } from "./ssh-keys.ts";
+import { formatSshKey, parseSshKey } from "./ssh/keys.ts";
 import { type SliverStatus, type StatusDeps, statusOf } from "./status.ts";
 import { leaseOf } from "./store/lease-rows.ts";
 import type { Store } from "./store.ts";

@@ -5,9 +5,9 @@ import type { PortRange } from "#shared/model/ports.ts";
 import type { Share } from "#shared/model/resources.ts";
 import { ENGINES, type EngineName } from "#shared/model/ticket.ts";
 import { type ConfigSource, loadConfig } from "#shared/runtime/config.ts";
-import type { ImageWish } from "./backends/container/images.ts";
 import { IMAGE_LIMITS, type ImageLimits } from "./backends/images/image-limits.ts";
 import { isImageSource } from "./backends/images/image-source.ts";
+import type { ImageWish } from "./backends/images/images.ts";
 
 const amount = z.int().min(0).max(999_999_999_999);
 const anyPort = z.int().min(0).max(65_535);

@@ -2,8 +2,6 @@ import { resolve } from "node:path";
 import { Command, CommanderError, InvalidArgumentError, Option } from "commander";
 import { Fault } from "#shared/model/errors.ts";
 import type { Instant } from "#shared/model/time.ts";
-import { addImage } from "./backends/container/images.ts";
-import { programFailure } from "./backends/container/program.ts";
 import { IMAGE_LIMITS } from "./backends/images/image-limits.ts";
 import {
   describeUsers,
@@ -12,6 +10,8 @@ import {
   type ShelvedImage,
   verifyImage,
 } from "./backends/images/image-shelf.ts";
+import { addImage } from "./backends/images/images.ts";
+import { programFailure } from "./backends/machine/program.ts";
 import { IMAGES_DIRECTORY } from "./backends/open.ts";
 
 /** What a command speaks to. */

@@ -4,7 +4,7 @@ import { openLease } from "#shared/wire/lease-document.ts";
 import type { Replay } from "#shared/wire/xmlrpc/replay.ts";
 import type { NodeTime } from "./node-time.ts";
 import { findLastingLease, type LeaseReference } from "./ownership.ts";
-import type { SshKey } from "./ssh-gateway.ts";
+import type { SshKey } from "./ssh/gateway.ts";
 import type { Tx } from "./store/database.ts";
 import type { StoredLease } from "./store/lease-rows.ts";
 import type { Store } from "./store.ts";

@@ -16,7 +16,7 @@ import { addKeyTo, hasKey } from "./lease-keys.ts";
 import type { NodeTime } from "./node-time.ts";
 import type { RootsOfNode } from "./roots.ts";
 import type { Slivers } from "./slivers.ts";
-import type { SshKey } from "./ssh-gateway.ts";
+import type { SshKey } from "./ssh/gateway.ts";
 import { type NodeLimits, START_JITTER, standingOf } from "./standing.ts";
 import type { Tx } from "./store/database.ts";
 import type { StoredLease } from "./store/lease-rows.ts";

@@ -15,7 +15,6 @@ import type { NodeManagerConfig } from "./config.ts";
 import { DEADLINES, type Deadlines } from "./deadline.ts";
 import { openEngines } from "./engine-opening.ts";
 import { closeEngines, type Engines, engineOf } from "./engines.ts";
-import { loadHostKey } from "./host-key.ts";
 import { descriptionOf, factsOf, keptPorts, type Listening, type NodeSelf } from "./listening.ts";
 import { type NodeTime, nodeTime } from "./node-time.ts";
 import { overviewPage } from "./pages/overview.ts";
@@ -24,11 +23,12 @@ import { type Reconciler, startReconciler } from "./reconciler.ts";
 import { auditOfRefusals } from "./refusals.ts";
 import { grantOf, rootsOfNode } from "./roots.ts";
 import { type Settlement, startSettlement } from "./settlement.ts";
-import { startSlicestat } from "./slicestat-feed.ts";
 import { SliverConditions } from "./sliver-conditions.ts";
 import { type Slivers, slivers } from "./slivers.ts";
-import { type SshGateway, startSshGateway } from "./ssh-gateway.ts";
+import { type SshGateway, startSshGateway } from "./ssh/gateway.ts";
+import { loadHostKey } from "./ssh/host-key.ts";
 import { openStore, type Store } from "./store.ts";
+import { startSlicestat } from "./usage/slicestat-feed.ts";
 
 /** What a node manager takes from the process it runs in; a test gives more. */
 export type NodeManagerDeps = Host & {

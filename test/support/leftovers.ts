@@ -2,7 +2,7 @@ import { execFile } from "node:child_process";
 import { readdir, readFile } from "node:fs/promises";
 import { join } from "node:path";
 import { promisify } from "node:util";
-import { Cgroups } from "#services/node-manager/backends/container/cgroups.ts";
+import { Cgroups } from "#services/node-manager/backends/machine/cgroups.ts";
 import { layoutOf } from "#testbed/layout.ts";
 import type { TestbedProcess } from "./testbed.ts";
 

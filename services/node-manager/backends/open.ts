@@ -1,9 +1,9 @@
 import type { Instant } from "#shared/model/time.ts";
 import type { Backend, Engine } from "./backend.ts";
 import { containerBackend } from "./container/engine.ts";
-import type { ImageWish } from "./container/images.ts";
 import { dockerBackend } from "./docker/engine.ts";
 import type { ImageLimits } from "./images/image-limits.ts";
+import type { ImageWish } from "./images/images.ts";
 import { microvmBackend } from "./microvm/engine.ts";
 import { simulatedBackend } from "./simulated.ts";
 

@@ -1,5 +1,5 @@
 import type { Instant } from "#shared/model/time.ts";
-import type { SshKey } from "../ssh-gateway.ts";
+import type { SshKey } from "../ssh/gateway.ts";
 import type { StoreDatabase, Tx } from "./database.ts";
 
 /** SSH keys of leases, type and blob alone. They go with their lease. */

@@ -5,7 +5,7 @@ import type { DocumentId, Holding, Ticket } from "#shared/model/ticket.ts";
 import { parseDocument, verifyDocument } from "#shared/wire/document.ts";
 import { openLease } from "#shared/wire/lease-document.ts";
 import { readTicket } from "#shared/wire/ticket-document.ts";
-import { formatSshKey, parseSshKey } from "../ssh-keys.ts";
+import { formatSshKey, parseSshKey } from "../ssh/keys.ts";
 import type { Store } from "../store.ts";
 import type { StoredHolding } from "./holding-rows.ts";
 import type { StoredLease } from "./lease-rows.ts";

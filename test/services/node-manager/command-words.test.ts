@@ -2,7 +2,7 @@ import assert from "node:assert/strict";
 import { execFileSync } from "node:child_process";
 import { test } from "node:test";
 import fc from "fast-check";
-import { wordsOf } from "#services/node-manager/command-words.ts";
+import { wordsOf } from "#services/node-manager/ssh/command-words.ts";
 
 test("a command line becomes the words that sh would make of it", () => {
   const lines = [

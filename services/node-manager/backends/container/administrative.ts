@@ -2,10 +2,10 @@ import { readdir, readFile, readlink, rm } from "node:fs/promises";
 import { join } from "node:path";
 import type { Capability } from "#shared/model/capability.ts";
 import { Fault } from "#shared/model/errors.ts";
+import { isAlive, readProcessName } from "../machine/process.ts";
 import { CAPABILITIES, MASKED_PATHS, systemCallFilter } from "./confinement.ts";
-import { IDS_PER_SLIVER } from "./id-blocks.ts";
 import { type NodePlaces, type SliverPlaces, sliverOf, sliverPlaces } from "./places.ts";
-import { isAlive, readProcessName } from "./process.ts";
+import { IDS_PER_SLIVER } from "./users/id-blocks.ts";
 
 /**
  * What makes a sliver administrative (paper §4.3): it sees the node's processes and is in the node's network, and root

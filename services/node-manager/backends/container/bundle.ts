@@ -2,7 +2,7 @@ import type { Ceilings, Resources } from "#shared/model/resources.ts";
 import type { SliverPlan } from "../backend.ts";
 import { confinementOf } from "./administrative.ts";
 import { OWN_USERS_CAPABILITIES, READ_ONLY_PATHS } from "./confinement.ts";
-import { IDS_PER_SLIVER } from "./id-blocks.ts";
+import { IDS_PER_SLIVER } from "./users/id-blocks.ts";
 
 /** Where a sliver's first program lies inside it: in /dev, which is no part of its disk, so it can't be lost. */
 const INIT_INSIDE = "/dev/init";

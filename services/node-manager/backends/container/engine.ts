@@ -4,23 +4,29 @@ import type { Instant } from "#shared/model/time.ts";
 import { readIfPresent } from "#shared/runtime/durable-file.ts";
 import type { Backend, SliverId, SliverPlan } from "../backend.ts";
 import type { ImageLimits } from "../images/image-limits.ts";
+import { findImage, type Image, type ImageWish } from "../images/images.ts";
 import { openImages, statementOf } from "../images/offered-images.ts";
+import { Cgroups } from "../machine/cgroups.ts";
+import { deleteTree } from "../machine/mounts.ts";
+import { isThere } from "../machine/presence.ts";
+import {
+  endProcess,
+  isAlive,
+  openFilesLimit,
+  type ProcessName,
+  readProcessName,
+} from "../machine/process.ts";
+import { Turns } from "../machine/turns.ts";
+import { Network } from "../network/network.ts";
 import { checkHeld, forgetMisplaced } from "./administrative.ts";
-import { Cgroups } from "./cgroups.ts";
-import { IdBlocks } from "./id-blocks.ts";
-import { findImage, type Image, type ImageWish } from "./images.ts";
-import { unmountDisk } from "./mapped-disk.ts";
-import { deleteTree } from "./mounts.ts";
-import { Network } from "./network.ts";
-import { Outposts } from "./outpost.ts";
-import { withoutOwnUsers } from "./own-users.ts";
+import { unmountDisk } from "./disk/mapped-disk.ts";
+import { openStorage, type Storage, type StorageOptions } from "./disk/storage.ts";
+import { Outposts } from "./inside/outpost.ts";
 import { type NodePlaces, nodePlaces, type SliverPlaces, sliverOf, sliverPlaces } from "./places.ts";
-import { isThere } from "./presence.ts";
-import { endProcess, isAlive, openFilesLimit, type ProcessName, readProcessName } from "./process.ts";
 import { Runc } from "./runc.ts";
 import { STEPS } from "./steps.ts";
-import { openStorage, type Storage, type StorageOptions } from "./storage.ts";
-import { Turns } from "./turns.ts";
+import { IdBlocks } from "./users/id-blocks.ts";
+import { withoutOwnUsers } from "./users/own-users.ts";
 
 const INIT = "/usr/bin/catatonit";
 const IDS_DIRECTORY = "/var/lib/slicelab/user-ids";

@@ -4,10 +4,10 @@ import { join } from "node:path";
 import { Fault } from "#shared/model/errors.ts";
 import type { Instant } from "#shared/model/time.ts";
 import type { SliverPlan } from "../backend.ts";
-import { Cgroups } from "./cgroups.ts";
+import { Cgroups } from "../machine/cgroups.ts";
+import { deleteTree, mountOverlay, unmountAll } from "../machine/mounts.ts";
+import { ENVIRONMENT, runProgram } from "../machine/program.ts";
 import { containerBackend } from "./engine.ts";
-import { deleteTree, mountOverlay, unmountAll } from "./mounts.ts";
-import { ENVIRONMENT, runProgram } from "./program.ts";
 
 /** What the engine runs, and the Debian package that has it. The rest is on every Debian machine. */
 const PROGRAMS: Readonly<Record<string, string>> = {

@@ -4,11 +4,11 @@ import { Fault } from "#shared/model/errors.ts";
 import { readIfPresent } from "#shared/runtime/durable-file.ts";
 import type { Command, RunningCommand } from "../backend.ts";
 import type { ImageProgram } from "../images/image-program.ts";
+import { programFailure, runProgram } from "../machine/program.ts";
 import { START_PROGRAMS } from "../programs/sliver-programs.ts";
-import { execute } from "./execution.ts";
-import { imageProcess, ociProcess } from "./oci-process.ts";
+import { execute } from "./inside/execution.ts";
+import { imageProcess, ociProcess } from "./inside/oci-process.ts";
 import type { NodePlaces, SliverPlaces } from "./places.ts";
-import { programFailure, runProgram } from "./program.ts";
 
 /** The OCI runtime, as one node uses it: it makes namespaces and cgroups, and starts what runs in them. */
 export class Runc {

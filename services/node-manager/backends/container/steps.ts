@@ -4,19 +4,19 @@ import { Fault } from "#shared/model/errors.ts";
 import { readIfPresent, writeDurably } from "#shared/runtime/durable-file.ts";
 import type { SliverPlan } from "../backend.ts";
 import { seedImage } from "../images/image-seed.ts";
+import type { Image } from "../images/images.ts";
+import { nameProcess, writeProcessName } from "../machine/process.ts";
+import type { Network } from "../network/network.ts";
 import { mayHavePrograms } from "../programs/sliver-programs.ts";
+import { readLogin } from "../seed/login.ts";
+import { seed } from "../seed/seed.ts";
 import { bundle } from "./bundle.ts";
-import { readDiskOwner, settleDiskOwner } from "./disk-owner.ts";
-import type { IdBlocks } from "./id-blocks.ts";
-import type { Image } from "./images.ts";
-import { readLogin } from "./login.ts";
-import { mountDisk, rootOf, throughDoor } from "./mapped-disk.ts";
-import type { Network } from "./network.ts";
+import { readDiskOwner, settleDiskOwner } from "./disk/disk-owner.ts";
+import { mountDisk, rootOf, throughDoor } from "./disk/mapped-disk.ts";
+import type { Storage } from "./disk/storage.ts";
 import type { SliverPlaces } from "./places.ts";
-import { nameProcess, writeProcessName } from "./process.ts";
 import type { Runc } from "./runc.ts";
-import { seed } from "./seed.ts";
-import type { Storage } from "./storage.ts";
+import type { IdBlocks } from "./users/id-blocks.ts";
 
 /** What the steps of starting one sliver work with. */
 export type Start = {

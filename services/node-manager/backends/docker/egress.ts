@@ -1,4 +1,4 @@
-import { runProgram } from "../container/program.ts";
+import { runProgram } from "../machine/program.ts";
 import { type ContainerFacts, LABELS } from "./sliver-container.ts";
 
 const LEAST_KBPS = 8;

@@ -1,5 +1,5 @@
 import { Fault } from "#shared/model/errors.ts";
-import { nameProcess, type ProcessName, readProc } from "../container/process.ts";
+import { nameProcess, type ProcessName, readProc } from "../machine/process.ts";
 import type { ContainerFacts } from "./sliver-container.ts";
 
 /**

@@ -1,5 +1,5 @@
 import { Fault } from "#shared/model/errors.ts";
-import { runProgram } from "../container/program.ts";
+import { runProgram } from "../machine/program.ts";
 
 /**
  * Keeps a node's slivers from link-local addresses, where clouds answer to whoever asks with the machine's own

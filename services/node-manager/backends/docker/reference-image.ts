@@ -5,8 +5,8 @@ import type { Readable } from "node:stream";
 import { text } from "node:stream/consumers";
 import { Fault } from "#shared/model/errors.ts";
 import { lockFile } from "#shared/runtime/lock-file.ts";
-import type { Image } from "../container/images.ts";
-import { ENVIRONMENT } from "../container/program.ts";
+import type { Image } from "../images/images.ts";
+import { ENVIRONMENT } from "../machine/program.ts";
 import type { Daemon, DockerCall } from "./daemon.ts";
 
 /** The first program of every sliver: it waits, and reaps what others leave behind. */

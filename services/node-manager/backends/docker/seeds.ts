@@ -1,11 +1,11 @@
 import { mkdir, readdir, rm } from "node:fs/promises";
 import { join } from "node:path";
 import type { SliverId, SliverPlan } from "../backend.ts";
-import type { Image } from "../container/images.ts";
-import type { Login } from "../container/login.ts";
-import { machineResolution, resolvConf } from "../container/resolver.ts";
-import { seed } from "../container/seed.ts";
 import { seedImage } from "../images/image-seed.ts";
+import type { Image } from "../images/images.ts";
+import { machineResolution, resolvConf } from "../network/resolver.ts";
+import type { Login } from "../seed/login.ts";
+import { seed } from "../seed/seed.ts";
 
 /** What Docker itself tells every container, from the daemon's own machine. */
 const NOT_OURS = ["etc/hostname", "etc/hosts", "etc/resolv.conf"];

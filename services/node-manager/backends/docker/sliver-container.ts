@@ -4,9 +4,9 @@ import type { SliverId, SliverPlan } from "../backend.ts";
 import { type Confinement, confinementOf } from "../container/administrative.ts";
 import { OOM_SCORE, OPEN_FILES, PROCESSES, processor } from "../container/bundle.ts";
 import { READ_ONLY_PATHS } from "../container/confinement.ts";
-import type { Image } from "../container/images.ts";
-import type { Login } from "../container/login.ts";
 import type { ImageProgram } from "../images/image-program.ts";
+import type { Image } from "../images/images.ts";
+import type { Login } from "../seed/login.ts";
 import { INIT_INSIDE } from "./reference-image.ts";
 
 /** What a container carries, so that it can be found again and told whose it is from the daemon alone. */

@@ -1,8 +1,8 @@
 import { chmod, mkdir, writeFile } from "node:fs/promises";
 import { dirname, join } from "node:path";
-import type { Image } from "../container/images.ts";
 import { isInImage } from "./image-files.ts";
 import type { ImageEnvironment, ImageProgram } from "./image-program.ts";
+import type { Image } from "./images.ts";
 
 /** Where the sliver's supervisor looks for what an image wants to run (docs/reference/programs.md). */
 const PROGRAM = "var/lib/slicelab/programs/image";

@@ -1,11 +1,11 @@
 import { mkdtemp, readdir, rename, rmdir } from "node:fs/promises";
 import { join } from "node:path";
 import { Fault, refuseUnless } from "#shared/model/errors.ts";
-import { currentId, findImage, isImageId, lockName, nameOf } from "../container/images.ts";
 import { removeImageFile } from "../microvm/image-file.ts";
 import { removeUnfinished } from "./image-import.ts";
 import { type ImageMarker, readMarker } from "./image-marker.ts";
 import { type ImageUsers, imageUsers, lockUses } from "./image-uses.ts";
+import { currentId, findImage, isImageId, lockName, nameOf } from "./images.ts";
 import { describeTree } from "./tree-digest.ts";
 
 /** An image of a machine as its operator sees it. `current`: what its name stands for now. */

@@ -4,7 +4,7 @@ import { homedir } from "node:os";
 import { join } from "node:path";
 import { z } from "zod";
 import { Fault, refuseUnless } from "#shared/model/errors.ts";
-import { runProgram } from "../container/program.ts";
+import { runProgram } from "../machine/program.ts";
 import type { ImageLimits } from "./image-limits.ts";
 import { bounded, unpackedBytes } from "./unpacking.ts";
 

@@ -1,7 +1,7 @@
 import type { Instant } from "#shared/model/time.ts";
-import { ensureImage, type Image, type ImageWish } from "../container/images.ts";
 import type { ImageLimits } from "./image-limits.ts";
 import { recordUse } from "./image-uses.ts";
+import { ensureImage, type Image, type ImageWish } from "./images.ts";
 
 /** What of an engine's options says which images it offers. */
 export type ImageOffer = {

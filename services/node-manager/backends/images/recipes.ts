@@ -1,6 +1,6 @@
 import { chmod, copyFile, mkdir, symlink, writeFile } from "node:fs/promises";
 import { join } from "node:path";
-import { runProgram } from "../container/program.ts";
+import { runProgram } from "../machine/program.ts";
 
 const BUILD_MILLISECONDS = 15 * 60_000;
 

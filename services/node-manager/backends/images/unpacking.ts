@@ -6,7 +6,7 @@ import { text } from "node:stream/consumers";
 import { pipeline } from "node:stream/promises";
 import { createGunzip, createZstdDecompress } from "node:zlib";
 import { Fault } from "#shared/model/errors.ts";
-import { ENVIRONMENT, ProgramFailure } from "../container/program.ts";
+import { ENVIRONMENT, ProgramFailure } from "../machine/program.ts";
 import { type ImageLimits, tooLarge } from "./image-limits.ts";
 
 /** What a tar is read from: the first stream into the next, and whether the program behind them, if any, ended well. */

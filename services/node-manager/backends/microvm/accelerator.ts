@@ -4,7 +4,7 @@ import { availableParallelism } from "node:os";
 import { join } from "node:path";
 import { readIfPresent, writeDurably } from "#shared/runtime/durable-file.ts";
 import { lockFile } from "#shared/runtime/lock-file.ts";
-import { runProgram } from "../container/program.ts";
+import { runProgram } from "../machine/program.ts";
 import { type Kernel, microvmDirectory } from "./kernel.ts";
 import { machineOptions, startQemu } from "./qemu.ts";
 

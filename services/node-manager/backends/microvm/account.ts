@@ -1,6 +1,6 @@
 import { readIfPresent } from "#shared/runtime/durable-file.ts";
-import { type Login, ROOT } from "../container/login.ts";
 import type { ImageEnvironment } from "../images/image-program.ts";
+import { type Login, ROOT } from "../seed/login.ts";
 
 /** As whom, and in what environment, commands run in a sliver. */
 export type Account = {

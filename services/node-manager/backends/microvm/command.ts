@@ -3,7 +3,7 @@ import { Readable, Writable } from "node:stream";
 import { finished } from "node:stream/promises";
 import { Fault } from "#shared/model/errors.ts";
 import type { Command, RunningCommand } from "../backend.ts";
-import { isSize } from "../container/oci-process.ts";
+import { isSize } from "../container/inside/oci-process.ts";
 import type { Account } from "./account.ts";
 import { description } from "./description.ts";
 import { InwardFlow, OutwardFlow, UNREAD } from "./flow.ts";

@@ -4,7 +4,7 @@ import { constants } from "node:os";
 import { Duplex } from "node:stream";
 import { Fault } from "#shared/model/errors.ts";
 import type { ListeningPort } from "../backend.ts";
-import { machineResolution } from "../container/resolver.ts";
+import { machineResolution } from "../network/resolver.ts";
 import { InwardFlow, OutwardFlow, UNREAD } from "./flow.ts";
 import { FRAME, type Frame, word, words } from "./frames.ts";
 import type { AgentLink } from "./link.ts";

@@ -1,7 +1,7 @@
 import { refuseUnless } from "#shared/model/errors.ts";
 import type { Command } from "../backend.ts";
 import { ENVIRONMENT } from "../container/bundle.ts";
-import { checkCommand, environmentOf, shellFree } from "../container/oci-process.ts";
+import { checkCommand, environmentOf, shellFree } from "../container/inside/oci-process.ts";
 import type { Account } from "./account.ts";
 import { words } from "./frames.ts";
 

@@ -1,8 +1,8 @@
 import { readdir, rename, rm, stat } from "node:fs/promises";
 import { join } from "node:path";
 import { lockFile } from "#shared/runtime/lock-file.ts";
-import { findImage, type Image } from "../container/images.ts";
-import { runProgram } from "../container/program.ts";
+import { findImage, type Image } from "../images/images.ts";
+import { runProgram } from "../machine/program.ts";
 import { microvmDirectory } from "./kernel.ts";
 
 const UNFINISHED = "unfinished-";

@@ -4,8 +4,8 @@ import { basename, dirname, join } from "node:path";
 import { Fault } from "#shared/model/errors.ts";
 import { readIfPresent } from "#shared/runtime/durable-file.ts";
 import { lockFile } from "#shared/runtime/lock-file.ts";
-import { deleteTree } from "../container/mounts.ts";
-import { runProgram } from "../container/program.ts";
+import { deleteTree } from "../machine/mounts.ts";
+import { runProgram } from "../machine/program.ts";
 import { archive, directoryEntry, fileEntry } from "./cpio.ts";
 import { unpackLz4 } from "./lz4.ts";
 

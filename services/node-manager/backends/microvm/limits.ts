@@ -2,7 +2,7 @@ import { access, mkdir, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { Fault } from "#shared/model/errors.ts";
 import type { SliverPlan } from "../backend.ts";
-import type { Cgroups } from "../container/cgroups.ts";
+import type { Cgroups } from "../machine/cgroups.ts";
 
 /** What the kernel inside takes of a microvm's memory. The sliver gets it besides what its plan says. */
 const KERNEL_MIB = 72;

@@ -4,7 +4,7 @@ import { open } from "node:fs/promises";
 import { connect, type Socket } from "node:net";
 import { Fault } from "#shared/model/errors.ts";
 import { byDeadline } from "../../deadline.ts";
-import { waitUntil } from "../container/process.ts";
+import { waitUntil } from "../machine/process.ts";
 import { broken, FRAME, type Frame, FrameReader, frame, preamble, word } from "./frames.ts";
 
 /** How long a link that nobody uses stays: another node manager of the same node may want it. */

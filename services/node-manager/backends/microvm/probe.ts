@@ -1,7 +1,7 @@
 import { access, constants } from "node:fs/promises";
 import { join } from "node:path";
 import type { Probe } from "../container/probe.ts";
-import { ENVIRONMENT } from "../container/program.ts";
+import { ENVIRONMENT } from "../machine/program.ts";
 import { QEMU } from "./qemu.ts";
 
 /** What the engine runs, and the Debian package that has it. The rest is on every Debian machine. */

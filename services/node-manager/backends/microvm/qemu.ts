@@ -1,7 +1,7 @@
 import { type ChildProcess, spawn } from "node:child_process";
 import { text } from "node:stream/consumers";
 import type { SliverId } from "../backend.ts";
-import { ENVIRONMENT } from "../container/program.ts";
+import { ENVIRONMENT } from "../machine/program.ts";
 import type { Accelerator } from "./accelerator.ts";
 
 export const QEMU = "qemu-system-x86_64";

@@ -3,10 +3,10 @@ import { mkdtemp, readdir, readFile, readlink, rm } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import type { Backend } from "#services/node-manager/backends/backend.ts";
-import { Cgroups } from "#services/node-manager/backends/container/cgroups.ts";
 import { type ContainerOptions, containerBackend } from "#services/node-manager/backends/container/engine.ts";
-import { mountsUnder } from "#services/node-manager/backends/container/mounts.ts";
 import { type Probe, probeMachine } from "#services/node-manager/backends/container/probe.ts";
+import { Cgroups } from "#services/node-manager/backends/machine/cgroups.ts";
+import { mountsUnder } from "#services/node-manager/backends/machine/mounts.ts";
 import type { BackendBench } from "#test/contract/backend.ts";
 import { eventually as soon } from "#test/support/deadline.ts";
 

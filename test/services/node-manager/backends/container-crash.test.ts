@@ -7,9 +7,9 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { after, afterEach, before, describe, test } from "node:test";
 import type { Backend, SliverPlan } from "#services/node-manager/backends/backend.ts";
-import { Cgroups } from "#services/node-manager/backends/container/cgroups.ts";
-import { mountsUnder } from "#services/node-manager/backends/container/mounts.ts";
 import { STEPS } from "#services/node-manager/backends/container/steps.ts";
+import { Cgroups } from "#services/node-manager/backends/machine/cgroups.ts";
+import { mountsUnder } from "#services/node-manager/backends/machine/mounts.ts";
 import { run, someNode, somePlan } from "#test/contract/backend.ts";
 import { lapse } from "#test/support/deadline.ts";
 import {

@@ -4,7 +4,7 @@ import { readdir, readFile, readlink, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { after, before, describe, test } from "node:test";
 import type { Backend, Command, SliverPlan } from "#services/node-manager/backends/backend.ts";
-import { openFilesLimit } from "#services/node-manager/backends/container/process.ts";
+import { openFilesLimit } from "#services/node-manager/backends/machine/process.ts";
 import { type Outcome, run, someNode, somePlan } from "#test/contract/backend.ts";
 import { type ContainerBench, containerBench, engineProbe, eventually, upperOf } from "./container-bench.ts";
 

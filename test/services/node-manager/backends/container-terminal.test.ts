@@ -5,7 +5,7 @@ import { readdir, readlink } from "node:fs/promises";
 import { join } from "node:path";
 import { after, before, describe, test } from "node:test";
 import type { Backend, Command } from "#services/node-manager/backends/backend.ts";
-import { openPseudoTerminal } from "#services/node-manager/backends/container/pseudo-terminal.ts";
+import { openPseudoTerminal } from "#services/node-manager/backends/container/inside/pseudo-terminal.ts";
 import { run, someNode, somePlan } from "#test/contract/backend.ts";
 import { type ContainerBench, containerBench, engineProbe, eventually } from "./container-bench.ts";
 

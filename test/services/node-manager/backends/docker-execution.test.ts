@@ -4,10 +4,10 @@ import { createServer } from "node:http";
 import { join } from "node:path";
 import type { Duplex } from "node:stream";
 import { test } from "node:test";
-import { ROOT } from "#services/node-manager/backends/container/login.ts";
 import { Daemon } from "#services/node-manager/backends/docker/daemon.ts";
 import { execute } from "#services/node-manager/backends/docker/execution.ts";
 import type { ContainerFacts } from "#services/node-manager/backends/docker/sliver-container.ts";
+import { ROOT } from "#services/node-manager/backends/seed/login.ts";
 import { fault } from "#test/contract/backend.ts";
 import { temporaryDirectory } from "#test/support/directory.ts";
 

@@ -14,12 +14,12 @@ import {
 } from "node:fs/promises";
 import { join } from "node:path";
 import { afterEach, beforeEach, describe, test } from "node:test";
-import { execute } from "#services/node-manager/backends/container/execution.ts";
-import { accountFiles, loginOf } from "#services/node-manager/backends/container/login.ts";
+import { execute } from "#services/node-manager/backends/container/inside/execution.ts";
 import { nodePlaces, sliverPlaces } from "#services/node-manager/backends/container/places.ts";
-import { seed } from "#services/node-manager/backends/container/seed.ts";
 import { entriesBeneath } from "#services/node-manager/backends/microvm/cpio.ts";
 import { mayHavePrograms } from "#services/node-manager/backends/programs/sliver-programs.ts";
+import { accountFiles, loginOf } from "#services/node-manager/backends/seed/login.ts";
+import { seed } from "#services/node-manager/backends/seed/seed.ts";
 import { type TemporaryDirectory, temporaryDirectory } from "#test/support/directory.ts";
 
 /** Somebody of this machine, whose files are nobody else's. */

@@ -2,12 +2,16 @@ import assert from "node:assert/strict";
 import { mkdir, readdir, rm, symlink } from "node:fs/promises";
 import { join } from "node:path";
 import { test } from "node:test";
-import { FIRST_BASE, IDS_PER_SLIVER, IdBlocks } from "#services/node-manager/backends/container/id-blocks.ts";
 import {
   nodePlaces,
   type SliverPlaces,
   sliverPlaces,
 } from "#services/node-manager/backends/container/places.ts";
+import {
+  FIRST_BASE,
+  IDS_PER_SLIVER,
+  IdBlocks,
+} from "#services/node-manager/backends/container/users/id-blocks.ts";
 import { someNode, somePlan } from "#test/contract/backend.ts";
 import { temporaryDirectory } from "#test/support/directory.ts";
 

@@ -6,9 +6,9 @@ import { lstat, mkdir, readdir, readFile, rm, stat, truncate, writeFile } from "
 import { join } from "node:path";
 import { after, before, describe, test } from "node:test";
 import { gzipSync, zstdCompressSync } from "node:zlib";
-import { ensureImage, findImage } from "#services/node-manager/backends/container/images.ts";
 import { attributeNames } from "#services/node-manager/backends/images/extended-attributes.ts";
 import { imageUsers, recordUse } from "#services/node-manager/backends/images/image-uses.ts";
+import { ensureImage, findImage } from "#services/node-manager/backends/images/images.ts";
 import { runImage } from "#services/node-manager/image-commands.ts";
 import { fault } from "#test/contract/backend.ts";
 import { eventually } from "#test/support/deadline.ts";

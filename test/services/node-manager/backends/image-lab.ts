@@ -1,9 +1,9 @@
 import { execFileSync } from "node:child_process";
 import { chmod, copyFile, mkdir, symlink, writeFile } from "node:fs/promises";
 import { dirname, join } from "node:path";
-import type { Image } from "#services/node-manager/backends/container/images.ts";
-import { addImage } from "#services/node-manager/backends/container/images.ts";
 import type { ImageOrder } from "#services/node-manager/backends/images/image-import.ts";
+import type { Image } from "#services/node-manager/backends/images/images.ts";
+import { addImage } from "#services/node-manager/backends/images/images.ts";
 import { temporaryDirectory } from "#test/support/directory.ts";
 
 /** What an OCI image says about running it, as options of `umoci config` without their `--config.`. */

@@ -5,7 +5,7 @@ import { join } from "node:path";
 import { after, before, describe, test } from "node:test";
 import type { Backend, SliverPlan } from "#services/node-manager/backends/backend.ts";
 import { listImages } from "#services/node-manager/backends/images/image-shelf.ts";
-import { loginCommand } from "#services/node-manager/login-shell.ts";
+import { loginCommand } from "#services/node-manager/ssh/login-shell.ts";
 import { fault, type Outcome, run, someNode, somePlan } from "#test/contract/backend.ts";
 import { sshLab } from "../lab/ssh-lab.ts";
 import { type ContainerBench, containerBench, engineProbe, eventually } from "./container-bench.ts";

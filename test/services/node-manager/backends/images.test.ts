@@ -3,7 +3,7 @@ import { mkdir, mkdtemp, readdir, readFile, rm, writeFile } from "node:fs/promis
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { after, before, describe, test } from "node:test";
-import { ensureImage, findImage } from "#services/node-manager/backends/container/images.ts";
+import { ensureImage, findImage } from "#services/node-manager/backends/images/images.ts";
 import { fault } from "#test/contract/backend.ts";
 import { engineProbe } from "./container-bench.ts";
 

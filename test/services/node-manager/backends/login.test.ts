@@ -2,7 +2,7 @@ import assert from "node:assert/strict";
 import { mkdir, symlink, writeFile } from "node:fs/promises";
 import { dirname, join } from "node:path";
 import { test } from "node:test";
-import { accountFiles, loginOf, ROOT, readLogin } from "#services/node-manager/backends/container/login.ts";
+import { accountFiles, loginOf, ROOT, readLogin } from "#services/node-manager/backends/seed/login.ts";
 import { temporaryDirectory } from "#test/support/directory.ts";
 
 /** An image that has these files. */

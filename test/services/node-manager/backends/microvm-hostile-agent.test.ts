@@ -3,11 +3,11 @@ import { once } from "node:events";
 import { createServer, type Socket } from "node:net";
 import { join } from "node:path";
 import { afterEach, beforeEach, describe, test } from "node:test";
-import { ROOT } from "#services/node-manager/backends/container/login.ts";
 import { startCommand } from "#services/node-manager/backends/microvm/command.ts";
 import { listenInside } from "#services/node-manager/backends/microvm/connection.ts";
 import { FRAME, frame, words } from "#services/node-manager/backends/microvm/frames.ts";
 import { AgentLink } from "#services/node-manager/backends/microvm/link.ts";
+import { ROOT } from "#services/node-manager/backends/seed/login.ts";
 import { fault } from "#test/contract/backend.ts";
 import { type TemporaryDirectory, temporaryDirectory } from "#test/support/directory.ts";
 

@@ -7,7 +7,7 @@ import { join } from "node:path";
 import { text } from "node:stream/consumers";
 import { after, before, describe, test } from "node:test";
 import type { Backend } from "#services/node-manager/backends/backend.ts";
-import { Cgroups } from "#services/node-manager/backends/container/cgroups.ts";
+import { Cgroups } from "#services/node-manager/backends/machine/cgroups.ts";
 import { STEPS } from "#services/node-manager/backends/microvm/steps.ts";
 import { fault, run, someNode, somePlan } from "#test/contract/backend.ts";
 import { eventually } from "./container-bench.ts";

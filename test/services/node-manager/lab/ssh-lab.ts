@@ -9,7 +9,7 @@ import {
   type SshGatewayOptions,
   type SshKey,
   startSshGateway,
-} from "#services/node-manager/ssh-gateway.ts";
+} from "#services/node-manager/ssh/gateway.ts";
 import { newSshKeyPair } from "#shared/identity/ssh-key.ts";
 import { temporaryDirectory } from "#test/support/directory.ts";
 import { runToSuccess } from "#test/support/program.ts";
