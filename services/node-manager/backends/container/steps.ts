@@ -10,6 +10,7 @@ import type { Network } from "../network/network.ts";
 import { mayHavePrograms } from "../programs/sliver-programs.ts";
 import { readLogin } from "../seed/login.ts";
 import { seed } from "../seed/seed.ts";
+import { checkAccounts } from "./accounts.ts";
 import { bundle } from "./bundle.ts";
 import { readDiskOwner, settleDiskOwner } from "./disk/disk-owner.ts";
 import { mountDisk, rootOf, throughDoor } from "./disk/mapped-disk.ts";
@@ -72,6 +73,7 @@ export const STEPS: readonly Step[] = [
     take: async ({ sliver, image, storage, plan }) => {
       await mountDisk(sliver, await readDiskOwner(sliver), [sliver.seed, image.root]);
       await storage.bound(sliver, plan.resources.diskMib);
+      checkAccounts(sliver.root);
     },
   },
   {

@@ -5,8 +5,8 @@ import { ENVIRONMENT } from "../machine/program.ts";
 import type { Accelerator } from "./accelerator.ts";
 
 export const QEMU = "qemu-system-x86_64";
-/** Users of no account: beyond those that container managers give away (systemd's UIDS-GIDS), below the largest. */
-const FIRST_USER = 0x7000_0000;
+/** Users of no account: beyond those that container managers give away (systemd's UIDS-GIDS), container slivers' too. */
+const FIRST_USER = 0x7c00_0000;
 /** How much translated code is kept, where the processor is emulated. */
 const TRANSLATED_MIB = 32;
 
@@ -57,7 +57,7 @@ export function machineOptions(machine: Machine): string[] {
  * program and no other process.
  */
 export function confinement(id: SliverId, nothing: string): string[] {
-  const user = FIRST_USER + Number.parseInt(id.slice(0, 7), 16);
+  const user = FIRST_USER + (Number.parseInt(id.slice(0, 8), 16) >>> 7); // up to 0x7dff_ffff
   const calls = "on,obsolete=deny,spawn=deny,resourcecontrol=deny";
   return ["-sandbox", calls, "-chroot", nothing, "-runas", `${user}:${user}`];
 }

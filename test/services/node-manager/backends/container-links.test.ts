@@ -1,10 +1,10 @@
 import assert from "node:assert/strict";
 import { execFileSync } from "node:child_process";
-import { chmod, mkdir, writeFile } from "node:fs/promises";
+import { chmod, mkdir, rm, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { after, before, describe, test } from "node:test";
 import type { Backend, SliverPlan } from "#services/node-manager/backends/backend.ts";
-import { type Outcome, run, someNode, somePlan } from "#test/contract/backend.ts";
+import { fault, type Outcome, run, someNode, somePlan } from "#test/contract/backend.ts";
 import { type ContainerBench, containerBench, engineProbe, upperOf } from "./container-bench.ts";
 
 const probe = await engineProbe();
@@ -91,6 +91,18 @@ describe("links a hostile sliver lays on its own disk", { skip: !probe.ok && pro
       assert.equal(machineFiles(), machine);
     });
   }
+
+  test("with a pipe where accounts are told keep the sliver from starting, at once and with a sentence", async () => {
+    for (const file of ["passwd", "group"]) {
+      await sh(`rm -rf /etc /pipe; mkdir /etc; mkfifo /pipe; ln -s ../pipe /etc/${file}`);
+      await backend.stop(plan.id);
+      const began = performance.now();
+      await assert.rejects(backend.ensure(plan), fault("BACKEND_FAILED"));
+      assert.ok(performance.now() - began < 20_000, "nobody waited for what is never written");
+      await rm(join(upper, "pipe"));
+      await backend.ensure(plan);
+    }
+  });
 
   test("are not counted as its disk", async () => {
     await sh(`for i in 1 2 3; do ln -s ${precious}/large /link$i; done`);

@@ -15,7 +15,7 @@ import {
 import { someNode, somePlan } from "#test/contract/backend.ts";
 import { temporaryDirectory } from "#test/support/directory.ts";
 
-const BLOCKS = 4096;
+const BLOCKS = 3072;
 
 /** Two node managers of one machine. */
 async function machine() {

@@ -13,7 +13,7 @@ export const IDS_PER_SLIVER = 65_536;
  * 0x6fffffff), below what a program with signed numbers cannot count.
  */
 export const FIRST_BASE = 0x7000_0000;
-const BLOCKS = 4096;
+const BLOCKS = 3072;
 const LOCK_MILLISECONDS = 10_000;
 
 /**
