@@ -15,7 +15,9 @@ export function chooseLeases(
   if (!selectors) return all;
   const strange = selectors.find((text) => !all.some((lease) => isMeant(lease, text)));
   if (strange !== undefined)
-    throw new UsageError(`the slice has no sliver on "${strange}"; see slice status`);
+    throw new UsageError(
+      `the slice has no sliver on "${strange}"; slice status shows where it has; a command comes after --`,
+    );
   return all.filter((lease) => selectors.some((text) => isMeant(lease, text)));
 }
 

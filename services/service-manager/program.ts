@@ -58,7 +58,10 @@ function commandTree(tools: Tools): Command {
     .exitOverride()
     .configureOutput({ writeOut: (text) => void out(text), writeErr: err })
     .showHelpAfterError("(slice --help says what there is)")
-    .configureHelp({ sortSubcommands: false });
+    .configureHelp({
+      sortSubcommands: false,
+      commandDescription: (command) => flowing(command.description()),
+    });
   addCreate(program, tools);
   addPlan(program, tools);
   addList(program, tools);
@@ -76,6 +79,11 @@ function commandTree(tools: Tools): Command {
   addNodeCommands(program, tools);
   addTicketCommands(program, tools);
   return program;
+}
+
+/** Prose whose lines end where the terminal's do: breaks stay only around blank and indented lines. */
+function flowing(description: string): string {
+  return description.replace(/(?<=\S)\n(?=\S)/g, " ");
 }
 
 /** What a person is told. A defect of ours is told with its stack. */

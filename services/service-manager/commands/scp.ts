@@ -25,7 +25,7 @@ export function addScp(parent: Command, tools: Tools): void {
     .description(
       "Copies with scp, in all slivers at once. Paths in slivers begin with a colon and are relative to the home there:\n\n" +
         "  slice scp web data.tgz :              into every sliver\n" +
-        "  slice scp web :results.csv results    out of every sliver, into results/ADDRESS/results.csv\n" +
+        "  slice scp web :results.csv results    out of every one, to results/ADDRESS/\n" +
         "  slice scp web --node 10.1.2.3 :x .    out of one\n\n" +
         "Ends with 3 when some slivers could not be copied to or from.",
     )

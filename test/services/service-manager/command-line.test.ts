@@ -275,3 +275,15 @@ test("the installed command runs from anywhere, and says so when it is asked for
   assert.equal(ran.code, 5, ran.err);
   assert.equal(ran.out, "");
 });
+
+test("help is prose as wide as the terminal, whose examples keep their lines", async () => {
+  await using directory = await temporaryDirectory();
+  const { code, out } = await run(directory.path, "scp", "--help");
+  assert.equal(code, EXIT.ok);
+  assert.match(
+    out,
+    /\n {2}slice scp web :results\.csv results {4}\S.* results\/ADDRESS\/\n {2}slice scp web --node/,
+  );
+  const exec = await run(directory.path, "exec", "--help");
+  assert.match(exec.out, /with their node before them; with -o/);
+});

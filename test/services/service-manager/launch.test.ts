@@ -93,7 +93,7 @@ describe("slice launch", () => {
     ["no command", /say what is to run after --/, 2, "launch", "web"],
     [
       "a node that is none of the slice's",
-      /no sliver on "10\.9\.9\.9"/,
+      /no sliver on "10\.9\.9\.9"; .*a command comes after --/,
       2,
       "launch",
       "web",
