@@ -92,7 +92,9 @@ export async function podman({ directory, image }: PeerNeeds): Promise<Peer> {
     name: "podman run -d (no network)",
     start: (number) => run("podman", [...own, "run", ...options, "--name", name(number), "bench", ...IDLE]),
     end: (number) => run("podman", [...own, "rm", "-f", "-t", "0", name(number)], PATIENCE),
-    [Symbol.asyncDispose]: async () => undefined,
+    async [Symbol.asyncDispose]() {
+      await run("umount", [join(directory, "podman/overlay")]); // a mount of it on itself, which it leaves
+    },
   };
 }
 
