@@ -1,7 +1,8 @@
 import { randomBytes } from "node:crypto";
 import { Fault } from "#shared/model/errors.ts";
+import { advice, explanation, type Misfit } from "#shared/model/misfit.ts";
 import type { Queries } from "#shared/runtime/database.ts";
-import { type Fit, type Misfit, misfit, type Offer, preferred } from "./offer.ts";
+import { type Fit, misfit, type Offer, preferred } from "./offer.ts";
 import type { Order } from "./order.ts";
 import type { TicketTerms } from "./slice-ticket.ts";
 import { type Candidates, type Offers, offersOf } from "./store/offers.ts";
@@ -15,9 +16,6 @@ export type Choice = {
 
 /** How many nodes more than are wanted are looked at first, to choose among. */
 const SPARE_CANDIDATES = 8;
-
-/** How many nodes a refusal tells of by name. */
-const EXAMPLES = 3;
 
 /** As much of a caller's name for a node as is told back: any address, or the beginning of a key. */
 const LONGEST_NAME = 45;
@@ -76,7 +74,7 @@ function pageOf(
   { now }: TicketTerms,
 ): Page {
   const judged = offers.map((offer) => ({ offer, reason: misfit(offer, order, now) }));
-  const misfits = judged.flatMap(({ offer, reason }) => (reason ? [{ ip: offer.ip, reason }] : []));
+  const misfits = judged.flatMap(({ offer, reason }) => (reason ? [{ name: offer.ip, ...reason }] : []));
   return {
     length: candidates.kind === "ring" ? offers.length : candidates.names.length,
     fits: judged.filter(({ reason }) => !reason).map(({ offer }) => offer as Fit),
@@ -104,16 +102,15 @@ function strangers(candidates: Candidates, offers: readonly Offer[]): Misfit[] {
   if (candidates.kind === "ring") return [];
   const known = new Set(offers.map((offer) => (candidates.kind === "ips" ? offer.ip : offer.node)));
   const unknown = candidates.names.filter((name) => !known.has(name));
-  return unknown.map((name) => ({ ip: name.slice(0, LONGEST_NAME), reason: "is no node this agent knows" }));
+  return unknown.map((name) => ({
+    name: name.slice(0, LONGEST_NAME),
+    reason: "is no node this agent knows",
+    remedy: "other nodes",
+  }));
 }
 
 function noCapacity(order: Order, fitted: number, misfits: readonly Misfit[]): Fault {
-  const told = misfits.slice(0, EXAMPLES).map(({ ip, reason }) => `${ip} ${reason}`);
-  const more = misfits.length - told.length;
-  const others = more > 0 ? `; and ${more} more nodes do not fit` : "";
-  const why = told.length > 0 ? `: ${told.join("; ")}${others}` : ": this agent holds nothing on any node";
-  return new Fault(
-    "NO_CAPACITY",
-    `${fitted} of ${order.atLeast} nodes fit${why}; ask for less, fewer, other nodes, or later`,
-  );
+  const why = explanation(misfits) || "this agent holds nothing on any other node";
+  const instead = advice(misfits, { fit: fitted > 0 });
+  return new Fault("NO_CAPACITY", `${fitted} of ${order.atLeast} nodes fit: ${why}; ${instead}`);
 }

@@ -2,7 +2,7 @@ import { randomBytes } from "node:crypto";
 import type { PublicKey } from "#shared/identity/key.ts";
 import { Fault, refuseUnless } from "#shared/model/errors.ts";
 import { defaultRenewableUntil } from "#shared/model/ticket.ts";
-import { CLOCK_SLACK, type Instant } from "#shared/model/time.ts";
+import { CLOCK_SLACK, formatLength, type Instant } from "#shared/model/time.ts";
 import type { Clock } from "#shared/runtime/clock.ts";
 import type { ClockWatch } from "#shared/runtime/clock-watch.ts";
 import type { Database } from "#shared/runtime/database.ts";
@@ -78,7 +78,7 @@ export class Issuance {
     refuseUnless(
       order.leaseSeconds <= maxLeaseSeconds,
       "NO_PRIVILEGE",
-      `leases last up to ${maxLeaseSeconds} seconds here; ask for less and renew`,
+      `leases last up to ${formatLength(maxLeaseSeconds)} here; ask for a shorter one and renew it`,
     );
     const term = { start: this.#latest, end: this.#latest + order.leaseSeconds };
     const named = { name: principal.name, sha1: principal.sha1 };

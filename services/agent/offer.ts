@@ -1,6 +1,7 @@
 import type { KeyName } from "#shared/identity/key.ts";
 import { type EngineAbilities, lacks, missingAbility } from "#shared/model/ability.ts";
-import { FIRST_UNPRIVILEGED_PORT, formatPorts } from "#shared/model/ports.ts";
+import { type Reason, remedyOfShortage } from "#shared/model/misfit.ts";
+import { FIRST_UNPRIVILEGED_PORT, formatPorts, type PortRange } from "#shared/model/ports.ts";
 import {
   type Ceilings,
   combine,
@@ -12,7 +13,7 @@ import {
 } from "#shared/model/resources.ts";
 import type { Tag, Whereabouts } from "#shared/model/slice-description.ts";
 import type { DocumentId, EngineName } from "#shared/model/ticket.ts";
-import type { Instant } from "#shared/model/time.ts";
+import { formatLength, type Instant } from "#shared/model/time.ts";
 import type { Order } from "./order.ts";
 import { lackingPorts, type OfferedPorts } from "./port-choice.ts";
 
@@ -49,78 +50,155 @@ export type Offer = {
   readonly heard?: Instant;
   /** Whether the slice has a ticket there that counts. */
   readonly held: boolean;
-  /** Whether another slice's ticket there has one of the ports asked for, at any time this one would count. */
-  readonly portsTaken: boolean;
-  /** Whether the node keeps one of the ports asked for. */
-  readonly portsKept: boolean;
+  /** Those of the ports asked for that other slices' tickets have there, at any time this one would count. */
+  readonly portsTaken: readonly PortRange[];
+  /** Those that the node keeps. */
+  readonly portsKept: readonly PortRange[];
   /** What each of its engines says its slivers have. */
   readonly abilities: readonly EngineAbilities[];
   /** The best one, where there is one. */
   readonly holding?: OfferedHolding;
+  /** Where there is none though something is held there: what that allows. */
+  readonly allowed?: Allowed;
+};
+
+/** Which of an order's demands some holding on a node that is valid now meets, each by itself. */
+export type Allowed = {
+  /** When the last of the holdings ends. */
+  readonly until: Instant;
+  readonly prefix: boolean;
+  readonly engine: boolean;
+  readonly image: boolean;
+  readonly ports: boolean;
+  /** Those of the order's that no holding has. */
+  readonly portsLacking: readonly PortRange[];
+  readonly capabilities: boolean;
+  /** Those of the order's that no holding has. */
+  readonly capabilitiesLacking: readonly string[];
+  readonly cpuCeiling: boolean;
+  readonly egressCeiling: boolean;
 };
 
 /** An offer that can be taken. */
 export type Fit = Offer & { readonly holding: OfferedHolding };
 
-/** Why a node gets no ticket: a clause that follows its address. */
-export type Misfit = { readonly ip: string; readonly reason: string };
-
 /** A node that was not heard from for this long is not chosen for those who leave the choice to the agent. */
 export const SILENT_SECONDS = 300;
 
 /** Why this offer cannot be taken, or undefined when it can. Changes nothing about the account: that is checked again. */
-export function misfit(offer: Offer, order: Order, now: Instant): string | undefined {
+export function misfit(offer: Offer, order: Order, now: Instant): Reason | undefined {
   return (
-    (offer.suspended ? "is suspended" : undefined) ??
-    elsewhere(offer, order.where) ??
+    (offer.suspended ? elsewhere("is suspended") : undefined) ??
+    misplaced(offer, order.where) ??
     (order.among.kind === "any" ? unchosen(offer, now) : undefined) ??
     unlike(offer, order) ??
-    tooSmall(offer.holding, order)
+    (offer.holding ? tooSmall(offer.holding, order) : unheld(offer.allowed, order, now))
   );
 }
 
-function elsewhere(offer: Offer, where: Whereabouts): string | undefined {
+function elsewhere(reason: string): Reason {
+  return { reason, remedy: "other nodes" };
+}
+
+function misplaced(offer: Offer, where: Whereabouts): Reason | undefined {
   const missing = where.tags.find((tag) => !carries(offer, tag));
-  if (missing) return `is not ${missing.name} ${missing.value}`;
-  if (named(where.avoid, offer)) return "is to be avoided";
-  if (where.nodes.length > 0 && !named(where.nodes, offer)) return "is not among the nodes asked for";
-  return where.distinctSites && !offer.site ? "is at no known site" : undefined;
+  if (missing) return elsewhere(`is not of ${missing.name} ${missing.value}`);
+  if (named(where.avoid, offer)) return elsewhere("is to be avoided");
+  if (where.nodes.length > 0 && !named(where.nodes, offer))
+    return elsewhere("is not among the nodes asked for");
+  return where.distinctSites && !offer.site ? elsewhere("is at no known site") : undefined;
 }
 
 /** Reasons against a node that nobody asked for by name. */
-function unchosen(offer: Offer, now: Instant): string | undefined {
-  if (offer.held) return "has the slice already";
-  if (offer.heard === undefined || now - offer.heard > SILENT_SECONDS) return "has been silent for minutes";
+function unchosen(offer: Offer, now: Instant): Reason | undefined {
+  if (offer.held) return { reason: "has the slice already" };
+  if (offer.heard === undefined || now - offer.heard > SILENT_SECONDS)
+    return { reason: "has been silent for minutes", remedy: "later" };
   return undefined;
 }
 
-function unlike(offer: Offer, order: Order): string | undefined {
-  if (order.engine && !offer.engines.includes(order.engine)) return `does not run ${order.engine}`;
+function unlike(offer: Offer, order: Order): Reason | undefined {
+  const { engine, image } = order;
+  if (engine && !offer.engines.includes(engine))
+    return { reason: `does not run ${engine}`, remedy: "another engine" };
   const missing = missingAbility(offer.abilities, order);
-  if (missing) return lacks(missing);
-  if (offer.portsKept) return "keeps one of the ports for itself";
-  if (offer.portsTaken) return "has given one of the ports to another slice";
-  if (order.image && !offer.images.includes(order.image)) return `does not have the image ${order.image}`;
+  if (missing) return { reason: lacks(missing), remedy: engine ? "another engine" : "other nodes" };
+  if (offer.portsKept.length > 0)
+    return { reason: `keeps ${portList(offer.portsKept)} for itself`, remedy: "other ports" };
+  if (offer.portsTaken.length > 0)
+    return { reason: `has given ${portList(offer.portsTaken)} to another slice`, remedy: "other ports" };
+  if (image && !offer.images.includes(image))
+    return { reason: `does not have the image ${image}`, remedy: "another image" };
   return undefined;
 }
 
-function tooSmall(holding: OfferedHolding | undefined, order: Order): string | undefined {
-  if (!holding) return unheld(order);
+function tooSmall(holding: OfferedHolding, order: Order): Reason | undefined {
   const lacking = lackingPorts(holding.freePorts, order.anyPorts);
-  if (lacking) return `has fewer than the ${order.anyPorts?.[lacking]} ${lacking} ports asked for left`;
+  if (lacking) {
+    const reason = `has fewer than the ${order.anyPorts?.[lacking]} ${lacking} ports asked for left`;
+    return { reason, remedy: "fewer ports" };
+  }
   const demand = shareOfOne(order.resources);
   const most = combine(holding.free, holding.resources, Math.min);
   const short = exceeds(demand, most);
   if (!short) return undefined;
   const left = Math.max(0, most[short]);
-  return `has ${left} of ${demand[short]} ${unitOf(short)} left under holding ${holding.id.slice(0, 12)}`;
+  const reason = `has ${left} of ${demand[short]} ${unitOf(short)} left under holding ${holding.id.slice(0, 12)}`;
+  const kind = `has less than ${demand[short]} ${unitOf(short)} left`;
+  return { reason, kind, remedy: remedyOfShortage(short, left) };
 }
 
-function unheld(order: Order): string {
-  const low = order.ports.find(({ from }) => from < FIRST_UNPRIVILEGED_PORT);
+/** What no holding on a node allows: the first thing that none does, or that none allows all. */
+function unheld(allowed: Allowed | undefined, order: Order, now: Instant): Reason {
+  if (!allowed) return { reason: "is not held by this agent now", remedy: "later" };
+  const { until } = allowed;
+  if (until < now + order.leaseSeconds) {
+    const longest = until - now;
+    const asked = formatLength(order.leaseSeconds);
+    const reason = `is held for ${formatLength(longest)} more, not for ${asked}`;
+    return { reason, kind: `is held for less than ${asked}`, remedy: "a shorter lease", longest };
+  }
+  return (
+    unheldWhole(allowed, order) ?? {
+      reason: "is held for all of this, but not by one holding together",
+      remedy: "less",
+    }
+  );
+}
+
+function unheldWhole(allowed: Allowed, order: Order): Reason | undefined {
+  const { engine, image, ceilings } = order;
+  if (!allowed.prefix) return elsewhere(`is not held for a slice named ${order.slice}`);
+  if (!allowed.engine) return { reason: `is not held for the engine ${engine}`, remedy: "another engine" };
+  if (!allowed.image) return { reason: `is not held for the image ${image}`, remedy: "another image" };
+  if (!allowed.ports) return { reason: portsUnheld(allowed.portsLacking, order), remedy: "other ports" };
+  if (!allowed.capabilities) {
+    const names = allowed.capabilitiesLacking.join(", ") || "these capabilities together";
+    return { reason: `is not held with ${names}`, remedy: "fewer capabilities" };
+  }
+  const ceiling = !allowed.cpuCeiling
+    ? `${ceilings.cpuMillis} ${unitOf("cpuMillis")}`
+    : !allowed.egressCeiling
+      ? `${ceilings.egressKbps} ${unitOf("egressKbps")}`
+      : undefined;
+  return ceiling === undefined
+    ? undefined
+    : { reason: `is not held for a ceiling of ${ceiling}`, remedy: "lower ceilings" };
+}
+
+function portsUnheld(lacking: readonly PortRange[], { ports }: Order): string {
+  const low = (lacking.length > 0 ? lacking : ports).find(({ from }) => from < FIRST_UNPRIVILEGED_PORT);
   if (low)
     return `is not held with ${formatPorts(low)}, a privileged port (below ${FIRST_UNPRIVILEGED_PORT})`;
-  return "is held for no such term, engine, image, ports, ceilings or capabilities";
+  return `is not held with ${lacking.length > 0 ? portList(lacking) : "these ports together"}`;
+}
+
+/** As many ranges of ports as a refusal tells. */
+const PORTS_TOLD = 3;
+
+function portList(ports: readonly PortRange[]): string {
+  const told = ports.slice(0, PORTS_TOLD).map(formatPorts).join(", ");
+  return ports.length > PORTS_TOLD ? `${told} and others` : told;
 }
 
 /** A tag is looked for in what an advertisement says of the node. */

@@ -1,5 +1,6 @@
 import type { Capability } from "#shared/model/capability.ts";
 import { Fault, refuseUnless } from "#shared/model/errors.ts";
+import { formatLength } from "#shared/model/time.ts";
 
 /** Whether a slice's virtual machines see only themselves or, with extra capabilities, their whole node (paper §4.3). */
 export const SLICE_TYPES = ["conventional", "administrative"] as const;
@@ -52,7 +53,10 @@ export function privilegeFor(privileges: readonly Privilege[], ask: Ask): Privil
   const lasting = capable.filter((p) => ask.leaseSeconds <= p.maxLeaseSeconds);
   if (lasting.length === 0) {
     const most = Math.max(...capable.map((p) => p.maxLeaseSeconds));
-    throw new Fault("NO_PRIVILEGE", `your leases may last up to ${most} seconds; ask for less and renew`);
+    throw new Fault(
+      "NO_PRIVILEGE",
+      `your leases may last up to ${formatLength(most)}; ask for a shorter one and renew it`,
+    );
   }
   const [best] = lasting.toSorted(
     (a, b) => b.maxNodes - a.maxNodes || b.maxRenewableSeconds - a.maxRenewableSeconds,

@@ -64,6 +64,7 @@ export function advertisementStruct(ad: Advertisement, overbooking: number): Adv
     simulated: ad.simulated,
     resources: shareStruct(ad.resources),
     free: shareStruct(ad.free),
+    held_until: formatInstant(ad.until),
     overbooking,
     load: null, // no resource monitor reports to this agent
     heard: ad.heard === undefined ? null : formatInstant(ad.heard),

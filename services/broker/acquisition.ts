@@ -1,5 +1,6 @@
 import type { PublicKey } from "#shared/identity/key.ts";
 import { Fault, refuseUnless } from "#shared/model/errors.ts";
+import { advice, explanation } from "#shared/model/misfit.ts";
 import { type Resources, shareOfOne } from "#shared/model/resources.ts";
 import type { NodeCount, SliceDescription } from "#shared/model/slice-description.ts";
 import { type DocumentId, defaultRenewableUntil, type SliceTicket } from "#shared/model/ticket.ts";
@@ -281,12 +282,10 @@ export function isRefusal(error: unknown): error is Fault {
   return error instanceof Fault && !error.retryable;
 }
 
-function tooFew({ chosen, refused }: Specification, atleast: number): Fault {
-  const reasons = refused.slice(0, 3).map(({ node, ip, reason }) => `${ip || node.slice(0, 12)} ${reason}`);
-  const more = refused.length > reasons.length ? `, and ${refused.length - reasons.length} more` : "";
-  const why = reasons.length > 0 ? `: ${reasons.join("; ")}${more}` : "";
-  return new Fault(
-    "NO_CAPACITY",
-    `${chosen.length} of the ${atleast} nodes needed fit${why}; ask for less, or see slice plan for every node`,
-  );
+/** That too few nodes fit, which of them for what reason, and what to ask for instead. */
+export function tooFew({ chosen, refused }: Specification, atleast: number): Fault {
+  const misfits = refused.map((refusal) => ({ ...refusal, name: refusal.ip || refusal.node.slice(0, 12) }));
+  const why = explanation(misfits) || "no agent holds anything on any other node";
+  const instead = advice(misfits, { fit: chosen.length > 0 });
+  return new Fault("NO_CAPACITY", `${chosen.length} of the ${atleast} nodes needed fit: ${why}; ${instead}`);
 }

@@ -1,4 +1,5 @@
 import { lacks, missingAbility, type Needy } from "#shared/model/ability.ts";
+import { type Reason, remedyOfShortage } from "#shared/model/misfit.ts";
 import {
   exceeds,
   SHARE_DIMENSIONS,
@@ -7,7 +8,7 @@ import {
   unitOf,
 } from "#shared/model/resources.ts";
 import type { SliceDescription } from "#shared/model/slice-description.ts";
-import type { Instant } from "#shared/model/time.ts";
+import { formatLength, type Instant } from "#shared/model/time.ts";
 import type { Advertisement, Refusal, Specification } from "./specification.ts";
 
 /** A node that has been silent for longer is passed over, unless it was asked for by name. It reports every 30 s. */
@@ -26,7 +27,7 @@ export type Matching = {
   readonly sites?: readonly string[];
 };
 
-type Need = Pick<SliceDescription, "nodes" | "engine" | "image" | "where"> & Needy;
+type Need = Pick<SliceDescription, "nodes" | "engine" | "image" | "where" | "leaseSeconds"> & Needy;
 
 /**
  * Finds nodes for a slice among advertisements. Pure: the same ads, in any order, give the same answer.
@@ -71,56 +72,81 @@ function byNode(ads: readonly Advertisement[], demand: Share): Advertisement[][]
   return [...nodes.values()];
 }
 
-function reasonAgainst(need: Need, ad: Advertisement, now: Instant, m: Matching): string | undefined {
+function reasonAgainst(need: Need, ad: Advertisement, now: Instant, m: Matching): Reason | undefined {
+  const ruledOut = m.ruledOut?.get(ad.node);
   return (
-    m.ruledOut?.get(ad.node) ??
+    (ruledOut === undefined ? undefined : { reason: ruledOut }) ??
     placeReason(need, ad) ??
     offerReason(need, ad) ??
+    termReason(need, ad, now) ??
     capacityReason(ad, m.demand) ??
     silenceReason(need, ad, now)
   );
 }
 
-function placeReason({ where }: Need, ad: Advertisement): string | undefined {
-  if (where.nodes.length > 0 && !names(where.nodes, ad)) return "is not among the nodes asked for";
-  if (names(where.avoid, ad)) return "is to be avoided";
+function placeReason({ where }: Need, ad: Advertisement): Reason | undefined {
+  const elsewhere = (reason: string, kind?: string): Reason => ({ reason, kind, remedy: "other nodes" });
+  if (where.nodes.length > 0 && !names(where.nodes, ad)) return elsewhere("is not among the nodes asked for");
+  if (names(where.avoid, ad)) return elsewhere("is to be avoided");
   const missing = where.tags.find((tag) => !ad.tags.get(tag.name)?.includes(tag.value));
   if (missing) {
     const has = ad.tags.get(missing.name)?.join(", ");
-    return `${has ? `has ${missing.name} ${has}` : `says nothing of ${missing.name}`}, not ${missing.value}`;
+    const says = has ? `has ${missing.name} ${has}` : `says nothing of ${missing.name}`;
+    return elsewhere(`${says}, not ${missing.value}`, `is not of ${missing.name} ${missing.value}`);
   }
   if (where.distinctSites && ad.site === "")
-    return "is at no known site, so it cannot be told to be a distinct one";
+    return elsewhere("is at no known site, so it cannot be told to be a distinct one");
   return undefined;
 }
 
-function offerReason(need: Need, ad: Advertisement): string | undefined {
+function offerReason(need: Need, ad: Advertisement): Reason | undefined {
   const { engine, image } = need;
-  if (engine && !ad.engines.includes(engine)) return `does not run ${engine} (it runs ${listed(ad.engines)})`;
-  if (image && !ad.images.includes(image))
-    return `does not have the image ${image} (it has ${listed(ad.images)})`;
+  if (engine && !ad.engines.includes(engine)) {
+    const kind = `does not run ${engine}`;
+    return { reason: `${kind} (it runs ${listed(ad.engines)})`, kind, remedy: "another engine" };
+  }
+  if (image && !ad.images.includes(image)) {
+    const kind = `does not have the image ${image}`;
+    return { reason: `${kind} (it has ${listed(ad.images)})`, kind, remedy: "another image" };
+  }
   const missing = missingAbility(ad.abilities, need);
-  return missing && lacks(missing);
+  if (missing === undefined) return undefined;
+  return { reason: lacks(missing), remedy: need.engine ? "another engine" : "other nodes" };
 }
 
-function capacityReason(ad: Advertisement, demand: Share): string | undefined {
+function termReason({ leaseSeconds }: Need, { heldUntil }: Advertisement, now: Instant): Reason | undefined {
+  if (heldUntil === undefined || now + leaseSeconds <= heldUntil) return undefined;
+  const longest = Math.max(0, heldUntil - now);
+  const asked = formatLength(leaseSeconds);
+  const reason = `is held by its agent for ${formatLength(longest)} more, not for ${asked}`;
+  return { reason, kind: `is held for less than ${asked}`, remedy: "a shorter lease", longest };
+}
+
+function capacityReason(ad: Advertisement, demand: Share): Reason | undefined {
   const short: ShareDimension | undefined = exceeds(demand, ad.free);
-  return short && `has ${ad.free[short]} of ${demand[short]} ${unitOf(short)} free`;
+  if (!short) return undefined;
+  const reason = `has ${ad.free[short]} of ${demand[short]} ${unitOf(short)} free`;
+  const kind = `has less than ${demand[short]} ${unitOf(short)} free`;
+  return { reason, kind, remedy: remedyOfShortage(short, ad.free[short]) };
 }
 
-function silenceReason({ where }: Need, ad: Advertisement, now: Instant): string | undefined {
+function silenceReason({ where }: Need, ad: Advertisement, now: Instant): Reason | undefined {
   if (names(where.nodes, ad)) return undefined;
-  if (ad.heard === undefined) return "has never reported to its agent";
+  if (ad.heard === undefined) return { reason: "has never reported to its agent", remedy: "later" };
   const silent = now - ad.heard;
-  return silent > SILENT_SECONDS ? `has been silent for ${Math.floor(silent / 60)} minutes` : undefined;
+  if (silent <= SILENT_SECONDS) return undefined;
+  const reason = `has been silent for ${Math.floor(silent / 60)} minutes`;
+  return { reason, kind: "has been silent for minutes", remedy: "later" };
 }
+
+const STRANGER: Reason = { reason: "is advertised by no agent", remedy: "other nodes" };
 
 /** Nodes that were asked for and that nobody advertises: they would otherwise be missing from the explanation. */
 function unadvertised({ where }: Need, ads: readonly Advertisement[]): Refusal[] {
   const known = new Set(ads.flatMap((ad) => [ad.node, ad.ip]));
   return where.nodes
     .filter((name) => !known.has(name))
-    .map((name) => ({ node: name, ip: "", site: "", reason: "is advertised by no agent" }));
+    .map((name) => ({ node: name, ip: "", site: "", ...STRANGER }));
 }
 
 /** One node of every site in turn, the roomiest first, sites that have slivers already later. */
@@ -143,10 +169,13 @@ function spread(need: Need, fit: readonly Advertisement[], { demand, sites = [] 
       .filter(allowed)
       .sort((a, b) => a.turn - b.turn)
       .map(({ ad }) => ad),
-    crowded: turns
-      .filter((turn) => !allowed(turn))
-      .map(({ ad }) => refusal(ad, `is at ${ad.site}, where the slice has a better node`)),
+    crowded: turns.filter((turn) => !allowed(turn)).map(({ ad }) => refusal(ad, crowding(ad))),
   };
+}
+
+function crowding({ site }: Advertisement): Reason {
+  const kind = "is at a site where the slice has a better node";
+  return { reason: `is at ${site}, where the slice has a better node`, kind, remedy: "other nodes" };
 }
 
 /** A node of no known site is a site of its own: nothing is known to fail together with it. */
@@ -166,8 +195,8 @@ function names(list: readonly string[], ad: Advertisement): boolean {
   return list.includes(ad.node) || list.includes(ad.ip);
 }
 
-function refusal({ node, ip, site }: Advertisement, reason: string): Refusal {
-  return { node, ip, site, reason };
+function refusal({ node, ip, site }: Advertisement, reason: Reason): Refusal {
+  return { node, ip, site, ...reason };
 }
 
 function listed(names: readonly string[]): string {

@@ -1,4 +1,5 @@
 import type { EngineAbilities } from "#shared/model/ability.ts";
+import type { Reason } from "#shared/model/misfit.ts";
 import type { Share } from "#shared/model/resources.ts";
 import type { Instant } from "#shared/model/time.ts";
 
@@ -20,22 +21,18 @@ export type Advertisement = {
   readonly simulated: boolean;
   /** What the agent holds there now, without its overbooking. */
   readonly resources: Share;
-  /** What is free over the whole time that was asked about. */
+  /** What is free over the whole time that was asked about, as far as it is held. */
   readonly free: Share;
+  /** When what is held there ends; undefined when the agent does not say. */
+  readonly heldUntil?: Instant;
   /** Processes that want a processor, or undefined when nobody measured. */
   readonly load?: number;
   /** When the node last reported to the agent; undefined if it never did. */
   readonly heard?: Instant;
 };
 
-/** Why a node was left out. */
-export type Refusal = {
-  readonly node: string;
-  readonly ip: string;
-  readonly site: string;
-  /** A clause to follow the node's name, e.g. "has 64 of 128 MiB of memory free". */
-  readonly reason: string;
-};
+/** A node that was left out, and why. */
+export type Refusal = Reason & { readonly node: string; readonly ip: string; readonly site: string };
 
 /** The broker's answer to a description (paper, Figure 1): which nodes, of which agents, and why not the others. */
 export type Specification = {

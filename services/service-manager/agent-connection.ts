@@ -110,6 +110,7 @@ function advertisementOf(agent: string, ad: AdvertisementStruct | string): Adver
       simulated: ad.simulated,
       resources: { ...resourcesOf(ad.resources), slivers: ad.resources.slivers },
       free: { ...resourcesOf(ad.free), slivers: ad.free.slivers },
+      heldUntil: ad.held_until === undefined ? undefined : parseInstant(ad.held_until),
       load: ad.load ?? undefined,
       heard: ad.heard === null ? undefined : parseInstant(ad.heard),
     };

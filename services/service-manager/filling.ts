@@ -134,7 +134,7 @@ export class Filling {
       this.shortfall.find(isRefusal) ??
       new Fault(
         "NO_CAPACITY",
-        `agents granted ${granted} of the ${atleast} nodes needed; ask for less or later`,
+        `agents granted ${granted} of the ${atleast} nodes needed, others having got the rest meanwhile; ask again, or for fewer nodes`,
       )
     );
   }

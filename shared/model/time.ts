@@ -51,3 +51,16 @@ export function overlaps(a: Term, b: Term): boolean {
 export function includes(interval: Term, instant: Instant): boolean {
   return interval.start <= instant && instant < interval.end;
 }
+
+const UNITS = [
+  [86_400, "day"],
+  [3_600, "hour"],
+  [60, "minute"],
+] as const;
+
+/** A length of time as people say it, in the largest unit of which it has two, rounded down: "399 days", "90 minutes". */
+export function formatLength(seconds: number): string {
+  const [unit, name] = UNITS.find(([length]) => seconds >= 2 * length) ?? [1, "second"];
+  const count = Math.floor(seconds / unit);
+  return `${count} ${name}${count === 1 ? "" : "s"}`;
+}

@@ -61,8 +61,9 @@ export const advertisement = z.object({
   simulated: z.boolean(),
   /** What the agent holds there now, without its overbooking. */
   resources: share,
-  /** What is free at every instant of the term that was asked about. */
+  /** What is free at every instant of the term that was asked about, as far as it is held. */
   free: share,
+  held_until: time.optional().describe("when what is held there ends"),
   overbooking: z.int().describe("per mille, 1000 is none"),
   load: z.number().nullable().describe("processes that want a processor, nil when nobody measured"),
   heard: time.nullable().describe("when the node last reported, nil if it never did"),

@@ -24,8 +24,13 @@ export type Advertisement = {
   readonly heard?: Instant;
   /** Held now, without overbooking. */
   readonly resources: Share;
-  /** Free at every instant of the term asked about, in the account with most room; never below nothing. */
+  /**
+   * Free at every instant of the term asked about up to `until`, in the account with most room; never below nothing. A
+   * slice's tickets are counted as far as they may be renewed, and no further than what they are split from.
+   */
   readonly free: Share;
+  /** When the last of the account's holdings ends. */
+  readonly until: Instant;
 };
 
 /** Which advertisements are wanted. What is absent does not matter. */
@@ -97,15 +102,17 @@ const ADVERTISEMENTS = {
         f.egress_kbps as free_egress_kbps, f.slivers as free_slivers
       from (
         select h.account, max(h.cpu_millis) as cpu_millis, max(h.memory_mib) as memory_mib,
-          max(h.disk_mib) as disk_mib, max(h.egress_kbps) as egress_kbps, max(h.slivers) as slivers
+          max(h.disk_mib) as disk_mib, max(h.egress_kbps) as egress_kbps, max(h.slivers) as slivers,
+          max(h.term_end) as held_until
         from holdings h
         where h.node = n.node and h.valid_from <= to_timestamp($1) and to_timestamp($1) < h.valid_to
           and h.term_start <= to_timestamp($1) and to_timestamp($1) < h.term_end
         group by h.account
       ) as l
-      cross join lateral account_free(l.account, to_timestamp($2), to_timestamp($3), $4::int) as f
+      cross join lateral account_free(
+        l.account, to_timestamp($2), least(to_timestamp($3), l.held_until), $4::int) as f
       where f.cpu_millis >= $9 and f.memory_mib >= $10 and f.disk_mib >= $11 and f.egress_kbps >= $12
-        and f.slivers >= $13
+        and f.slivers >= $13 and ($13 = 0 or to_timestamp($3) <= l.held_until)
       order by f.slivers desc, f.memory_mib desc
       limit 1
     ) as best on true
@@ -139,6 +146,7 @@ type AdvertisementRow = ShareRow & {
   free_disk_mib: number;
   free_egress_kbps: number;
   free_slivers: number;
+  held_until: Instant;
 };
 
 function advertisementOf(row: AdvertisementRow): Advertisement {
@@ -165,5 +173,6 @@ function advertisementOf(row: AdvertisementRow): Advertisement {
       egressKbps: Math.max(0, row.free_egress_kbps),
       slivers: Math.max(0, row.free_slivers),
     },
+    until: row.held_until,
   };
 }

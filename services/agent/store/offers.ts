@@ -7,7 +7,8 @@ import type { Queries, Sql } from "#shared/runtime/database.ts";
 import type { Offer, OfferedHolding } from "../offer.ts";
 import type { Order } from "../order.ts";
 import type { OfferedPorts } from "../port-choice.ts";
-import { portRanges, portSet } from "./port-set.ts";
+import { ALLOWED, type AllowedRow, allowedOf } from "./allowed.ts";
+import { portRanges, portSet, portsIn } from "./port-set.ts";
 import { type CeilingRow, ceilingsOf, type ShareRow, shareOf } from "./share-columns.ts";
 
 /** Which nodes are looked at: those named, or a stretch of the ring of all nodes by name, beginning at `pivot`. */
@@ -107,15 +108,18 @@ function statement(kind: keyof typeof CANDIDATES, free: "at least" | "exactly"):
     select n.node, n.ip, n.country, n.region, n.tags, n.engines, n.images, n.heard, p.site, p.suspended,
       exists (select from held where held.node = n.node) as held,
       (select count(*) from held) as held_nodes,
-      case when isempty($9::int4multirange) and isempty($10::int4multirange) then false else exists (
-        select from charges c
-        where c.node = n.node and (c.tcp_ports && $9 or c.udp_ports && $10)
-          and not (isempty(c.tcp_ports) and isempty(c.udp_ports)) and c.slice <> $6
-          and c.counted_from < to_timestamp($4) and to_timestamp($2) < c.counted_to
-      ) end as ports_taken,
-      n.kept_tcp && $9 or n.kept_udp && $10 as ports_kept, n.abilities,
-      best.*, ports.*
+      taken_by_others.tcp::text as taken_tcp, taken_by_others.udp::text as taken_udp,
+      (n.kept_tcp * $9)::text as kept_tcp, (n.kept_udp * $10)::text as kept_udp, n.abilities,
+      best.*, ports.*, allowed.*
     from candidate c join nodes n on n.node = c.node join principals p on p.name = n.node
+    left join lateral (
+      select range_agg(c.tcp_ports * $9) as tcp, range_agg(c.udp_ports * $10) as udp
+      from charges c
+      where not (isempty($9::int4multirange) and isempty($10::int4multirange))
+        and c.node = n.node and (c.tcp_ports && $9 or c.udp_ports && $10)
+        and not (isempty(c.tcp_ports) and isempty(c.udp_ports)) and c.slice <> $6
+        and c.counted_from < to_timestamp($4) and to_timestamp($2) < c.counted_to
+    ) as taken_by_others on true
     left join lateral (
       select h.id, h.principal, h.valid_to, h.term_end, h.cpu_millis, h.memory_mib, h.disk_mib, h.egress_kbps,
         h.slivers, h.ceiling_cpu_millis, h.ceiling_egress_kbps, h.engine, h.image, h.lineage, h.tcp_ports, h.udp_ports,
@@ -159,6 +163,7 @@ function statement(kind: keyof typeof CANDIDATES, free: "at least" | "exactly"):
       ) as taken
       where $18::boolean
     ) as ports on true
+    left join lateral (${ALLOWED}) as allowed on true
     order by c.place`;
   return { name: `offers of ${kind}, ${free}`, text };
 }
@@ -170,7 +175,8 @@ function statements(free: "at least" | "exactly") {
 const STATEMENTS = { "at least": statements("at least"), exactly: statements("exactly") };
 
 type OfferRow = ShareRow &
-  CeilingRow & {
+  CeilingRow &
+  AllowedRow & {
     node: string;
     ip: string;
     country: string | null;
@@ -183,8 +189,11 @@ type OfferRow = ShareRow &
     suspended: boolean;
     held: boolean;
     held_nodes: number;
-    ports_taken: boolean;
-    ports_kept: boolean;
+    /** Null where nothing is. */
+    taken_tcp: string | null;
+    taken_udp: string | null;
+    kept_tcp: string;
+    kept_udp: string;
     abilities: EngineAbilities[];
     /** Null, with all that follows, where no holding will do. */
     id: string | null;
@@ -219,10 +228,11 @@ function offerOf(row: OfferRow): Offer {
     suspended: row.suspended,
     heard: row.heard ?? undefined,
     held: row.held,
-    portsTaken: row.ports_taken,
-    portsKept: row.ports_kept,
+    portsTaken: portsIn(row.taken_tcp, row.taken_udp),
+    portsKept: portsIn(row.kept_tcp, row.kept_udp),
     abilities: row.abilities,
     holding: row.id === null ? undefined : holdingOf(row.id, row),
+    allowed: row.id === null ? allowedOf(row) : undefined,
   };
 }
 

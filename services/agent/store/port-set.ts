@@ -12,3 +12,8 @@ export function portRanges(set: string, protocol: PortRange["protocol"]): PortRa
     return { protocol, from: Number(from), to: Number(end) - 1 };
   });
 }
+
+/** The ranges of one set of each protocol, as PostgreSQL writes them; null is none. */
+export function portsIn(tcp: string | null, udp: string | null): PortRange[] {
+  return [...portRanges(tcp ?? "", "tcp"), ...portRanges(udp ?? "", "udp")];
+}

@@ -27,7 +27,11 @@ type Verdict = {
 };
 
 async function plan(target: string, options: WishOptions, invocation: Invocation): Promise<ExitCode> {
-  const [{ readWish }, { planSlice }] = await Promise.all([import("../wish.ts"), import("../planning.ts")]);
+  const [{ readWish }, { planSlice }, { tooFew }] = await Promise.all([
+    import("../wish.ts"),
+    import("../planning.ts"),
+    import("#services/broker/acquisition.ts"),
+  ]);
   const wish = await readWish(target, options);
   using network = await invocation.network();
   const { specification, description, failures } = await planSlice(wish, network, invocation.now);
@@ -47,7 +51,8 @@ async function plan(target: string, options: WishOptions, invocation: Invocation
   const { count, atleast } = description.nodes;
   invocation.say(`${chosen.length} of ${count} nodes for slice ${description.name}`);
   if (chosen.length >= atleast) return EXIT.ok;
-  invocation.warn(`NO_CAPACITY: ${atleast} nodes are needed; ask for less, or for other nodes`);
+  const { name, sentence } = tooFew(specification, atleast);
+  invocation.warn(`${name}: ${sentence}`);
   return EXIT.noCapacity;
 }
 

@@ -195,20 +195,28 @@ test("a ticket is never beyond its holding: term, renewal, ports, engine, ceilin
     opened(node, (await ask({ ceilings: { cpu_millis: 200 } }))[0]!).ticket.ceilings.cpuMillis,
     200,
   );
-  for (const beyond of [
-    { leaselen: 4 * DAY },
-    { ports: [{ protocol: "udp" as const, from: 8080, to: 8081 }] },
-    { ports: [{ protocol: "tcp" as const, from: 8090, to: 8100 }] },
-    { engine: "container" as const },
-    { image: "other" },
-    { ceilings: { cpu_millis: 501 } },
-    { slice: "cornell_dns" },
-    { slice: "princetonx" },
-  ]) {
-    await assert.rejects(ask(beyond), refusal("NO_CAPACITY"), JSON.stringify(beyond));
+  const port = (protocol: "tcp" | "udp", from: number, to: number) => ({ ports: [{ protocol, from, to }] });
+  for (const [beyond, reason] of [
+    [{ leaselen: 4 * DAY }, /is held for 3 days more, not for 4 days; ask for a lease of at most 3 days$/],
+    [port("udp", 8080, 8081), /is not held with udp 8080-8081; ask for other ports$/],
+    [port("tcp", 8090, 8100), /is not held with tcp 8100; ask for other ports$/],
+    [{ engine: "container" as const }, /does not run container; ask for another engine$/],
+    [{ image: "other" }, /does not have the image other; ask for another image$/],
+    [
+      { ceilings: { cpu_millis: 501 } },
+      /not held for a ceiling of 501 thousandths of a core; ask for lower ceilings$/,
+    ],
+    [{ slice: "cornell_dns" }, /is not held for a slice named cornell_dns/],
+    [{ slice: "princetonx" }, /is not held for a slice named princetonx/],
+  ] as const) {
+    await assert.rejects(ask(beyond as object), refusal("NO_CAPACITY", reason), JSON.stringify(beyond));
   }
   lab.clock.advance(1800);
-  await assert.rejects(ask({}), refusal("NO_CAPACITY"), "the holding is not valid any more");
+  await assert.rejects(
+    ask({}),
+    refusal("NO_CAPACITY", /is not held by this agent now/),
+    "the holding is not valid any more",
+  );
 });
 
 test("ports are one slice's at a time, whatever room there is, and free again with its ticket", async () => {

@@ -73,7 +73,7 @@ test("whatever a name says, it is only text", () => {
       abilities: [],
       simulated: false,
     },
-    ...{ resources: share, free: share },
+    ...{ resources: share, free: share, until: NOW },
   };
   const slice = { slice: nasty, nodes: 1, issued: 0, redeemed: 0, until: NOW };
   const common = { now: NOW, agent: nasty, version: nasty, overbooking: 1000, limit: 500 };

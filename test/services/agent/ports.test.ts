@@ -85,7 +85,7 @@ test("a slice asks again for the same node, to renew its lease, and gets the sam
   assert.deepEqual(portsOf(node, after!), portsOf(node, before!), "though lower ones are free again");
   await assert.rejects(
     ask("other", { ports: [tcp(20_050)] }),
-    refusal("NO_CAPACITY", /given one of the ports to another slice/),
+    refusal("NO_CAPACITY", /has given tcp 20050 to another slice; ask for other ports$/),
   );
 });
 
@@ -95,7 +95,10 @@ test("a port that cannot be had is refused with the reason", async () => {
   const ask = (more: object) => lab.alice.client.newtickets({ ...FOUR, ips: [ip], ...more });
   const refused = (sentence: RegExp) => refusal("NO_CAPACITY", sentence);
   await assert.rejects(ask({ ports: [tcp(80)] }), refused(/tcp 80, a privileged port \(below 1024\)/));
-  await assert.rejects(ask({ ports: [tcp(20_001)] }), refused(/keeps one of the ports for itself/));
+  await assert.rejects(
+    ask({ ports: [tcp(20_001)] }),
+    refused(/keeps tcp 20001 for itself; ask for other ports$/),
+  );
   await assert.rejects(ask({ any_ports: { udp: 5 } }), refused(/fewer than the 5 udp ports asked for left/));
   await assert.rejects(ask({ any_ports: { tcp: 65 } }), refusal("MALFORMED"));
 });

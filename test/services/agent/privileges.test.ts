@@ -88,7 +88,7 @@ test("leases, renewals and nodes are limited by the privilege", async () => {
   });
   await assert.rejects(
     lab.alice.client.newtickets({ ...FOUR, leaselen: DAY + 1 }),
-    refusal("NO_PRIVILEGE", /up to 86400 seconds/),
+    refusal("NO_PRIVILEGE", /up to 24 hours/),
   );
   await assert.rejects(lab.alice.client.newtickets({ ...FOUR, ntickets: 3 }), refusal("QUOTA", /2 nodes/));
   const [text] = await lab.alice.client.newtickets({ ...FOUR, ips: [node.ip] });

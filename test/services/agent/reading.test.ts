@@ -67,7 +67,7 @@ test("advertisements say what is held and free, in the order of nodes, a page at
   assert.deepEqual(pages, names);
 });
 
-test("free is what is free over the whole term that is asked about", async () => {
+test("free is what is free over the whole term that is asked about, as far as it is held", async () => {
   await using lab = await agentLab({ share: { slivers: 4 } });
   const [node] = lab.nodes;
   await lab.alice.client.newtickets({ ...FOUR, ips: [node.ip] });
@@ -78,7 +78,15 @@ test("free is what is free over the whole term that is asked about", async () =>
   assert.equal(await free("2030-01-01 12:00:00", "2030-01-01 13:00:00"), 3);
   assert.equal(await free("2030-01-03 11:59:59", "2030-01-04 12:00:00"), 3);
   assert.equal(await free("2030-01-03 12:00:00", "2030-01-04 12:00:00"), 4);
-  assert.equal(await free("2031-01-01 00:00:00", "2032-01-01 00:00:00"), 0, "nothing is held so long");
+  assert.equal(await free("2040-01-01 00:00:00", "2041-01-01 00:00:00"), 0, "nothing is held then");
+  const longer = { from: "2030-01-03 12:00:00", to: "2041-01-01 00:00:00" };
+  assert.equal(await free(longer.from, longer.to), 4);
+  const [ad] = await lab.bob.client.getads({ ips: [node.ip], ...longer });
+  assert.ok(typeof ad === "object" && ad.held_until && ad.held_until < longer.to);
+  const resources = { cpu_millis: 0, memory_mib: 1, disk_mib: 1, egress_kbps: 0 };
+  const during = { ips: [node.ip], resources, from: longer.from };
+  assert.equal((await lab.bob.client.getads({ ...during, to: ad.held_until })).length, 1);
+  assert.equal((await lab.bob.client.getads({ ...during, to: longer.to })).length, 0);
   for (const term of [{ from: "soon" }, { from: "2030-01-02 00:00:00", to: "2030-01-02 00:00:00" }]) {
     await assert.rejects(lab.bob.client.getads(term), refusal("MALFORMED"));
   }

@@ -1,6 +1,7 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import fc from "fast-check";
+import { tooFew } from "#services/broker/acquisition.ts";
 import { type Matching, match, SILENT_SECONDS } from "#services/broker/matching.ts";
 import type { Advertisement, Specification } from "#services/broker/specification.ts";
 import { exceeds } from "#shared/model/resources.ts";
@@ -91,6 +92,48 @@ test("a silent node is passed over, unless it was asked for by name", () => {
   assert.equal(reasonOf(specification, 2), "has never reported to its agent");
   const named = description(2, { where: { ...ANYWHERE, nodes: [silent.ip, never.node] } });
   assert.deepEqual(new Set(chosenIps(matched([silent, never, late], named))), new Set([silent.ip, never.ip]));
+});
+
+test("a lease longer than a node is held for is refused with how long it could be", () => {
+  const day = 86_400;
+  const ads = [advertisement(1, { heldUntil: NOW + 400 * day - 1 }), advertisement(2)];
+  const specification = matched(ads, description(2, { leaseSeconds: 900 * day }));
+  assert.deepEqual(chosenIps(specification), ["10.77.0.2"]);
+  const [refused] = specification.refused;
+  assert.equal(refused?.reason, "is held by its agent for 399 days more, not for 900 days");
+  assert.match(tooFew(specification, 2).sentence, /; ask for a lease of at most 399 days or fewer nodes$/);
+  assert.equal(matched(ads, description(2, { leaseSeconds: 399 * day })).chosen.length, 2);
+});
+
+test("a refusal groups many nodes by what keeps them from fitting, and advises what would help", () => {
+  const ads = [
+    ...[1, 2, 3].map((n) => withMemory(n, 60 + n)),
+    ...[4, 5].map((n) => advertisement(n, { heard: NOW - 1000 * n })),
+    advertisement(6, { images: [] }),
+    advertisement(7),
+  ];
+  const specification = matched(ads, description(2, { image: "debian-12" }));
+  assert.equal(
+    tooFew(specification, 2).sentence,
+    "1 of the 2 nodes needed fit: of 6 nodes that do not, 3 have less than 128 MiB of memory free, " +
+      "2 have been silent for minutes, 10.77.0.6 does not have the image debian-12 (it has none); " +
+      "ask for less or another image or fewer nodes, or again later",
+  );
+});
+
+test("no less is advised where it would not help", () => {
+  const ads = [1, 2, 3, 4].map((n) => advertisement(n, { images: ["busybox"] }));
+  const adviceFor = (overrides: Partial<SliceDescription>) =>
+    tooFew(matched(ads, description(1, overrides)), 1)
+      .sentence.split("; ")
+      .at(-1);
+  assert.equal(adviceFor({ image: "debian-12" }), "ask for another image");
+  assert.equal(adviceFor({ engine: "microvm" }), "ask for another engine");
+  assert.equal(adviceFor({ where: { ...ANYWHERE, nodes: ["10.77.0.9"] } }), "ask for other nodes");
+  const eu = { ...ANYWHERE, tags: [{ name: "region", value: "eu" }] };
+  assert.equal(adviceFor({ where: eu }), "ask for other nodes");
+  const full = ads.map((ad) => ({ ...ad, free: { ...ad.free, memoryMib: 0 } }));
+  assert.match(tooFew(matched(full, description(1)), 1).sentence, /; ask again later$/);
 });
 
 test("nodes asked for that nobody advertises are explained too", () => {

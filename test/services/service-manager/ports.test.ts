@@ -55,6 +55,6 @@ test("a port that is no port is told before anybody is asked, one that is taken 
   assert.equal((await lab.slice("create", "web", "--port", "8080")).code, 0);
   const taken = await lab.slice("create", "two", "--port", "8080");
   assert.equal(taken.code, 6);
-  assert.match(taken.err, /given one of the ports to another slice/);
+  assert.match(taken.err, /has given tcp 8080 to another slice/);
   assert.match((await lab.slice("create", "two", "--port", "80")).err, /tcp 80, a privileged port/);
 });
