@@ -10,3 +10,10 @@ export function dividedWords(
   const count = at === -1 ? 0 : rawArgs.length - at - 1;
   return { before: words.slice(0, words.length - count), after: words.slice(words.length - count) };
 }
+
+/** Says, with every misuse of a command that takes another command, where that one's own options go. */
+export function withOptionsAfterDashes(command: Command, example: string): Command {
+  return command.showHelpAfterError(
+    `(what is run, and its own options, come after --, as in: ${example})\n(slice --help says what there is)`,
+  );
+}

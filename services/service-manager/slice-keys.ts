@@ -1,5 +1,5 @@
-import { OperatorError } from "#shared/model/errors.ts";
 import type { Lease } from "#shared/model/lease.ts";
+import { UsageError } from "./exit-code.ts";
 import { callOptions, type Effort, type Outcome, onEach } from "./fan-out.ts";
 import type { Network, NodeConnection } from "./network.ts";
 import type { SliceJournal } from "./slice-journal.ts";
@@ -8,19 +8,17 @@ import type { SliceState } from "./slice-state.ts";
 
 const PUBLIC_KEY = /^(?:ssh|ecdsa|sk)-[a-z0-9@.-]+ [A-Za-z0-9+/]+={0,3}(?: .*)?$/;
 
-/** Type and base64 of a public SSH key's file: one key, its comment left out. Throws OperatorError. */
+/** Type and base64 of a public SSH key's file: one key, its comment left out. Throws UsageError. */
 export function readPublicKey(text: string, file: string): string {
   const lines = text.split("\n").filter((line) => line.trim() !== "" && !line.startsWith("#"));
   const [line = ""] = lines;
   if (line.includes("PRIVATE KEY")) {
-    throw new OperatorError(
+    throw new UsageError(
       `${file} is a private key, which never leaves its owner; name the file ending in .pub`,
     );
   }
   if (lines.length !== 1 || !PUBLIC_KEY.test(line.trim())) {
-    throw new OperatorError(
-      `${file} does not hold one public SSH key; name one such as ~/.ssh/id_ed25519.pub`,
-    );
+    throw new UsageError(`${file} does not hold one public SSH key; name one such as ~/.ssh/id_ed25519.pub`);
   }
   return line.trim().split(" ").slice(0, 2).join(" ");
 }

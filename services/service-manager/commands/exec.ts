@@ -1,5 +1,6 @@
 import type { Command } from "commander";
 import type { Lease } from "#shared/model/lease.ts";
+import { withOptionsAfterDashes } from "../command-words.ts";
 import type { CollectedOutput, Execution } from "../execution.ts";
 import { EXIT, exitCodeOfMany } from "../exit-code.ts";
 import { failureName, failureSentence } from "../failure.ts";
@@ -10,7 +11,7 @@ import type { Listing } from "../output.ts";
 type ExecOptions = { readonly node?: readonly string[] };
 
 export function addExec(parent: Command, tools: Tools): void {
-  withCommonOptions(parent.command("exec"))
+  withOptionsAfterDashes(withCommonOptions(parent.command("exec")), "slice exec web -- uptime -p")
     .summary("run a command in every sliver of a slice")
     .description(
       "Runs a command in every sliver at once. Lines of output come as they are printed, with their node before them;\n" +

@@ -1,7 +1,7 @@
 import { type Command, Option } from "commander";
 import type { Lease } from "#shared/model/lease.ts";
 import { RESTARTS, type Restart } from "#shared/model/slice-description.ts";
-import { dividedWords } from "../command-words.ts";
+import { dividedWords, withOptionsAfterDashes } from "../command-words.ts";
 import { EXIT, exitCodeOfMany, UsageError } from "../exit-code.ts";
 import { failureName, failureSentence } from "../failure.ts";
 import { type Outcome, onEach } from "../fan-out.ts";
@@ -17,7 +17,7 @@ type LaunchOptions = {
 };
 
 export function addLaunch(parent: Command, tools: Tools): void {
-  withCommonOptions(parent.command("launch"))
+  withOptionsAfterDashes(withCommonOptions(parent.command("launch")), "slice launch web -- ./run.sh -v")
     .summary("have a program running in every sliver, whoever logs out or restarts")
     .description(
       "Puts files into every sliver and starts a program there, which is kept running: after logout, after its own\n" +

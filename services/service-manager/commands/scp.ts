@@ -58,6 +58,7 @@ async function copy(
   const { home, effort } = invocation;
   const slice = await existingSlice(home, name);
   const leases = chooseLeases(slice, options.node);
+  if (direction === "in") await checkSources(paths.slice(0, -1), options);
   await writeSshConfig(home, slice);
   const flags = [
     ...["-B", "-F", sshFiles(home, name).config, "-o", "LogLevel=ERROR"],
@@ -82,6 +83,12 @@ async function copy(
     copied,
     failures.map(({ error }) => error),
   );
+}
+
+/** What is missing here is told once, before anybody is connected to, and not by every sliver's scp. */
+async function checkSources(paths: readonly string[], { recursive = false }: ScpOptions): Promise<void> {
+  const { checkSendable } = await import("../named-file.ts");
+  for (const path of paths) await checkSendable(path, { trees: recursive });
 }
 
 type Direction = "in" | "out";

@@ -1,13 +1,12 @@
 import type { Command } from "commander";
-import { dividedWords } from "../command-words.ts";
+import { dividedWords, withOptionsAfterDashes } from "../command-words.ts";
 import { UsageError } from "../exit-code.ts";
 import { type Invocation, invoke, type Tools } from "../invocation.ts";
 
 type SshOptions = { readonly terminal?: boolean; readonly quiet?: boolean };
 
 export function addSsh(parent: Command, tools: Tools): void {
-  parent
-    .command("ssh")
+  withOptionsAfterDashes(parent.command("ssh"), "slice ssh web -- uptime -p")
     .summary("enter a sliver, or run a command in it, with ssh")
     .description(
       "Runs ssh with the slice's key and its nodes' host keys: a shell in a sliver, or one command.\n" +

@@ -104,6 +104,15 @@ for (const argv of MISUSES) {
   });
 }
 
+test("an option meant for the command in slivers is refused with where it goes", async () => {
+  for (const command of ["exec", "launch", "ssh"]) {
+    const { code, err } = await run("/nowhere", command, "web", "uptime", "-p9");
+    assert.equal(code, 2);
+    assert.match(err, new RegExp(`unknown option '-p9?'[^]*after --, as in: slice ${command} web -- `));
+  }
+  assert.doesNotMatch((await run("/nowhere", "list", "--odd")).err, /after --/);
+});
+
 test("what does not exist is exit code 5, whatever is asked of it", async () => {
   await using home = await temporaryDirectory();
   for (const argv of [

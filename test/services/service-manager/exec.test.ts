@@ -135,7 +135,7 @@ test("a private key, two keys, or no key at all is not sent to anybody", async (
   for (const text of [privateKey, `${publicKey}\n${publicKey}\n`, "", `command="rm -rf /" ${publicKey}`]) {
     await writeFile(file, text);
     const { code, err } = await lab.slice("key", "add", "hello", file);
-    assert.equal(code, 1, text);
+    assert.equal(code, 2, text);
     assert.doesNotMatch(err, /AAAA|BEGIN/);
   }
   assert.equal((await lab.slice("key", "add", "hello", join(lab.files, "nothing"))).code, 2);

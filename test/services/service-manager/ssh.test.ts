@@ -172,6 +172,20 @@ test("slice scp refuses paths that say no direction", async () => {
   }
 });
 
+test("slice scp says once what is missing here, before it connects to anybody", async () => {
+  await using lab = await sliceLab({ nodes: 2 });
+  await lab.slice("create", "hello", "--nodes", "2");
+  await mkdir(join(lab.files, "tree"));
+  await Promise.all(lab.nodes.map((node) => node.stop()));
+  const copying = (...paths: string[]) => lab.slice("scp", "hello", ...paths, ":");
+  const missing = await copying(join(lab.files, "tree/none"));
+  assert.equal(missing.code, 2);
+  assert.match(missing.err, /^slice: \S+tree\/none cannot be read \(there is no such file\).*\n$/);
+  const tree = await copying(join(lab.files, "tree"));
+  assert.equal(tree.code, 2);
+  assert.match(tree.err, /^slice: \S+tree is a directory; copy it with -r.*\n$/);
+});
+
 test("a home ssh cannot be told of is warned about, and the slice is made all the same", async () => {
   await using lab = await sliceLab({ nodes: 1 });
   const home = join(lab.files, "100% mine");
