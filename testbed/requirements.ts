@@ -69,6 +69,12 @@ export const REQUIREMENTS: readonly Requirement[] = [
   { package: "iputils-ping", provides: "ping", purposes: TESTS, without: "no floods of pings in tests" },
   { package: "iptables", provides: "iptables", purposes: TESTS, without: "no other firewall in tests" },
   { package: "rsync", provides: "rsync", purposes: TESTS, without: "no rsync into slivers in tests" },
+  {
+    package: "ganglia-monitor",
+    provides: "gmond",
+    purposes: TESTS,
+    without: "no exchange with a real gmond in tests",
+  },
   { package: "python3", provides: "python3", purposes: TESTS, without: "no outside XML-RPC client in tests" },
   { package: "openssl", provides: "openssl", purposes: TESTS, without: "no outside certificates in tests" },
   {

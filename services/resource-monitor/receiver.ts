@@ -1,0 +1,108 @@
+import { createSocket, type Socket } from "node:dgram";
+import { once } from "node:events";
+import { BlockList, isIP, isIPv6 } from "node:net";
+import { Fault, OperatorError } from "#shared/model/errors.ts";
+import type { Log } from "#shared/runtime/log.ts";
+import { type MetricId, type Packet, readPacket } from "#shared/wire/ganglia/packet.ts";
+import type { HostName, HostTable, Refusal } from "./host-table.ts";
+import type { PacketRate } from "./packet-rate.ts";
+
+/** Why a packet was dropped. */
+export type Drop = Refusal | "rate" | "sender" | "malformed" | "own_name";
+
+/** What became of all packets so far. */
+export type ReceiverCounts = { readonly taken: number; readonly dropped: ReadonlyMap<Drop, number> };
+
+export type ReceiverOptions = {
+  readonly address: string;
+  readonly port: number;
+  /** Addresses, or networks like 10.0.0.0/8, that are listened to; empty: all. */
+  readonly from: readonly string[];
+  /** This node: nobody else speaks for it. */
+  readonly own: HostName;
+  readonly table: HostTable;
+  readonly rate: PacketRate;
+  readonly uptime: () => number;
+  /** Called when somebody asks what this node's metrics mean. */
+  readonly onRequest: () => void;
+  readonly log: Log;
+};
+
+export type Receiver = AsyncDisposable & { readonly port: number; counts(): ReceiverCounts };
+
+/** Hears Ganglia's packets on UDP. What is sent here can fill the table within its limits, and do nothing else. */
+export async function startReceiver(options: ReceiverOptions): Promise<Receiver> {
+  const { address, port, rate, uptime, log } = options;
+  const allowed = networks(options.from);
+  const dropped = new Map<Drop, number>();
+  let taken = 0;
+  const socket = createSocket({ type: isIPv6(address) ? "udp6" : "udp4" });
+  socket.on("message", (bytes, { address: sender }) => {
+    const drop = !rate.admits(sender, uptime()) ? "rate" : receive(bytes, sender, allowed, options);
+    if (drop) dropped.set(drop, (dropped.get(drop) ?? 0) + 1);
+    else taken += 1;
+  });
+  socket.bind({ address, port });
+  await once(socket, "listening");
+  socket.on("error", (err) => log.warn({ err }, "a packet could not be received"));
+  return {
+    port: socket.address().port,
+    counts: () => ({ taken, dropped }),
+    [Symbol.asyncDispose]: () => closed(socket),
+  };
+}
+
+function receive(
+  bytes: Buffer,
+  sender: string,
+  allowed: BlockList | undefined,
+  { own, table, uptime, onRequest }: ReceiverOptions,
+): Drop | undefined {
+  if (allowed && !allowed.check(sender, isIPv6(sender) ? "ipv6" : "ipv4")) return "sender";
+  let packet: Packet;
+  let host: HostName;
+  try {
+    packet = readPacket(bytes);
+    host = hostOf(packet.id, sender);
+  } catch (error) {
+    if (error instanceof Fault) return "malformed";
+    throw error;
+  }
+  const isOwn = host.name === own.name && host.ip === own.ip;
+  if (packet.kind === "request") {
+    if (packet.id.host === own.name || isOwn) onRequest();
+    return undefined;
+  }
+  return isOwn ? "own_name" : table.record(host, packet, uptime());
+}
+
+/** Who is spoken of. A spoofed host is "ADDRESS:NAME", where an IPv6 address has colons of its own. */
+function hostOf({ host, spoof }: MetricId, sender: string): HostName {
+  if (!spoof) return { ip: sender, name: host };
+  const colon = host.lastIndexOf(":");
+  const [ip, name] = [host.slice(0, colon), host.slice(colon + 1)];
+  if (colon < 0 || !isIP(ip) || !name) throw new Fault("MALFORMED", "the host is no ADDRESS:NAME");
+  return { ip, name };
+}
+
+function networks(from: readonly string[]): BlockList | undefined {
+  if (from.length === 0) return undefined;
+  const list = new BlockList();
+  for (const network of from) {
+    const [address = "", bits] = network.split("/");
+    if (!isIP(address)) throw new OperatorError(`"${network}" is no address or network to listen to`);
+    const family = isIPv6(address) ? "ipv6" : "ipv4";
+    const widest = family === "ipv6" ? 128 : 32;
+    const prefix = bits === undefined ? widest : Number(bits);
+    if (!/^\d+$/.test(bits ?? "0") || prefix > widest)
+      throw new OperatorError(`"${network}" is no address or network to listen to`);
+    list.addSubnet(address, prefix, family);
+  }
+  return list;
+}
+
+async function closed(socket: Socket): Promise<void> {
+  const { promise, resolve } = Promise.withResolvers<void>();
+  socket.close(() => resolve());
+  await promise;
+}

@@ -1,0 +1,160 @@
+import { type Clock, systemClock } from "#shared/runtime/clock.ts";
+import type { Running } from "#shared/runtime/lifecycle.ts";
+import { createLog, type Log } from "#shared/runtime/log.ts";
+import { dumpText } from "#shared/wire/ganglia/dump-writer.ts";
+import packageJson from "../../package.json" with { type: "json" };
+import { type Announcer, startAnnouncer } from "./announcer.ts";
+import type { MonitorConfig } from "./config.ts";
+import { type DumpServer, startDumpServer } from "./dump-server.ts";
+import { HostTable } from "./host-table.ts";
+import { type Family, nodeFamilies, openMetrics } from "./open-metrics.ts";
+import { OwnHost } from "./own-host.ts";
+import { PacketRate } from "./packet-rate.ts";
+import { type Receiver, startReceiver } from "./receiver.ts";
+import { startWeb } from "./web.ts";
+
+/** What a monitor is given by whoever starts it. */
+export type MonitorDeps = { readonly clock: Clock; readonly log: Log };
+
+export type MonitorService = Running & {
+  readonly announce: {
+    readonly node: string;
+    readonly ip: string;
+    readonly udp: number;
+    readonly xml: number;
+    readonly web: string;
+  };
+  /** Looks at the node and tells of it, now. */
+  round(): Promise<void>;
+};
+
+const FORGET_EVERY_MILLISECONDS = 10_000;
+
+/** Starts a resource monitor. It serves when this resolves, and until it is disposed of. */
+export async function startMonitor(
+  config: MonitorConfig,
+  deps: Partial<MonitorDeps> = {},
+): Promise<MonitorService> {
+  const host = { clock: deps.clock ?? systemClock(), log: deps.log ?? createLog("resource-monitor") };
+  await using owned = new AsyncDisposableStack();
+  const own = ownHostOf(config, host.clock);
+  const table = tableOf(config);
+  const announcer = owned.use(await startAnnouncing(config, host, own));
+  const receiver = owned.use(await startReceiving(config, host, table, announcer));
+  const dumps = owned.use(await startDumping(config, host, table, own));
+  const forgetting = setInterval(() => table.forget(host.clock.uptime()), FORGET_EVERY_MILLISECONDS);
+  owned.defer(() => clearInterval(forgetting));
+  const metrics = () =>
+    openMetrics([...nodeFamilies(own.metrics), ...workFamilies({ table, receiver, dumps, announcer })]);
+  const { address, web_port } = config.listen;
+  const web = owned.use(await startWeb({ address, port: web_port, metrics }));
+
+  const kept = owned.move();
+  return {
+    announce: {
+      node: config.node.name,
+      ip: config.node.ip,
+      udp: receiver.port,
+      xml: dumps.port,
+      web: `http://${address.includes(":") ? `[${address}]` : address}:${web.port}/metrics`,
+    },
+    round: () => announcer.round(),
+    [Symbol.asyncDispose]: () => kept.disposeAsync(),
+  };
+}
+
+function ownHostOf({ node, announce, limits }: MonitorConfig, clock: Clock): OwnHost {
+  const { name, ip, location, proc, disk } = node;
+  const tmax = 2 * announce.every_seconds;
+  const forgetSeconds = limits.forget_seconds;
+  return new OwnHost({ of: { ip, name }, location, proc, disk, clock, tmax, forgetSeconds });
+}
+
+function tableOf({ limits }: MonitorConfig): HostTable {
+  return new HostTable({
+    hosts: limits.hosts,
+    metricsOfHost: limits.metrics_of_host,
+    bytes: limits.table_mib * 2 ** 20,
+    forgetSeconds: limits.forget_seconds,
+  });
+}
+
+function startAnnouncing(
+  { announce }: MonitorConfig,
+  { clock, log }: MonitorDeps,
+  own: OwnHost,
+): Promise<Announcer> {
+  const { to: targets, every_seconds: everySeconds, metadata_seconds: metadataSeconds } = announce;
+  return startAnnouncer({ own, targets, everySeconds, metadataSeconds, uptime: () => clock.uptime(), log });
+}
+
+function startReceiving(
+  { node, listen, limits }: MonitorConfig,
+  { clock, log }: MonitorDeps,
+  table: HostTable,
+  announcer: Announcer,
+): Promise<Receiver> {
+  return startReceiver({
+    address: listen.address,
+    port: listen.udp_port,
+    from: listen.from,
+    own: { ip: node.ip, name: node.name },
+    table,
+    rate: new PacketRate({ all: limits.packets_per_second, ofSender: limits.packets_of_sender }),
+    uptime: () => clock.uptime(),
+    onRequest: () => announcer.explain(),
+    log,
+  });
+}
+
+function startDumping(
+  { cluster, listen, limits }: MonitorConfig,
+  { clock, log }: MonitorDeps,
+  table: HostTable,
+  own: OwnHost,
+): Promise<DumpServer> {
+  const { version } = packageJson;
+  const moment = () => ({ now: clock.now(), uptimeMs: clock.uptime() });
+  function* hosts() {
+    yield* own.hosts();
+    yield* table.hosts(moment);
+  }
+  return startDumpServer({
+    address: listen.address,
+    port: listen.xml_port,
+    dump: () => dumpText({ version, ...cluster, cluster: cluster.name, localtime: clock.now() }, hosts()),
+    maxConnections: limits.readers,
+    withinMs: limits.reading_seconds * 1000,
+    log,
+  });
+}
+
+type Parts = {
+  readonly table: HostTable;
+  readonly receiver: Receiver;
+  readonly dumps: DumpServer;
+  readonly announcer: Announcer;
+};
+
+/** What the monitor itself does. */
+function workFamilies({ table, receiver, dumps, announcer }: Parts): readonly Family[] {
+  const { taken, dropped } = receiver.counts();
+  const { sent, failed } = announcer.counts();
+  const one = (name: string, type: Family["type"], help: string, value: number): Family => {
+    return { name: `slicelab_monitor_${name}`, type, help, samples: [{ value }] };
+  };
+  return [
+    one("hosts", "gauge", "Other hosts that are known.", table.size),
+    one("table_bytes", "gauge", "What is kept of them, about.", table.bytes),
+    one("packets_taken", "counter", "Packets that were taken in.", taken),
+    {
+      name: "slicelab_monitor_packets_dropped",
+      type: "counter",
+      help: "Packets that were dropped, by reason.",
+      samples: [...dropped].map(([reason, value]) => ({ label: ["reason", reason], value })),
+    },
+    one("dumps", "counter", "Dumps that were read to their end.", dumps.served()),
+    one("packets_sent", "counter", "Packets that told of this node.", sent),
+    one("announcements_failed", "counter", "Times somebody could not be told of this node.", failed),
+  ];
+}

@@ -1,0 +1,160 @@
+import assert from "node:assert/strict";
+import { createSocket } from "node:dgram";
+import { once } from "node:events";
+import { connect } from "node:net";
+import { text } from "node:stream/consumers";
+import { test } from "node:test";
+import { monitorConfig } from "#services/resource-monitor/config.ts";
+import { type Packet, readPacket } from "#shared/wire/ganglia/packet.ts";
+import { eventually } from "#test/support/deadline.ts";
+import { dumpAt, monitorLab, send, told } from "./monitor-lab.ts";
+
+async function pageOf(web: string): Promise<string> {
+  return await (await fetch(web)).text();
+}
+
+/** Waits until the monitor's page has this line. */
+async function counted(web: string, line: string): Promise<void> {
+  await eventually(async () => (await pageOf(web)).split("\n").includes(line), { what: line });
+}
+
+test("a monitor shows its own node first, alive since it started", async () => {
+  await using lab = await monitorLab();
+  lab.clock.advance(7);
+  const own = (await dumpAt(lab.monitor.announce.xml)).get("own");
+  assert.deepEqual([own?.cluster, own?.ip, own?.location, own?.tn], ["lab", "192.0.2.7", "here", 7]);
+  assert.equal(own?.started, lab.clock.now() - 7);
+  assert.ok(own?.metrics.some(({ name, type }) => name === "load_one" && type === "float"));
+  await lab.monitor.round();
+  assert.equal((await dumpAt(lab.monitor.announce.xml)).get("own")?.tn, 0);
+});
+
+test("what is sent is shown: under the sender's address, or under the one that is named", async () => {
+  await using lab = await monitorLab();
+  const { udp, xml } = lab.monitor.announce;
+  await send(udp, ...told("plain", "m", `<&"é`), ...told("10.1.2.3:spoofed", "m", "2", true));
+  const hosts = await eventually(async () => {
+    const hosts = await dumpAt(xml);
+    return hosts.get("spoofed")?.metrics.length === 1 && hosts;
+  });
+  assert.deepEqual([hosts.get("plain")?.ip, hosts.get("plain")?.metrics[0]?.value], ["127.0.0.1", `<&"é`]);
+  assert.equal(hosts.get("spoofed")?.ip, "10.1.2.3");
+});
+
+test("what is malformed, or speaks for this node, is counted and harms nothing", async () => {
+  await using lab = await monitorLab();
+  const { udp, xml, web } = lab.monitor.announce;
+  const before = await dumpAt(xml);
+  const forged = told("192.0.2.7:own", "load_one", "0", true);
+  await send(
+    udp,
+    Buffer.alloc(0),
+    Buffer.from("hello"),
+    Buffer.alloc(2000),
+    ...told("no address", "m", "1", true),
+  );
+  await send(udp, ...forged);
+  await counted(web, 'slicelab_monitor_packets_dropped_total{reason="malformed"} 5');
+  await counted(web, 'slicelab_monitor_packets_dropped_total{reason="own_name"} 2');
+  assert.deepEqual(await dumpAt(xml), before);
+});
+
+test("a flood fills no more than the table, and the node stays in the dump", async () => {
+  await using lab = await monitorLab({ limits: { hosts: 5, packets_of_sender: 40 } });
+  const { udp, xml, web } = lab.monitor.announce;
+  for (let host = 0; host < 30; host += 1) await send(udp, ...told(`h${host}`, "m", "1"));
+  await counted(web, 'slicelab_monitor_packets_dropped_total{reason="rate"} 20');
+  await counted(web, 'slicelab_monitor_packets_dropped_total{reason="hosts_full"} 30');
+  assert.equal((await dumpAt(xml)).size, 6);
+  lab.clock.advance(1);
+  await send(udp, ...told("h0", "m", "2"));
+  await eventually(async () => (await dumpAt(xml)).get("h0")?.metrics[0]?.value === "2");
+});
+
+test("senders that are not listed are not listened to", async () => {
+  await using lab = await monitorLab({ listen: { from: ["10.0.0.0/8", "::1"] } });
+  const { udp, xml, web } = lab.monitor.announce;
+  await send(udp, ...told("h", "m", "1"));
+  await counted(web, 'slicelab_monitor_packets_dropped_total{reason="sender"} 2');
+  assert.deepEqual([...(await dumpAt(xml)).keys()], ["own"]);
+  for (const from of ["10.0.0.0/33", "somewhere", "10.0.0.0/x"])
+    await assert.rejects(monitorLab({ listen: { from: [from] } }), { name: "OperatorError" });
+});
+
+test("one monitor is told of another's node", async () => {
+  await using listener = await monitorLab();
+  const { udp, xml } = listener.monitor.announce;
+  await using teller = await monitorLab({ name: "other", announce: { to: [`127.0.0.1:${udp}`] } });
+  const other = await eventually(async () => {
+    const other = (await dumpAt(xml)).get("other");
+    return other?.metrics.some(({ name }) => name === "disk_free") && other;
+  });
+  assert.deepEqual([other.ip, other.location, other.started > 0], ["192.0.2.7", "here", true]);
+  listener.clock.advance(100);
+  assert.equal((await dumpAt(xml)).get("other")?.tn, 100, "it is silent");
+  await teller.monitor.round();
+  await eventually(async () => (await dumpAt(xml)).get("other")?.tn === 0, { what: "its next round" });
+});
+
+test("what metrics mean is told at first, now and then, and when somebody asks", async () => {
+  const heard: Packet[] = [];
+  const socket = createSocket("udp4").on("message", (bytes) => heard.push(readPacket(bytes)));
+  socket.bind(0, "127.0.0.1");
+  await once(socket, "listening");
+  await using lab = await monitorLab({ announce: { to: [`127.0.0.1:${socket.address().port}`] } });
+  const kinds = () => heard.map(({ kind, id }) => `${kind} ${id.name}`);
+  const round = async () => {
+    heard.length = 0;
+    await lab.monitor.round();
+    await eventually(() => kinds().includes("value disk_free"));
+    return kinds().includes("metadata load_one");
+  };
+  await eventually(() => kinds().includes("value disk_free"));
+  assert.deepEqual(kinds().slice(0, 2), ["metadata heartbeat", "metadata location"]);
+  assert.equal(await round(), false);
+  const { udp, web } = lab.monitor.announce;
+  await send(udp, { kind: "request", id: { host: "own", name: "load_one", spoof: false } });
+  await counted(web, "slicelab_monitor_packets_taken_total 1");
+  assert.equal(await round(), true);
+  assert.equal(await round(), false);
+  lab.clock.advance(60);
+  assert.equal(await round(), true);
+  socket.close();
+});
+
+test("whoever reads the dump slowly or not at all holds up nobody, and is left in the end", async () => {
+  await using lab = await monitorLab({ limits: { readers: 2, reading_seconds: 1, packets_of_sender: 5000 } });
+  const { udp, xml } = lab.monitor.announce;
+  for (let host = 0; host < 50; host += 1) await send(udp, ...told(`h${host}`, "m", "x".repeat(1000)));
+  const idle = connect(xml, "127.0.0.1").pause();
+  await once(idle, "connect");
+  assert.ok((await dumpAt(xml)).size > 1);
+  const half = connect({ port: xml, host: "127.0.0.1", allowHalfOpen: true });
+  half.end();
+  assert.match(await text(half), /<\/GANGLIA_XML>\n$/, "also who says at once that nothing will follow");
+  idle.destroy();
+});
+
+test("the page is OpenMetrics, and there is no other", async () => {
+  await using lab = await monitorLab();
+  const { web } = lab.monitor.announce;
+  const response = await fetch(web);
+  assert.match(response.headers.get("content-type") ?? "", /^application\/openmetrics-text; version=1\.0\.0/);
+  const page = await response.text();
+  assert.match(page, /^# TYPE slicelab_node_load_one gauge\n# HELP .*\nslicelab_node_load_one [\d.]+$/m);
+  assert.match(page, /\n# EOF\n$/);
+  for (const line of page.trimEnd().split("\n"))
+    assert.match(line, /^(# (TYPE|HELP) [a-z_]+ .+|# EOF|[a-z_]+(\{reason="[a-z_]+"\})? [\d.e+]+)$/);
+  assert.equal((await fetch(web.replace("/metrics", "/"))).status, 404);
+});
+
+test("a configuration that cannot be is refused by name", () => {
+  for (const to of ["host", "host:0", "host:65536", "::1:8649", "a b:1"])
+    assert.throws(() => monitorConfig.parse({ announce: { to: [to] } }), /HOST:PORT/, to);
+  const { announce } = monitorConfig.parse({ announce: { to: ["[::1]:8649", "n-1.example:1"] } });
+  assert.deepEqual(announce.to, [
+    { host: "::1", port: 8649 },
+    { host: "n-1.example", port: 1 },
+  ]);
+  assert.throws(() => monitorConfig.parse({ node: { name: "a:b" } }), /letters/);
+});
