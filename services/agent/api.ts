@@ -89,6 +89,8 @@ export function agentHandlers(parts: AgentParts): Handlers<typeof agentApi> {
       const wanted = {
         ...filter,
         resources: filter.resources && resourcesOf(filter.resources),
+        held: filter.held && resourcesOf(filter.held),
+        heardSince: filter.heard_within === undefined ? undefined : now - filter.heard_within,
         during: duringOf(filter, now),
         limit: filter.limit ?? MAX_ADS,
       };

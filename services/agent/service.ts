@@ -1,6 +1,7 @@
 import { type Identity, loadIdentity } from "#shared/identity/identity.ts";
 import { clientTlsOptions, peerOf, serverTlsOptions } from "#shared/identity/tls.ts";
 import { Fault } from "#shared/model/errors.ts";
+import type { Instant, Term } from "#shared/model/time.ts";
 import type { Clock } from "#shared/runtime/clock.ts";
 import { systemClock } from "#shared/runtime/clock.ts";
 import { watchClock } from "#shared/runtime/clock-watch.ts";
@@ -21,11 +22,13 @@ import type { AgentConfig } from "./config.ts";
 import { Deposits } from "./deposit.ts";
 import { Issuance, type IssuingPolicy } from "./issuance.ts";
 import { holdingsPage } from "./pages/holdings-page.ts";
+import { nodesDocument } from "./pages/nodes-document.ts";
+import type { NodesFeed } from "./pages/nodes-route.ts";
 import { startWeb, type WebServer } from "./pages/web.ts";
 import { Refusals } from "./refusals.ts";
 import { type CancelAt, Release } from "./release.ts";
 import { Settlement } from "./settlement.ts";
-import { advertisements } from "./store/advertisements.ts";
+import { advertisementPages, advertisements } from "./store/advertisements.ts";
 import { latestAudit } from "./store/audit.ts";
 import { saveTicketKey } from "./store/holdings.ts";
 import { slicesOverview } from "./store/overview.ts";
@@ -177,11 +180,21 @@ function servePage(
   const limit = SHOWN_ON_PAGE;
   async function page(): Promise<string> {
     const now = clock.now();
-    const filter = { during: { start: now, end: now + 1 }, limit };
+    const filter = { during: momentOf(now), limit };
     const ads = await advertisements(database, filter, now, config.overbooking);
     return holdingsPage({ ...self(), now, ads, slices: await slicesOverview(database, now, limit), limit });
   }
-  return startWeb({ address, port, page, log });
+  function nodes(): NodesFeed {
+    const now = clock.now();
+    const pages = advertisementPages(database, { during: momentOf(now) }, now, config.overbooking);
+    return { now, pieces: nodesDocument({ ...self(), now }, pages) };
+  }
+  return startWeb({ address, port, page, nodes, log });
+}
+
+/** The shortest term there is. */
+function momentOf(now: Instant): Term {
+  return { start: now, end: now + 1 };
 }
 
 function policyOf({ max_lease_seconds, overbooking }: AgentConfig): IssuingPolicy {

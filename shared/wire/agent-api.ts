@@ -108,6 +108,14 @@ export const agentApi = contract({
       engine: z.enum(ENGINES).optional(),
       image: z.string().optional(),
       abilities: z.array(ability).max(32).optional(),
+      sites: z.array(z.string()).optional(),
+      country: z.string().optional(),
+      region: z.string().optional(),
+      tags: z.array(z.string().describe("name=value")).max(32).optional(),
+      heard_within: z.int().min(0).max(999_999_999).describe("seconds").optional(),
+      /** So much is held at least, free or not. */
+      held: resources.optional(),
+      /** So much is free at least, over the term. */
       resources: resources.optional(),
       from: time.optional(),
       to: time.optional(),

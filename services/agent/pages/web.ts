@@ -2,12 +2,15 @@ import type { AddressInfo } from "node:net";
 import { fastify } from "fastify";
 import { Fault } from "#shared/model/errors.ts";
 import type { Log } from "#shared/runtime/log.ts";
+import { addNodesRoute, type NodesFeed } from "./nodes-route.ts";
 import { STYLE } from "./style.ts";
 
 export type WebOptions = {
   readonly address: string;
   readonly port: number;
   readonly page: () => Promise<string>;
+  /** The document of all nodes, begun when this is called. */
+  readonly nodes: () => NodesFeed;
   readonly log: Log;
 };
 
@@ -22,8 +25,8 @@ const HEADERS = {
   "cache-control": "no-store",
 };
 
-/** Serves the agent's one page, to be read and nothing else. */
-export async function startWeb({ address, port, page, log }: WebOptions): Promise<WebServer> {
+/** Serves the agent's page and the document of its nodes, to be read and nothing else. */
+export async function startWeb({ address, port, page, nodes, log }: WebOptions): Promise<WebServer> {
   const app = fastify({ forceCloseConnections: true, exposeHeadRoutes: false, bodyLimit: 1024 });
   app.addHook("onRequest", async (request, reply) => {
     reply.headers(HEADERS);
@@ -33,15 +36,16 @@ export async function startWeb({ address, port, page, log }: WebOptions): Promis
   });
   app.setErrorHandler((error, _request, reply) => {
     const down = error instanceof Fault && error.name === "STORE_DOWN";
-    log.warn({ err: error }, "the page could not be made");
+    log.warn({ err: error }, "an answer to a browser could not be made");
     const text = down ? "The agent's database cannot be reached just now.\n" : "Something failed inside.\n";
     return reply.code(503).type("text/plain").send(text);
   });
   app.setNotFoundHandler((_request, reply) =>
-    reply.code(404).type("text/plain").send("There is one page, at /\n"),
+    reply.code(404).type("text/plain").send("There is a page at / and a document at /nodes.xml\n"),
   );
   app.get("/", async (_request, reply) => reply.type("text/html; charset=utf-8").send(await page()));
   app.get("/style.css", async (_request, reply) => reply.type("text/css; charset=utf-8").send(STYLE));
+  addNodesRoute(app, nodes, log);
   await app.listen({ host: address, port });
   return {
     port: (app.server.address() as AddressInfo).port,

@@ -41,6 +41,16 @@ export type AdvertisementFilter = {
   readonly image?: string;
   /** One engine, the one named if any, says that its slivers have all of these. */
   readonly abilities?: readonly string[];
+  /** At one of these sites. */
+  readonly sites?: readonly string[];
+  readonly country?: string;
+  readonly region?: string;
+  /** The node has all of these, each "name=value". */
+  readonly tags?: readonly string[];
+  /** At least so much is held, however much of it is free. */
+  readonly held?: Resources;
+  /** Heard from then or later. */
+  readonly heardSince?: Instant;
   /** One sliver of this size must fit. */
   readonly resources?: Resources;
   readonly during: Term;
@@ -56,7 +66,7 @@ export async function advertisements(
   now: Instant,
   perMille: number,
 ): Promise<Advertisement[]> {
-  const { resources, during } = filter;
+  const { resources, held, during } = filter;
   const rows = await queries.rows<AdvertisementRow>(ADVERTISEMENTS, [
     now,
     during.start,
@@ -74,8 +84,33 @@ export async function advertisements(
     filter.after ?? "",
     filter.limit,
     filter.abilities ?? [],
+    filter.sites ?? null,
+    filter.country ?? null,
+    filter.region ?? null,
+    filter.tags ?? [],
+    filter.heardSince ?? null,
+    ...[held?.cpuMillis ?? 0, held?.memoryMib ?? 0, held?.diskMib ?? 0, held?.egressKbps ?? 0],
   ]);
   return rows.map(advertisementOf);
+}
+
+/** How many advertisements are in memory at once while all are read. */
+const PAGE = 200;
+
+/** All advertisements from `after` on, a page at a time, each read when it is asked for; nothing is held in between. */
+export async function* advertisementPages(
+  queries: Queries,
+  filter: Omit<AdvertisementFilter, "limit">,
+  now: Instant,
+  perMille: number,
+): AsyncGenerator<Advertisement[], void> {
+  let after = filter.after;
+  for (;;) {
+    const page = await advertisements(queries, { ...filter, after, limit: PAGE }, now, perMille);
+    yield page;
+    if (page.length < PAGE) return;
+    after = page.at(-1)!.node;
+  }
 }
 
 /** Addresses of nodes that were heard from since `since` and on which something is held. */
@@ -113,6 +148,7 @@ const ADVERTISEMENTS = {
         l.account, to_timestamp($2), least(to_timestamp($3), l.held_until), $4::int) as f
       where f.cpu_millis >= $9 and f.memory_mib >= $10 and f.disk_mib >= $11 and f.egress_kbps >= $12
         and f.slivers >= $13 and ($13 = 0 or to_timestamp($3) <= l.held_until)
+        and l.cpu_millis >= $22 and l.memory_mib >= $23 and l.disk_mib >= $24 and l.egress_kbps >= $25
       order by f.slivers desc, f.memory_mib desc
       limit 1
     ) as best on true
@@ -122,6 +158,9 @@ const ADVERTISEMENTS = {
       and (cardinality($16::text[]) = 0 or exists (
         select from jsonb_array_elements(n.abilities) as e
         where ($7::text is null or e ->> 'engine' = $7) and e -> 'abilities' @> to_jsonb($16::text[])))
+      and ($17::text[] is null or p.site = any($17)) and ($18::text is null or n.country = $18)
+      and ($19::text is null or n.region = $19) and n.tags @> $20::text[]
+      and ($21::double precision is null or n.heard >= to_timestamp($21))
     order by n.node
     limit $15`,
 };

@@ -108,6 +108,45 @@ test("filters leave out what does not fit", async () => {
   assert.deepEqual(await names({ image: "other" }), []);
 });
 
+test("filters ask where a node is, what is held there at all, and that it was heard lately", async () => {
+  await using lab = await agentLab({ nodes: 3, share: { slivers: 1, memoryMib: 1000 } });
+  const [node, other, third] = lab.nodes;
+  await lab.registry.addSite("princeton");
+  await lab.registry.addSite("intel");
+  const place = (one: typeof node, site: string, region: string, tags: string[]) =>
+    lab.database.run(
+      `with at as (update nodes set country = 'us', region = $3, tags = $4 where node = $1)
+       update principals set site = $2 where name = $1`,
+      [one.name, site, region, tags],
+    );
+  await place(node, "princeton", "na-east", ["rack=4", "owner=cs"]);
+  await place(other, "intel", "na-west", ["rack=4"]);
+  const ips = async (filter: Parameters<typeof lab.alice.client.getads>[0]) =>
+    (await lab.plainClient().getads(filter)).map((ad) => (typeof ad === "object" ? ad.ip : ad)).toSorted();
+  assert.deepEqual(await ips({ sites: ["princeton"] }), [node.ip]);
+  assert.deepEqual(await ips({ sites: ["princeton", "intel", "elsewhere"] }), [node.ip, other.ip]);
+  assert.deepEqual(await ips({ sites: [] }), []);
+  assert.deepEqual(await ips({ country: "us" }), [node.ip, other.ip]);
+  assert.deepEqual(await ips({ country: "us", region: "na-west" }), [other.ip]);
+  assert.deepEqual(await ips({ tags: ["rack=4"] }), [node.ip, other.ip]);
+  assert.deepEqual(await ips({ tags: ["rack=4", "owner=cs"] }), [node.ip]);
+  assert.deepEqual(await ips({ tags: ["rack"] }), []);
+
+  await lab.alice.client.newtickets({ ...FOUR, ips: [node.ip] });
+  const sliver = { cpu_millis: 0, memory_mib: 1000, disk_mib: 1, egress_kbps: 0 };
+  assert.deepEqual(await ips({ resources: sliver }), [other.ip, third!.ip]);
+  assert.deepEqual(await ips({ held: sliver }), [node.ip, other.ip, third!.ip], "held, though not free");
+  assert.deepEqual(await ips({ held: { ...sliver, memory_mib: 1001 } }), []);
+
+  lab.clock.advance(60);
+  await other.client.settletickets({});
+  assert.deepEqual(await ips({ heard_within: 59 }), [other.ip]);
+  assert.deepEqual(await ips({ heard_within: 60 }), [node.ip, other.ip, third!.ip]);
+  const unknown = { regoin: "na-west" } as object;
+  await assert.rejects(lab.alice.client.getads(unknown), refusal("MALFORMED", /regoin/));
+  await assert.rejects(lab.alice.client.getads({ heard_within: -1 }), refusal("MALFORMED", /heard_within/));
+});
+
 test("gettickets lists what its caller can still redeem; without a certificate, everyone's", async () => {
   await using lab = await agentLab();
   const [mine] = await lab.alice.client.newtickets({ ...FOUR, slice: "mine" });
