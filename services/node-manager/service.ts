@@ -21,6 +21,7 @@ import { overviewPage } from "./pages/overview.ts";
 import { startWebPage } from "./pages/server.ts";
 import { type Reconciler, startReconciler } from "./reconciler.ts";
 import { auditOfRefusals } from "./refusals.ts";
+import { startRevival } from "./revival.ts";
 import { grantOf, rootsOfNode } from "./roots.ts";
 import { type Settlement, startSettlement } from "./settlement.ts";
 import { SliverConditions } from "./sliver-conditions.ts";
@@ -83,6 +84,7 @@ export async function startNodeManager(
   };
   const work = parts.use(slivers({ ...ground, onNews, onGone: (slice) => gateway.disconnect(slice) }));
   const reconciler = parts.use(startReconciler({ ...ground, slivers: work }));
+  parts.use(startRevival({ ...ground, slivers: work, uptime: ground.clock.uptime }));
   const api = useCases(ground, { gateway, slivers: work, listening, onNews });
 
   const page = parts.use(await openPage(ground, settlements));

@@ -135,6 +135,19 @@ describe("slices of real slivers", { skip: await withoutContainers() }, () => {
       assert.deepEqual(await everywhere("ours", "cat note"), Array(NODES).fill("mine"));
     });
 
+    test("are started again at once when they end by themselves", async (t) => {
+      const [[sliver, pid] = ["", 0]] = Object.entries(await firstProcesses(tracks));
+      const started = performance.now();
+      process.kill(pid, "SIGKILL");
+      const again = () =>
+        firstProcesses(tracks).then((now) => (now[sliver] === pid ? undefined : now[sliver]));
+      await eventually(async () => (await again()) !== undefined);
+      const milliseconds = Math.round(performance.now() - started);
+      t.diagnostic(`started again ${milliseconds} ms after it ended`);
+      assert.ok(milliseconds < 5_000, "long before the next look at everything");
+      await eventually(() => assertWhole(lab, "ours").then(() => true));
+    });
+
     test("on a node whose link is cut are told of in time, and the others are as they were", async () => {
       const cut = lab.description.nodes[1]!;
       await cutLink(lab, 1);

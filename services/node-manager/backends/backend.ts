@@ -131,6 +131,11 @@ export interface Backend {
   remove(id: SliverId): Promise<void>;
   /** Every sliver, running or not, half-made ones included, that this node's engine has on this machine. */
   list(): Promise<SliverFact[]>;
+  /**
+   * Slivers that ran when the engine last saw them and have ended by themselves since, each told once. Asked every second
+   * and so cheap that it may miss some, which `list` then shows. Absent: the engine notices nothing by itself.
+   */
+  ended?(): readonly SliverId[];
   exec(id: SliverId, command: Command): Promise<RunningCommand>;
   /**
    * Opens a TCP connection as a program inside would, in the sliver's network and no other. Names are resolved as the

@@ -91,6 +91,10 @@ export class LateBackend implements Backend {
     await this.#now().remove(id);
   }
 
+  ended(): readonly SliverId[] {
+    return this.#opened?.ended?.() ?? [];
+  }
+
   async exec(id: SliverId, command: Command): Promise<RunningCommand> {
     return await this.#now().exec(id, command);
   }

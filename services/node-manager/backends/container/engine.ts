@@ -9,18 +9,13 @@ import { openImages, statementOf } from "../images/offered-images.ts";
 import { Cgroups } from "../machine/cgroups.ts";
 import { deleteTree } from "../machine/mounts.ts";
 import { isThere } from "../machine/presence.ts";
-import {
-  endProcess,
-  isAlive,
-  openFilesLimit,
-  type ProcessName,
-  readProcessName,
-} from "../machine/process.ts";
+import { endProcess, openFilesLimit, type ProcessName, readProcessName } from "../machine/process.ts";
 import { Turns } from "../machine/turns.ts";
 import { Network } from "../network/network.ts";
 import { checkHeld, forgetMisplaced } from "./administrative.ts";
 import { unmountDisk } from "./disk/mapped-disk.ts";
 import { openStorage, type Storage, type StorageOptions } from "./disk/storage.ts";
+import { FirstProcesses } from "./first-processes.ts";
 import { Outposts } from "./inside/outpost.ts";
 import { type NodePlaces, nodePlaces, type SliverPlaces, sliverOf, sliverPlaces } from "./places.ts";
 import { Runc } from "./runc.ts";
@@ -101,6 +96,7 @@ class ContainerBackend implements Backend {
   readonly #machine: Machine;
   readonly #onStep: ((step: string) => void) | undefined;
   readonly #turns = new Turns();
+  readonly #firsts = new FirstProcesses();
 
   constructor(
     node: NodePlaces,
@@ -144,7 +140,7 @@ class ContainerBackend implements Backend {
     if (plan.administrative) await checkHeld(plan.administrative);
     const sliver = sliverPlaces(this.#node, plan.id);
     await this.#turns.take(plan.id, async () => {
-      if (await isRunning(sliver)) {
+      if (await this.#firsts.of(sliver)) {
         const { storage } = this.#machine;
         return await storage.bound(await storage.placesOf(sliver), plan.resources.diskMib);
       }
@@ -152,6 +148,7 @@ class ContainerBackend implements Backend {
       await this.#deleteGone(sliver);
       await this.#halt(sliver);
       await this.#start(plan, sliver, image);
+      await this.#firsts.of(sliver);
     });
   }
 
@@ -182,10 +179,14 @@ class ContainerBackend implements Backend {
     );
     return Promise.all(
       Array.from(ids, async (id) => {
-        const running = await isRunning(sliverPlaces(this.#node, id));
+        const running = await this.#firsts.of(sliverPlaces(this.#node, id));
         return { id, state: running ? ("running" as const) : ("stopped" as const) };
       }),
     );
+  }
+
+  ended(): SliverId[] {
+    return this.#firsts.ended();
   }
 
   async exec(id: SliverId, command: Parameters<Backend["exec"]>[1]) {
@@ -243,9 +244,11 @@ class ContainerBackend implements Backend {
   /** Undoes every step of a start but the disk itself, whichever of them were taken. */
   async #halt(sliver: SliverPlaces): Promise<void> {
     if (!(await isThere(sliver.directory))) return;
+    this.#firsts.forget(sliver.id);
     const first = await readProcessName(sliver.running);
     await rm(sliver.running, { force: true });
     if (first) await endProcess(first); // runc would ask only ten times a second whether it has ended
+    this.#firsts.forget(sliver.id); // whoever asked meanwhile saw it alive
     const { network, runc, cgroups, outposts } = this.#machine;
     outposts.end(sliver.id);
     await network.disconnect(sliver);
@@ -268,7 +271,7 @@ class ContainerBackend implements Backend {
 
   async #running(id: SliverId): Promise<{ sliver: SliverPlaces; first: ProcessName }> {
     const sliver = await this.#known(id);
-    const first = await runningProcess(sliver);
+    const first = await this.#firsts.of(sliver);
     refuseUnless(first, "BACKEND_FAILED", `the sliver ${id} is stopped; ensure it first`);
     return { sliver, first };
   }
@@ -279,16 +282,6 @@ class ContainerBackend implements Backend {
     if (!known) throw new Fault("NO_SLICE", `there is no sliver ${id} on this node; ensure it first`);
     return sliver;
   }
-}
-
-async function isRunning(sliver: SliverPlaces): Promise<boolean> {
-  return (await runningProcess(sliver)) !== undefined;
-}
-
-/** The sliver's first process, if the sliver's start came to its end and the process still lives. */
-async function runningProcess(sliver: SliverPlaces): Promise<ProcessName | undefined> {
-  const first = await readProcessName(sliver.running);
-  return first && (await isAlive(first)) ? first : undefined;
 }
 
 /** Makes a directory and gives the path under which the kernel lists what is mounted there. */
