@@ -75,6 +75,7 @@ export const REQUIREMENTS: readonly Requirement[] = [
     purposes: TESTS,
     without: "no exchange with a real gmond in tests",
   },
+  { package: "gmetad", provides: "gmetad", purposes: TESTS, without: "no real gmetad in tests" },
   { package: "python3", provides: "python3", purposes: TESTS, without: "no outside XML-RPC client in tests" },
   { package: "openssl", provides: "openssl", purposes: TESTS, without: "no outside certificates in tests" },
   {
