@@ -26,8 +26,10 @@ type HostFacts = { started: number; location: string };
 
 /** Ganglia's: heartbeats come at least this often, and a host is down when four were missed. */
 const HOST_TMAX_SECONDS = 20;
-/** What an entry costs beside its texts. */
-const ENTRY_BYTES = 200;
+/** What entries, texts and pairs of them cost in memory beside their characters, measured. */
+const ENTRY_BYTES = 300;
+const TEXT_BYTES = 28;
+const PAIR_BYTES = 40;
 
 /** The hosts heard of and their metrics, in memory, within limits whatever is sent. */
 export class HostTable {
@@ -131,8 +133,10 @@ function factsOf(name: string, value: string): Partial<HostFacts> | undefined {
 }
 
 function bytesOf(name: string, { metadata, value = "" }: Metric): number {
-  const texts = metadata ? [metadata.units, ...metadata.extra.flat()] : [];
-  return texts.reduce((sum, text) => sum + text.length, ENTRY_BYTES + name.length + value.length);
+  const extra = metadata?.extra ?? [];
+  const texts = [name, value, metadata?.units ?? "", ...extra.flat()];
+  const fixed = ENTRY_BYTES + extra.length * PAIR_BYTES;
+  return texts.reduce((sum, text) => sum + TEXT_BYTES + text.length, fixed);
 }
 
 /** A metric without metadata is not shown, so it need not stay long either. */
