@@ -50,11 +50,16 @@ export async function createSlice(
     if (!resumed && isEmpty(journal)) await journal.remove();
     throw error;
   }
-  const unlaunched = await launchOn(journal, order.description, effort);
+  const unlaunched = await launchOn(journal, order.description, [...journal.leases.keys()], effort);
   for (const [node, failure] of unlaunched) filling.troubles.set(node, failure);
   const complete = journal.leases.size >= order.description.nodes.atleast && unlaunched.size === 0;
   const troubles = [...filling.troubles].map(([node, failure]) => troubleOf(node, failure, now));
-  await journal.update((record) => ({ ...record, phase: complete ? "created" : "creating", troubles }));
+  await journal.update((record) => ({
+    ...record,
+    phase: complete ? "created" : "creating",
+    troubles,
+    ...(complete && { repairing: undefined }),
+  }));
   return { shortfall: filling.shortfall, complete };
 }
 
@@ -113,19 +118,20 @@ function isEmpty({ leases, tickets, record }: SliceJournal): boolean {
   return leases.size === 0 && tickets.size === 0 && record.asks.length === 0;
 }
 
-/** Starts the program in every sliver; gives back where it could not be. */
-async function launchOn(
+/** Starts the program of the description in the slivers of some nodes; gives back where it could not be. */
+export async function launchOn(
   journal: SliceJournal,
   description: SliceDescription,
+  nodes: readonly string[],
   effort: Effort,
 ): Promise<Map<string, CallFailure>> {
   const { program } = description;
-  if (!program) return new Map();
+  if (!program || nodes.length === 0) return new Map();
   const [files, privateKey] = await Promise.all([programFiles(journal), journal.identity()]);
   const modified = journal.record.createdAt;
   // What was launched instead, since the slice was made, is what its owner wants now.
   const launching = launchOf(program, { name: MAIN_PROGRAM, others: "keep", files, modified });
-  const leases = [...journal.leases.values()].map(({ lease }) => lease);
+  const leases = nodes.map((node) => journal.leases.get(node)!.lease);
   const outcomes = await onEach(
     "starting the program",
     leases,

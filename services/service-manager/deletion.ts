@@ -3,6 +3,7 @@ import { Fault } from "#shared/model/errors.ts";
 import type { Instant } from "#shared/model/time.ts";
 import { readSliceDescription } from "#shared/wire/slice-description.ts";
 import { type CallFailure, isCallFailure, TransportError } from "#shared/wire/xmlrpc/transport-error.ts";
+import { endAbandoned } from "./abandonment.ts";
 import { askBook } from "./asks.ts";
 import { callOptions, type Effort, onEach } from "./fan-out.ts";
 import type { Network } from "./network.ts";
@@ -39,10 +40,18 @@ export async function deleteSlice(
     (held) => end(journal, held, network, effort, now),
     effort,
   );
+  const { ended: late, failures: unanswered } = await endAbandoned(
+    journal,
+    journal.record.abandoned ?? [],
+    network,
+    effort,
+    now,
+  );
+  for (const [node, failure] of unanswered) failures.set(node, failure);
   const disposals = await disposeOfUnwanted(journal, network, effort, now);
   for (const outcome of endings) if (!outcome.ok) failures.set(outcome.item.lease.node, outcome.error);
   for (const outcome of disposals) if (!outcome.ok) failures.set(outcome.item.ticket.node, outcome.error);
-  const ended = endings.filter((outcome) => outcome.ok).length;
+  const ended = endings.filter((outcome) => outcome.ok).length + late.length;
   if (failures.size === 0) await journal.remove();
   return { ended, failures };
 }

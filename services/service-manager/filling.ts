@@ -1,12 +1,12 @@
 import { acquire, isRefusal, makeAsk } from "#services/broker/acquisition.ts";
 import { Fault } from "#shared/model/errors.ts";
 import type { Instant } from "#shared/model/time.ts";
-import { type CallFailure, isCallFailure } from "#shared/wire/xmlrpc/transport-error.ts";
+import { type CallFailure, isCallFailure, TransportError } from "#shared/wire/xmlrpc/transport-error.ts";
 import { askBook } from "./asks.ts";
 import { failureName, failureSentence } from "./failure.ts";
 import type { Effort } from "./fan-out.ts";
 import type { Network } from "./network.ts";
-import { fateAfter, redeem } from "./redemption.ts";
+import { type Fate, fateAfter, redeem } from "./redemption.ts";
 import type { SliceJournal } from "./slice-journal.ts";
 import type { Order } from "./slice-order.ts";
 import type { HeldTicket } from "./slice-state.ts";
@@ -15,7 +15,10 @@ import { disposeOfUnwanted, rejectTickets } from "./ticket-disposal.ts";
 /** How often nodes that have no use for a ticket are replaced by others in one run. */
 const MAX_REPLACEMENTS = 5;
 
-/** One run towards as many leases as are wanted. */
+/** Nodes of the slice that others are to stand in for, each with the reason. */
+export type Lost = ReadonlyMap<string, string>;
+
+/** One run towards as many leases as are wanted. With lost nodes, it goes on with a slice whatever becomes of it. */
 export class Filling {
   /** What kept agents from granting more. */
   readonly shortfall: CallFailure[] = [];
@@ -26,20 +29,34 @@ export class Filling {
   readonly #network: Network;
   readonly #effort: Effort;
   readonly #now: Instant;
+  readonly #lost: Lost | undefined;
   /** Tickets that failed in this run; the next run tries them again. */
   readonly #tried = new Set<string>();
 
-  constructor(journal: SliceJournal, order: Order, network: Network, effort: Effort, now: Instant) {
+  constructor(
+    journal: SliceJournal,
+    order: Order,
+    network: Network,
+    effort: Effort,
+    now: Instant,
+    lost?: Lost,
+  ) {
     this.#journal = journal;
     this.#order = order;
     this.#network = network;
     this.#effort = effort;
     this.#now = now;
+    this.#lost = lost;
   }
 
   /** Why there is nothing, if there is nothing. */
   get lastFailure(): CallFailure | undefined {
     return [...this.troubles.values()].at(-1) ?? this.shortfall.at(-1);
+  }
+
+  /** Nodes with a lease that counts. */
+  get #good(): string[] {
+    return [...this.#journal.leases.keys()].filter((node) => !this.#lost?.has(node));
   }
 
   async fill(): Promise<void> {
@@ -48,12 +65,12 @@ export class Filling {
     for (let replacements = 0; ; replacements++) {
       await this.#redeemAll(count);
       await this.#dispose();
-      const held = this.#journal.leases.size + this.#journal.redeemable.length;
+      const held = this.#good.length + this.#journal.redeemable.length;
       // While it is unknown what was granted, nothing more is asked for.
       if (held >= count || !settled || replacements >= MAX_REPLACEMENTS) break;
       if (!(await this.#acquire(count - held, atleast - held))) break;
     }
-    if (this.#journal.leases.size >= count) await this.#giveBackAll(); // standbys nobody needs any more
+    if (this.#good.length >= count) await this.#giveBackAll(); // standbys nobody needs any more
   }
 
   /** Asks that an earlier run may or may not have got an answer to; whether all of them are settled now. */
@@ -77,7 +94,7 @@ export class Filling {
   async #redeemAll(wanted: number): Promise<void> {
     for (;;) {
       const untried = this.#inOrder().filter(({ id }) => !this.#tried.has(id));
-      const next = untried.slice(0, wanted - this.#journal.leases.size);
+      const next = untried.slice(0, Math.max(0, wanted - this.#good.length));
       if (next.length === 0) return;
       const outcomes = await redeem(this.#journal, next, this.#network, this.#effort);
       for (const outcome of outcomes) {
@@ -91,7 +108,12 @@ export class Filling {
   async #failed({ id, ticket }: HeldTicket, failure: CallFailure): Promise<void> {
     this.troubles.set(ticket.node, failure);
     await this.#journal.note(this.#now, `${ticket.ip}: ${failureName(failure)}: ${failureSentence(failure)}`);
-    if (fateAfter(failure) !== "keep") await rejectTickets(this.#journal, [id]);
+    if (this.#fate(failure) !== "keep") await rejectTickets(this.#journal, [id]);
+  }
+
+  /** A creation waits for nodes that are away; a repair is there to do without them. */
+  #fate(failure: CallFailure): Fate {
+    return this.#lost && failure instanceof TransportError ? "useless" : fateAfter(failure);
   }
 
   #inOrder() {
@@ -107,7 +129,8 @@ export class Filling {
    */
   async #acquire(wanted: number, atleast: number): Promise<boolean> {
     const journal = this.#journal;
-    const first = journal.leases.size === 0 && journal.tickets.size === 0 && this.#tried.size === 0;
+    const first =
+      !this.#lost && journal.leases.size === 0 && journal.tickets.size === 0 && this.#tried.size === 0;
     const acquisition = {
       ...this.#terms(),
       wanted,
@@ -140,20 +163,25 @@ export class Filling {
   }
 
   #ruledOut(): Map<string, string> {
-    const reasons = new Map<string, string>();
+    const reasons = new Map<string, string>(this.#lost);
+    for (const { node } of this.#journal.record.abandoned ?? [])
+      reasons.set(node, "has a lease of the slice that was given up");
     for (const [node, failure] of this.troubles) {
-      if (fateAfter(failure) === "useless")
-        reasons.set(node, `has just refused: ${failureSentence(failure)}`);
+      if (this.#fate(failure) === "useless")
+        reasons.set(
+          node,
+          `has just ${failure instanceof TransportError ? "failed" : "refused"}: ${failureSentence(failure)}`,
+        );
     }
     for (const { ticket } of this.#journal.tickets.values())
       reasons.set(ticket.node, "has a ticket of the slice");
-    for (const node of this.#journal.leases.keys()) reasons.set(node, "has the slice");
+    for (const node of this.#good) reasons.set(node, "has the slice");
     return reasons;
   }
 
   #sites(): string[] {
-    const { record, leases, redeemable } = this.#journal;
-    const held = new Set([...leases.keys(), ...redeemable.map(({ ticket }) => ticket.node)]);
+    const { record, redeemable } = this.#journal;
+    const held = new Set([...this.#good, ...redeemable.map(({ ticket }) => ticket.node)]);
     return record.nodes.filter(({ node }) => held.has(node)).map(({ site }) => site);
   }
 

@@ -11,6 +11,7 @@ import { addNodeCommands } from "./commands/node.ts";
 import { addPlan } from "./commands/plan.ts";
 import { addPs } from "./commands/ps.ts";
 import { addRenew } from "./commands/renew.ts";
+import { addRepair } from "./commands/repair.ts";
 import { addScp } from "./commands/scp.ts";
 import { addSsh } from "./commands/ssh.ts";
 import { addStatus } from "./commands/status.ts";
@@ -32,6 +33,7 @@ A slice is a network of virtual machines (slivers) on nodes of different owners,
   slice logs web -f                      what it says; slice ps web, slice stop web
   slice ssh web                          a shell in one; slice scp web data.tgz : copies into every one
   slice renew web
+  slice repair web                       others in the place of nodes that failed
   slice delete web
 
 Exit codes: 0 ok, 1 error, 2 usage, 3 partial (run it again to finish), 4 not allowed, 5 not found,
@@ -74,6 +76,7 @@ function commandTree(tools: Tools): Command {
   addSsh(program, tools);
   addScp(program, tools);
   addRenew(program, tools);
+  addRepair(program, tools);
   addDelete(program, tools);
   addKeyCommands(program, tools);
   addNodeCommands(program, tools);

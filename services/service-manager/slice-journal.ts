@@ -228,7 +228,7 @@ export class SliceJournal implements Disposable {
     await appendFile(this.paths.log, line, { mode: 0o600 });
   }
 
-  /** Removes what a killed process left half-written, and tickets whose leases it had kept already. */
+  /** Removes what a killed process left half-written, tickets whose leases it had kept, leases it had given up. */
   async #tidy(): Promise<void> {
     for (const directory of [
       this.paths.directory,
@@ -240,6 +240,8 @@ export class SliceJournal implements Disposable {
     }
     for (const { lease } of this.#leases.values()) {
       if (this.#tickets.has(lease.ticket)) await this.forgetTicket(lease.ticket);
+      if (this.record.abandoned?.some(({ serial }) => serial === lease.serial))
+        await this.forgetLease(lease.node);
     }
   }
 

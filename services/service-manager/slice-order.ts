@@ -46,7 +46,7 @@ export async function newOrder(wish: Wish, network: Network, now: Instant): Prom
   };
 }
 
-/** The order an existing slice was begun with. Throws SLICE_EXISTS when the wish is for something else. */
+/** As `keptOrder`. Throws SLICE_EXISTS when the wish is for something else. */
 export async function storedOrder(journal: SliceJournal, wish: Wish): Promise<Order> {
   const { record } = journal;
   if (!wish.bare && intentOf(wish, (await readFiles(wish)).files) !== record.intent) {
@@ -55,6 +55,12 @@ export async function storedOrder(journal: SliceJournal, wish: Wish): Promise<Or
       `slice ${record.name} already exists with another description; delete it first, or choose another name`,
     );
   }
+  return await keptOrder(journal);
+}
+
+/** The order an existing slice was begun with. */
+export async function keptOrder(journal: SliceJournal): Promise<Order> {
+  const { record } = journal;
   const xml = await journal.description();
   const description = readSliceDescription(xml);
   if (!description.resources)

@@ -28,6 +28,13 @@ export type KeptFile = { readonly path: string; readonly mode: number; readonly 
 /** An ask for tickets that was not answered yet, as far as anybody knows. */
 export type OpenAsk = Ask & { readonly purpose: "slivers" | "renewal" };
 
+/** A lease that another node has replaced: ended when its node answers, forgotten once nothing can live on it. */
+export type AbandonedLease = {
+  readonly node: string;
+  readonly serial: string;
+  readonly renewableUntil: Instant;
+};
+
 /**
  * slices/NAME/slice.json: what its owner intends and what has been asked for, written before anything is asked. What
  * came of it lies beside it, one file a ticket and one a lease, so that progress on one node rewrites nothing else.
@@ -59,9 +66,14 @@ export type SliceRecord = {
   /** SSH keys let in besides the slice's own: type and base64. */
   readonly keys: readonly string[];
   readonly troubles: readonly Trouble[];
+  /** Records of slices that never lost a node lack it. */
+  readonly abandoned?: readonly AbandonedLease[];
+  /** While a repair has not come to its end: nodes that had their program when it began. */
+  readonly repairing?: readonly string[];
 };
 
 const LISTS = ["asks", "files", "nodes", "ticketKeys", "unwanted", "keys", "troubles"] as const;
+const OPTIONAL_LISTS = ["abandoned", "repairing"] as const;
 const TEXTS = ["principal", "requestId", "intent"] as const;
 const NUMBERS = ["createdAt", "asksMade", "count", "atleast"] as const;
 
@@ -79,6 +91,7 @@ export function readRecord(text: string, name: string): SliceRecord {
     record.name === name &&
     ["creating", "created", "deleting"].includes(record.phase) &&
     LISTS.every((member) => Array.isArray(record[member])) &&
+    OPTIONAL_LISTS.every((member) => record[member] === undefined || Array.isArray(record[member])) &&
     TEXTS.every((member) => typeof record[member] === "string") &&
     NUMBERS.every((member) => Number.isSafeInteger(record[member]));
   if (!sound) throw unreadable(name);

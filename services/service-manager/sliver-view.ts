@@ -10,7 +10,7 @@ import { USAGE_COLUMNS } from "./usage-view.ts";
 /** One node of a slice, as it is shown. */
 export type SliverView = {
   readonly address: Pick<NodeAddress, "node" | "ip" | "site">;
-  /** `leased`, `ended`, `ticket` (not redeemed yet), `returning` (a ticket given back), `failed`; or the sliver's own state. */
+  /** `leased`, `ended`, `ticket` (not redeemed yet), `returning` (a ticket given back), `abandoned`, `failed`; or the sliver's own state. */
   readonly state: string;
   readonly lease?: Lease;
   /** What it uses, as its node says. */
@@ -24,12 +24,14 @@ export function sliverViews({ record, leases, tickets }: SliceState, now: Instan
   const strangers = record.troubles.filter(({ node }) => !known.has(node));
   const returning = new Set(record.unwanted.map((id) => tickets.get(id)?.ticket.node));
   const ticketed = new Set([...tickets.values()].map(({ ticket }) => ticket.node));
+  const abandoned = new Set((record.abandoned ?? []).map(({ node }) => node));
   const views = record.nodes.map((address): SliverView | undefined => {
     const trouble = record.troubles.find(({ node }) => node === address.node);
     const lease = leases.get(address.node)?.lease;
     if (lease) return { address, state: lease.term.end <= now ? "ended" : "leased", lease, trouble };
     if (returning.has(address.node)) return { address, state: "returning", trouble };
     if (ticketed.has(address.node)) return { address, state: "ticket", trouble };
+    if (abandoned.has(address.node)) return { address, state: "abandoned", trouble };
     return trouble && { address, state: "failed", trouble };
   });
   return [

@@ -10,12 +10,18 @@ export async function leasesAtNodes(lab: SliceLab, slice: string): Promise<Lease
   return all.flat().filter((lease) => lease.slice === slice);
 }
 
-function isRunning(node: SliceLabNode): boolean {
+export function isRunning(node: SliceLabNode): boolean {
   try {
     return node.manager !== undefined;
   } catch {
     return false;
   }
+}
+
+/** The nodes that a slice has leases on, as its journal says. */
+export async function nodesOf(lab: SliceLab, slice: string): Promise<SliceLabNode[]> {
+  const state = await readSlice(lab.home, slice);
+  return lab.nodes.filter(({ name }) => state?.leases.has(name));
 }
 
 /**

@@ -1,5 +1,14 @@
 import { test } from "node:test";
-import { CREATE, CREATE_THEN_DELETE, DELETE, type Killing, killAt, RENEW, stepsOf } from "./killed.ts";
+import {
+  CREATE,
+  CREATE_THEN_DELETE,
+  DELETE,
+  type Killing,
+  killAt,
+  RENEW,
+  REPAIR,
+  stepsOf,
+} from "./killed.ts";
 import { sliceLab } from "./slice-lab.ts";
 
 function exhaustive(name: string, killing: Killing): void {
@@ -15,4 +24,5 @@ function exhaustive(name: string, killing: Killing): void {
 exhaustive("slice create", CREATE);
 exhaustive("slice create, then slice delete", CREATE_THEN_DELETE);
 exhaustive("slice renew", RENEW);
+exhaustive("slice repair", REPAIR);
 exhaustive("slice delete", DELETE);

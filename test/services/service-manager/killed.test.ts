@@ -1,5 +1,14 @@
 import { test } from "node:test";
-import { CREATE, CREATE_THEN_DELETE, DELETE, type Killing, killAt, RENEW, stepsOf } from "./killed.ts";
+import {
+  CREATE,
+  CREATE_THEN_DELETE,
+  DELETE,
+  type Killing,
+  killAt,
+  RENEW,
+  REPAIR,
+  stepsOf,
+} from "./killed.ts";
 import { sliceLab } from "./slice-lab.ts";
 
 /** Spread over the whole command, at other steps in every run; killed.soak.ts tries all of them. */
@@ -19,4 +28,5 @@ function sampled(name: string, killing: Killing): void {
 sampled("slice create", CREATE);
 sampled("slice create, then slice delete", CREATE_THEN_DELETE);
 sampled("slice renew", RENEW);
+sampled("slice repair", REPAIR);
 sampled("slice delete", DELETE);

@@ -3,7 +3,7 @@ import { readFile } from "node:fs/promises";
 import { join } from "node:path";
 import { fileURLToPath } from "node:url";
 import { runProgram } from "#test/support/program.ts";
-import { assertExactly } from "./exactness.ts";
+import { assertExactly, isRunning, leasesAtNodes, nodesOf } from "./exactness.ts";
 import type { SliceLab } from "./slice-lab.ts";
 
 const MAIN = fileURLToPath(import.meta.resolve("#services/service-manager/main.ts"));
@@ -63,11 +63,29 @@ export const RENEW: Killing = {
   },
 };
 
+/** One node of the slice is away, and back after the repair was run again. */
+export const REPAIR: Killing = {
+  async prepare(lab, slice) {
+    await DELETE.prepare(lab, slice);
+    await (await nodesOf(lab, slice))[0]!.stop();
+  },
+  command: (slice) => ["repair", slice],
+  async again(lab, slice) {
+    const { code, err } = await lab.slice("repair", slice);
+    assert.equal(code, 0, err);
+    assert.equal((await leasesAtNodes(lab, slice)).length, 2);
+    for (const node of lab.nodes) if (!isRunning(node)) await node.start();
+    assert.equal((await lab.slice("repair", slice)).code, 0);
+    await assertExactly(lab, slice, 2);
+  },
+};
+
 /** How many steps the command takes when nobody kills it. */
-export async function stepsOf(lab: SliceLab, { prepare, command }: Killing): Promise<number> {
+export async function stepsOf(lab: SliceLab, { prepare, command, again }: Killing): Promise<number> {
   await prepare(lab, "whole");
   const { code, err, stepsFile } = await runKilled(lab, 0, command("whole"));
   assert.equal(code, 0, err);
+  await again(lab, "whole");
   await lab.slice("delete", "whole");
   return Number(await readFile(stepsFile, "utf8"));
 }
