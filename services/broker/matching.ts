@@ -114,11 +114,13 @@ function offerReason(need: Need, ad: Advertisement): Reason | undefined {
   return { reason: lacks(missing), remedy: need.engine ? "another engine" : "other nodes" };
 }
 
-function termReason({ leaseSeconds }: Need, { heldUntil }: Advertisement, now: Instant): Reason | undefined {
+function termReason({ leaseSeconds }: Need, ad: Advertisement, now: Instant): Reason | undefined {
+  const { heldUntil, maxLeaseSeconds = Number.POSITIVE_INFINITY } = ad;
   if (heldUntil === undefined || now + leaseSeconds <= heldUntil) return undefined;
-  const longest = Math.max(0, heldUntil - now);
+  const left = Math.max(0, heldUntil - now);
   const asked = formatLength(leaseSeconds);
-  const reason = `is held by its agent for ${formatLength(longest)} more, not for ${asked}`;
+  const reason = `is held by its agent for ${formatLength(left)} more, not for ${asked}`;
+  const longest = Math.min(left, maxLeaseSeconds);
   return { reason, kind: `is held for less than ${asked}`, remedy: "a shorter lease", longest };
 }
 

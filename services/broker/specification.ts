@@ -25,6 +25,8 @@ export type Advertisement = {
   readonly free: Share;
   /** When what is held there ends; undefined when the agent does not say. */
   readonly heldUntil?: Instant;
+  /** The longest lease the agent gives at all, in seconds; undefined when it does not say. */
+  readonly maxLeaseSeconds?: number;
   /** Processes that want a processor, or undefined when nobody measured. */
   readonly load?: number;
   /** When the node last reported to the agent; undefined if it never did. */

@@ -51,8 +51,9 @@ export function agentConnection(
     const ads: Advertisement[] = [];
     const [from, to] = [formatInstant(during.start), formatInstant(during.end)];
     for (let after: string | undefined; ; after = ads.at(-1)!.node) {
-      const page = await api.getads({ from, to, after, limit: MAX_ADS }, options);
-      for (const ad of page) ads.push(advertisementOf(url, ad));
+      const asked = api.getads({ from, to, after, limit: MAX_ADS }, options);
+      const [page, { maxLease: maxLeaseSeconds }] = await Promise.all([asked, askFacts()]);
+      for (const ad of page) ads.push({ ...advertisementOf(url, ad), maxLeaseSeconds });
       if (page.length < MAX_ADS) return ads;
     }
   }

@@ -103,6 +103,13 @@ test("a lease longer than a node is held for is refused with how long it could b
   assert.equal(refused?.reason, "is held by its agent for 399 days more, not for 900 days");
   assert.match(tooFew(specification, 2).sentence, /; ask for a lease of at most 399 days or fewer nodes$/);
   assert.equal(matched(ads, description(2, { leaseSeconds: 399 * day })).chosen.length, 2);
+  const [first] = ads.map((ad) => ({ ...ad, maxLeaseSeconds: 28 * day }));
+  const { sentence } = tooFew(matched([first!], description(1, { leaseSeconds: 900 * day })), 1);
+  assert.match(
+    sentence,
+    /; ask for a lease of at most 28 days$/,
+    "what its agent never gives is not advised",
+  );
 });
 
 test("a refusal groups many nodes by what keeps them from fitting, and advises what would help", () => {
