@@ -48,6 +48,7 @@ export const monitorConfig = z.strictObject({
       udp_port: port.default(8649).describe("where Ganglia's packets are taken"),
       xml_port: port.default(8649).describe("the TCP port where the dump is"),
       web_port: port.default(8648).describe("where /metrics is"),
+      join: z.ipv4().optional().describe("a multicast group whose packets are taken, too, as gmond's are"),
       from: z
         .array(z.string())
         .default([])

@@ -15,14 +15,17 @@ export type DumpServerOptions = {
   readonly log: Log;
 };
 
-export type DumpServer = AsyncDisposable & { readonly port: number; served(): number };
+export type DumpServer = AsyncDisposable & {
+  readonly port: number;
+  counts(): { readonly served: number; readonly abandoned: number };
+};
 
 /** Gives everybody who connects the dump, as gmond does, at the pace they read it; what they send is not read. */
 export async function startDumpServer(options: DumpServerOptions): Promise<DumpServer> {
   const { address, port, dump, maxConnections, withinMs, log } = options;
   const open = new Set<Promise<void>>();
   const ending = new AbortController();
-  let served = 0;
+  let [served, abandoned] = [0, 0];
 
   async function serve(socket: Socket): Promise<void> {
     socket.resume();
@@ -31,6 +34,7 @@ export async function startDumpServer(options: DumpServerOptions): Promise<DumpS
       await pipeline(Readable.from(dump()), socket, { signal });
       served += 1;
     } catch (err) {
+      abandoned += 1;
       log.debug({ err }, "a dump was not read to its end");
     } finally {
       socket.destroy();
@@ -46,7 +50,7 @@ export async function startDumpServer(options: DumpServerOptions): Promise<DumpS
   await once(server, "listening");
   return {
     port: (server.address() as AddressInfo).port,
-    served: () => served,
+    counts: () => ({ served, abandoned }),
     async [Symbol.asyncDispose]() {
       server.close();
       ending.abort();

@@ -1,6 +1,6 @@
-import { createSocket, type Socket } from "node:dgram";
+import { createSocket, type RemoteInfo, type Socket } from "node:dgram";
 import { once } from "node:events";
-import { BlockList, isIP, isIPv6 } from "node:net";
+import { BlockList, isIP, isIPv4, isIPv6 } from "node:net";
 import { Fault, OperatorError } from "#shared/model/errors.ts";
 import type { Log } from "#shared/runtime/log.ts";
 import { type MetricId, type Packet, readPacket } from "#shared/wire/ganglia/packet.ts";
@@ -16,6 +16,8 @@ export type ReceiverCounts = { readonly taken: number; readonly dropped: Readonl
 export type ReceiverOptions = {
   readonly address: string;
   readonly port: number;
+  /** An IPv4 multicast group that is listened to, too. */
+  readonly join?: string;
   /** Addresses, or networks like 10.0.0.0/8, that are listened to; empty: all. */
   readonly from: readonly string[];
   /** This node: nobody else speaks for it. */
@@ -30,25 +32,42 @@ export type ReceiverOptions = {
 
 export type Receiver = AsyncDisposable & { readonly port: number; counts(): ReceiverCounts };
 
+/** What the kernel is asked to hold of packets that come at once; it gives what its own bound allows. */
+const BURST_BYTES = 4 * 2 ** 20;
+
 /** Hears Ganglia's packets on UDP. What is sent here can fill the table within its limits, and do nothing else. */
 export async function startReceiver(options: ReceiverOptions): Promise<Receiver> {
-  const { address, port, rate, uptime, log } = options;
+  const { address, port, join, rate, uptime, log } = options;
   const allowed = networks(options.from);
   const dropped = new Map<Drop, number>();
   let taken = 0;
-  const socket = createSocket({ type: isIPv6(address) ? "udp6" : "udp4" });
-  socket.on("message", (bytes, { address: sender }) => {
+  await using owned = new AsyncDisposableStack();
+
+  function take(bytes: Buffer, { address: sender }: RemoteInfo): void {
     const drop = !rate.admits(sender, uptime()) ? "rate" : receive(bytes, sender, allowed, options);
     if (drop) dropped.set(drop, (dropped.get(drop) ?? 0) + 1);
     else taken += 1;
-  });
-  socket.bind({ address, port });
-  await once(socket, "listening");
-  socket.on("error", (err) => log.warn({ err }, "a packet could not be received"));
+  }
+
+  async function listen(at: string, port: number): Promise<Socket> {
+    const type = isIPv6(at) ? "udp6" : "udp4";
+    const socket = createSocket({ type, reuseAddr: at !== address, recvBufferSize: BURST_BYTES });
+    owned.defer(() => closed(socket));
+    socket.on("message", take);
+    socket.bind({ address: at, port });
+    await once(socket, "listening");
+    socket.on("error", (err) => log.warn({ err }, "a packet could not be received"));
+    return socket;
+  }
+
+  const { port: chosen } = (await listen(address, port)).address();
+  // Bound to the group itself, it takes what is sent there and nothing else.
+  if (join) (await listen(join, chosen)).addMembership(join, isIPv4(address) ? address : undefined);
+  const kept = owned.move();
   return {
-    port: socket.address().port,
+    port: chosen,
     counts: () => ({ taken, dropped }),
-    [Symbol.asyncDispose]: () => closed(socket),
+    [Symbol.asyncDispose]: () => kept.disposeAsync(),
   };
 }
 

@@ -97,6 +97,7 @@ function startReceiving(
   return startReceiver({
     address: listen.address,
     port: listen.udp_port,
+    join: listen.join,
     from: listen.from,
     own: { ip: node.ip, name: node.name },
     table,
@@ -139,6 +140,7 @@ type Parts = {
 /** What the monitor itself does. */
 function workFamilies({ table, receiver, dumps, announcer }: Parts): readonly Family[] {
   const { taken, dropped } = receiver.counts();
+  const { served, abandoned } = dumps.counts();
   const { sent, failed } = announcer.counts();
   const one = (name: string, type: Family["type"], help: string, value: number): Family => {
     return { name: `slicelab_monitor_${name}`, type, help, samples: [{ value }] };
@@ -153,7 +155,8 @@ function workFamilies({ table, receiver, dumps, announcer }: Parts): readonly Fa
       help: "Packets that were dropped, by reason.",
       samples: [...dropped].map(([reason, value]) => ({ label: ["reason", reason], value })),
     },
-    one("dumps", "counter", "Dumps that were read to their end.", dumps.served()),
+    one("dumps", "counter", "Dumps that were read to their end.", served),
+    one("dumps_abandoned", "counter", "Dumps that were not, or not in time.", abandoned),
     one("packets_sent", "counter", "Packets that told of this node.", sent),
     one("announcements_failed", "counter", "Times somebody could not be told of this node.", failed),
   ];
