@@ -14,9 +14,10 @@ export const ALLOWED = `
     bool_or(h.tcp_ports @> $9 and h.udp_ports @> $10) as allowed_ports,
     ($9 - range_agg(h.tcp_ports))::text as lacking_tcp, ($10 - range_agg(h.udp_ports))::text as lacking_udp,
     bool_or(h.capabilities @> $11::text[]) as allowed_capabilities,
-    array(select unnest($11::text[]) except select unnest(o.capabilities) from holdings o
-      where o.node = n.node and o.valid_from <= to_timestamp($1) and to_timestamp($1) < o.valid_to)
-      as lacking_capabilities,
+    case when best.id is null and cardinality($11::text[]) > 0 then array(
+        select unnest($11::text[]) except select unnest(o.capabilities) from holdings o
+        where o.node = n.node and o.valid_from <= to_timestamp($1) and to_timestamp($1) < o.valid_to)
+      else '{}' end as lacking_capabilities,
     bool_or(h.ceiling_cpu_millis is null or $12::bigint is null or $12 <= h.ceiling_cpu_millis) as allowed_cpu,
     bool_or(h.ceiling_egress_kbps is null or $13::bigint is null or $13 <= h.ceiling_egress_kbps) as allowed_egress
   from holdings h

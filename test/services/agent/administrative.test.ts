@@ -108,6 +108,16 @@ test("a node's owner gives each capability or not, whatever the principal may ha
     assert.equal(await outcome(`f${at}`, frugal.ip), HALF.includes(capability) ? "granted" : "NO_CAPACITY");
     assert.equal(await outcome(`n${at}`, none.ip), "NO_CAPACITY", `${capability}: nothing was given`);
   }
+  const all = {
+    slice: "all",
+    ntickets: 1,
+    leaselen: DAY,
+    ips: [frugal.ip],
+    administrative: [...CAPABILITIES],
+  };
+  const lacking = CAPABILITIES.find((capability) => !HALF.includes(capability));
+  const named = new RegExp(`is not held with [^;]*${lacking}[^;]*; ask for fewer capabilities$`);
+  await assert.rejects(lab.bob.client.newtickets(all), named);
 });
 
 test("what an owner took back is not split from the root that still said so", async () => {
