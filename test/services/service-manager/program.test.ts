@@ -6,7 +6,7 @@ import type { Program } from "#shared/model/slice-description.ts";
 import { plainDescription } from "#shared/model/slice-description.ts";
 import { writeSliceDescription } from "#shared/wire/slice-description.ts";
 import { eventually } from "#test/support/deadline.ts";
-import { assertExactly, leasesAtNodes } from "./exactness.ts";
+import { assertExactly, leasesAtNodes, nodesOf } from "./exactness.ts";
 import { type SliceLab, sliceLab } from "./slice-lab.ts";
 
 const SCRIPT = `#!/bin/sh
@@ -167,4 +167,18 @@ test("a program's file that is not there is said before anything is asked for", 
   assert.equal(code, 2);
   assert.match(err, /run\.sh cannot be read/);
   assert.deepEqual(await lab.charges(), []);
+});
+
+test("a repair starts the program in the replacement, and not where its owner stopped it", async () => {
+  await using lab = await sliceLab({ nodes: 3 });
+  assert.equal((await lab.slice("create", await programFile(lab))).code, 0);
+  const [dead, stopped] = await nodesOf(lab, "peers");
+  assert.equal((await lab.slice("stop", "peers", stopped!.ip)).code, 0);
+  await dead!.stop();
+  const { code, err } = await lab.slice("repair", "peers");
+  assert.equal(code, 0, err);
+  const { out } = await lab.slice("ps", "peers", "-o", "json");
+  const fresh = lab.nodes.find((node) => node !== dead && node !== stopped)!;
+  const running = JSON.parse(out).map(({ ip, state }: { ip: string; state: string }) => `${ip} ${state}`);
+  assert.deepEqual(running, [`${fresh.ip} running`]);
 });

@@ -1,5 +1,7 @@
 import assert from "node:assert/strict";
+import { once } from "node:events";
 import { writeFile } from "node:fs/promises";
+import { createServer } from "node:net";
 import { join } from "node:path";
 import { test } from "node:test";
 import { readSlice } from "#services/service-manager/slice-state.ts";
@@ -88,6 +90,25 @@ test("without enough other nodes: exit code 3 with reasons, and the lease of the
   await first!.start();
   assert.equal(results(await repair(lab, "picky"), 0)[first!.ip], "well");
   await assertExactly(lab, "picky", 2);
+});
+
+test("a node that hangs is waited for once, up to its deadline, and replaced", async () => {
+  await using lab = await sliceLab({ nodes: 3 });
+  await lab.slice("create", "hello", "--nodes", "2");
+  const [hanging] = await nodesOf(lab, "hello");
+  const port = Number(new URL(hanging!.manager.url).port);
+  await hanging!.stop();
+  const mute = createServer().listen(port, hanging!.ip);
+  await once(mute, "listening");
+  mute.unref();
+  try {
+    const began = performance.now();
+    const ran = await lab.slice("repair", "hello", "-o", "json", "--deadline", "1s");
+    assert.equal(results(ran, 0)[hanging!.ip], "abandoned TIMEOUT");
+    assert.ok(performance.now() - began < 2500);
+  } finally {
+    mute.close();
+  }
 });
 
 test("with the agent away too, nothing is given up", async () => {
