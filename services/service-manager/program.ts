@@ -17,6 +17,7 @@ import { addSsh } from "./commands/ssh.ts";
 import { addStatus } from "./commands/status.ts";
 import { addStop } from "./commands/stop.ts";
 import { addTicketCommands } from "./commands/ticket.ts";
+import { addWatch } from "./commands/watch.ts";
 import { EXIT, exitCodeOf, Interrupted, UsageError } from "./exit-code.ts";
 import type { Tools } from "./invocation.ts";
 import { printable } from "./output.ts";
@@ -34,6 +35,7 @@ A slice is a network of virtual machines (slivers) on nodes of different owners,
   slice ssh web                          a shell in one; slice scp web data.tgz : copies into every one
   slice renew web
   slice repair web                       others in the place of nodes that failed
+  slice watch web --repair               says what changes, renews, repairs
   slice delete web
 
 Exit codes: 0 ok, 1 error, 2 usage, 3 partial (run it again to finish), 4 not allowed, 5 not found,
@@ -77,6 +79,7 @@ function commandTree(tools: Tools): Command {
   addScp(program, tools);
   addRenew(program, tools);
   addRepair(program, tools);
+  addWatch(program, tools);
   addDelete(program, tools);
   addKeyCommands(program, tools);
   addNodeCommands(program, tools);
