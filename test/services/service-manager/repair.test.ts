@@ -137,3 +137,13 @@ test("deleting a slice ends abandoned leases; one whose time is over is forgotte
     if (slice === "back") await assertExactly(lab, slice, 0);
   }
 });
+
+test("a slice that waits for a node which never came is completed on another one", async () => {
+  await using lab = await sliceLab({ nodes: 3 });
+  for (const node of lab.nodes.slice(1)) await node.stop();
+  assert.equal((await lab.slice("create", "hello", "--nodes", "2")).code, 3);
+  const waiting = [...(await readSlice(lab.home, "hello"))!.tickets.values()].map(({ ticket }) => ticket.ip);
+  for (const node of lab.nodes) if (node !== lab.nodes[0] && !waiting.includes(node.ip)) await node.start();
+  assert.equal((await repair(lab)).code, 0);
+  assert.equal((await leasesAtNodes(lab, "hello")).length, 2);
+});
