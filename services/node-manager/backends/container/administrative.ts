@@ -3,7 +3,7 @@ import { join } from "node:path";
 import type { Capability } from "#shared/model/capability.ts";
 import { Fault } from "#shared/model/errors.ts";
 import { isAlive, readProcessName } from "../machine/process.ts";
-import { CAPABILITIES, MASKED_PATHS, systemCallFilter } from "./confinement.ts";
+import { CAPABILITIES, MASKED_PATHS, MOUNT_CALLS, systemCallFilter } from "./confinement.ts";
 import { type NodePlaces, type SliverPlaces, sliverOf, sliverPlaces } from "./places.ts";
 import { IDS_PER_SLIVER } from "./users/id-blocks.ts";
 
@@ -22,18 +22,6 @@ type Meaning = {
   readonly paths?: readonly string[];
 };
 
-const MOUNTING = [
-  "mount",
-  "umount",
-  "umount2",
-  "move_mount",
-  "open_tree",
-  "fsopen",
-  "fsconfig",
-  "fsmount",
-  "fspick",
-];
-
 /** What has to be opened for a capability to be worth anything. */
 const MEANING: Readonly<Record<Capability, Meaning>> = {
   CAP_NET_RAW: { number: 13 },
@@ -43,7 +31,7 @@ const MEANING: Readonly<Record<Capability, Meaning>> = {
   CAP_SYS_RESOURCE: { number: 24 },
   CAP_SYS_ADMIN: {
     number: 21,
-    calls: [...MOUNTING, "mount_setattr", "open_tree_attr", "pivot_root", "setns", "fanotify_init"],
+    calls: [...MOUNT_CALLS, "mount_setattr", "open_tree_attr", "pivot_root", "setns", "fanotify_init"],
   },
   CAP_SYS_TIME: {
     number: 25,

@@ -1,5 +1,5 @@
-import type { Ceilings, Resources } from "#shared/model/resources.ts";
 import type { SliverPlan } from "../backend.ts";
+import { processorShare } from "../machine/processor-share.ts";
 import { confinementOf } from "./administrative.ts";
 import { OWN_USERS_CAPABILITIES, READ_ONLY_PATHS } from "./confinement.ts";
 import { IDS_PER_SLIVER } from "./users/id-blocks.ts";
@@ -10,11 +10,6 @@ const INIT_INSIDE = "/dev/init";
 export const PROCESSES = 512;
 /** Soft and hard limit alike: runc built with Go 1.19 raises the one to the other, sometimes after setting them. */
 export const OPEN_FILES = 65536;
-/** What a sliver without a guarantee weighs against others, in thousandths of a core: little, but never nothing. */
-const LEAST_CPU_MILLIS = 10;
-const PERIOD_MICROSECONDS = 100_000;
-/** The kernel takes no quota below one millisecond a period. */
-const LEAST_QUOTA_MICROSECONDS = 1_000;
 /** The order in which the kernel ends processes when the machine itself has no memory left: slivers' before ours. */
 export const OOM_SCORE = 300;
 
@@ -69,7 +64,7 @@ export function bundle({
       cgroupsPath: `/${cgroup}`,
       resources: {
         devices: [{ allow: false, access: "rwm" }],
-        cpu: processor(plan.resources, plan.ceilings),
+        cpu: processorShare(plan.resources, plan.ceilings),
         // Memory and swap together are not more than memory alone: no swap.
         memory: { limit, ...(countsSwap ? { swap: limit } : {}) },
         pids: { limit: PROCESSES },
@@ -90,17 +85,6 @@ function namespacesOf(own: readonly string[], base: number): object {
     namespaces: types.map((type) => ({ type })),
     ...(base === 0 ? {} : { uidMappings: mapping, gidMappings: mapping }),
   };
-}
-
-/** The guarantee is a weight that counts when the processor is short, the ceiling a quota that always does. */
-export function processor(
-  resources: Resources,
-  ceilings: Ceilings,
-): { shares: number; quota?: number; period?: number } {
-  const shares = Math.ceil((Math.max(resources.cpuMillis, LEAST_CPU_MILLIS) * 1024) / 1000);
-  if (ceilings.cpuMillis === undefined) return { shares };
-  const quota = Math.max((ceilings.cpuMillis * PERIOD_MICROSECONDS) / 1000, LEAST_QUOTA_MICROSECONDS);
-  return { shares, quota, period: PERIOD_MICROSECONDS };
 }
 
 /** Every command of the sliver starts from this, too: the environment of a login without a terminal. */

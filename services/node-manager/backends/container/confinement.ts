@@ -38,22 +38,25 @@ const OWN_USERS_REASONS = {
 export const CAPABILITIES: readonly string[] = Object.keys(CAPABILITY_REASONS);
 export const OWN_USERS_CAPABILITIES: readonly string[] = Object.keys(OWN_USERS_REASONS);
 
+/** The system calls that mount. */
+export const MOUNT_CALLS = [
+  "mount",
+  "umount",
+  "umount2",
+  "move_mount",
+  "open_tree",
+  "fsopen",
+  "fsconfig",
+  "fsmount",
+  "fspick",
+];
+
 type Denial = { readonly names: readonly string[]; readonly because: string };
 
 /** System calls that fail with EPERM for everybody in a sliver, capabilities or not. */
 const DENIALS: readonly Denial[] = [
   {
-    names: [
-      "mount",
-      "umount",
-      "umount2",
-      "move_mount",
-      "open_tree",
-      "fsopen",
-      "fsconfig",
-      "fsmount",
-      "fspick",
-    ],
+    names: MOUNT_CALLS,
     because: "mounting is how the sliver's disk is kept apart",
   },
   { names: ["mount_setattr", "open_tree_attr", "pivot_root", "swapon", "swapoff"], because: "as mounting" },

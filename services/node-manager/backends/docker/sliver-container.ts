@@ -2,10 +2,11 @@ import { Fault, refuseUnless } from "#shared/model/errors.ts";
 import type { PortRange } from "#shared/model/ports.ts";
 import type { SliverId, SliverPlan } from "../backend.ts";
 import { type Confinement, confinementOf } from "../container/administrative.ts";
-import { OOM_SCORE, OPEN_FILES, PROCESSES, processor } from "../container/bundle.ts";
+import { OOM_SCORE, OPEN_FILES, PROCESSES } from "../container/bundle.ts";
 import { READ_ONLY_PATHS } from "../container/confinement.ts";
 import type { ImageProgram } from "../images/image-program.ts";
 import type { Image } from "../images/images.ts";
+import { processorShare } from "../machine/processor-share.ts";
 import type { Login } from "../seed/login.ts";
 import { INIT_INSIDE } from "./reference-image.ts";
 
@@ -93,7 +94,7 @@ export function sliverContainer(needs: ContainerNeeds): object {
 
 function limits({ plan, openFiles, boundsDisks }: ContainerNeeds): object {
   const { resources, ceilings } = plan;
-  const { shares, quota, period } = processor(resources, ceilings);
+  const { shares, quota, period } = processorShare(resources, ceilings);
   const memory = resources.memoryMib * MEBIBYTE;
   const files = Math.min(OPEN_FILES, openFiles);
   return {

@@ -7,6 +7,7 @@ import { findImage, type Image } from "../images/images.ts";
 import { type ImageOffer, openImages, statementOf } from "../images/offered-images.ts";
 import { Cgroups } from "../machine/cgroups.ts";
 import { deleteTree } from "../machine/mounts.ts";
+import { isThere } from "../machine/presence.ts";
 import { endProcess, isAlive, type ProcessName, readProcessName, waitUntil } from "../machine/process.ts";
 import { Turns } from "../machine/turns.ts";
 import { TAPS } from "../network/address-block.ts";
@@ -262,16 +263,6 @@ async function bytesOnDisk(disk: string): Promise<number> {
     return (await stat(disk)).blocks * 512;
   } catch (error) {
     if ((error as NodeJS.ErrnoException).code === "ENOENT") return 0;
-    throw error;
-  }
-}
-
-async function isThere(path: string): Promise<boolean> {
-  try {
-    await stat(path);
-    return true;
-  } catch (error) {
-    if ((error as NodeJS.ErrnoException).code === "ENOENT") return false;
     throw error;
   }
 }

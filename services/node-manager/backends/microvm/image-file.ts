@@ -1,7 +1,8 @@
-import { readdir, rename, rm, stat } from "node:fs/promises";
+import { readdir, rename, rm } from "node:fs/promises";
 import { join } from "node:path";
 import { lockFile } from "#shared/runtime/lock-file.ts";
 import { findImage, type Image } from "../images/images.ts";
+import { isThere } from "../machine/presence.ts";
 import { runProgram } from "../machine/program.ts";
 import { microvmDirectory } from "./kernel.ts";
 
@@ -44,15 +45,5 @@ export async function forgetRemovedImages(imagesDirectory: string): Promise<void
     const id = /^([a-z].*)\.erofs$/.exec(name)?.[1];
     if (id === undefined || name.startsWith(UNFINISHED)) continue;
     if (!(await findImage(imagesDirectory, id))) await rm(join(directory, name), { force: true });
-  }
-}
-
-async function isThere(path: string): Promise<boolean> {
-  try {
-    await stat(path);
-    return true;
-  } catch (error) {
-    if ((error as NodeJS.ErrnoException).code === "ENOENT") return false;
-    throw error;
   }
 }

@@ -1,8 +1,10 @@
-import { access, mkdir, writeFile } from "node:fs/promises";
+import { mkdir, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { Fault } from "#shared/model/errors.ts";
 import type { SliverPlan } from "../backend.ts";
 import type { Cgroups } from "../machine/cgroups.ts";
+import { isThere } from "../machine/presence.ts";
+import { PERIOD_MICROSECONDS, type ProcessorShare, processorShare } from "../machine/processor-share.ts";
 
 /** What the kernel inside takes of a microvm's memory. The sliver gets it besides what its plan says. */
 const KERNEL_MIB = 72;
@@ -11,10 +13,6 @@ const EMULATOR_MIB = 96;
 const MIB = 1024 * 1024;
 const THREADS = 64;
 const STARTING_SHARES = 1024;
-const PERIOD_MICROSECONDS = 100_000;
-const LEAST_QUOTA_MICROSECONDS = 1_000;
-/** What a sliver without a guarantee weighs against others, in thousandths of a core: little, but never nothing. */
-const LEAST_CPU_MILLIS = 10;
 
 /** The memory the microvm sees. */
 export function machineMemoryMib(plan: SliverPlan): number {
@@ -49,9 +47,8 @@ export async function makeCgroup(cgroups: Cgroups, name: string, plan: SliverPla
  */
 export async function settleWeight(cgroups: Cgroups, name: string, plan: SliverPlan): Promise<void> {
   const directory = join((await cgroups.hierarchyOf("cpu"))!, name);
-  const [file, value] = (await isUnified(cgroups))
-    ? ["cpu.weight", weight(shares(plan))]
-    : ["cpu.shares", shares(plan)];
+  const { shares } = processorOf(plan);
+  const [file, value] = (await isUnified(cgroups)) ? ["cpu.weight", weight(shares)] : ["cpu.shares", shares];
   await writeFile(join(directory, `${file}`), String(value));
 }
 
@@ -65,7 +62,7 @@ type Limits = readonly (readonly [file: string, value: string | number])[];
 function separate(plan: SliverPlan): Limits {
   return [
     ["cpu.cfs_period_us", PERIOD_MICROSECONDS],
-    ["cpu.cfs_quota_us", quota(plan) ?? -1],
+    ["cpu.cfs_quota_us", processorOf(plan).quota ?? -1],
     ["cpu.shares", STARTING_SHARES],
     ["memory.limit_in_bytes", memory(plan)],
     ["memory.memsw.limit_in_bytes", memory(plan)],
@@ -76,7 +73,7 @@ function separate(plan: SliverPlan): Limits {
 /** cgroup v2. */
 function unified(plan: SliverPlan): Limits {
   return [
-    ["cpu.max", `${quota(plan) ?? "max"} ${PERIOD_MICROSECONDS}`],
+    ["cpu.max", `${processorOf(plan).quota ?? "max"} ${PERIOD_MICROSECONDS}`],
     ["cpu.weight", weight(STARTING_SHARES)],
     ["memory.max", memory(plan)],
     ["memory.swap.max", 0],
@@ -88,27 +85,11 @@ function memory(plan: SliverPlan): number {
   return (machineMemoryMib(plan) + EMULATOR_MIB) * MIB;
 }
 
-/** The guarantee is a weight that counts when the processor is short, the ceiling a quota that always does. */
-function shares({ resources }: SliverPlan): number {
-  return Math.max(2, Math.ceil((Math.max(resources.cpuMillis, LEAST_CPU_MILLIS) * 1024) / 1000));
+function processorOf({ resources, ceilings }: SliverPlan): ProcessorShare {
+  return processorShare(resources, ceilings);
 }
 
 /** As the OCI runtimes make one of the other. */
 function weight(ofShares: number): number {
   return 1 + Math.floor(((ofShares - 2) * 9999) / 262_142);
-}
-
-function quota({ ceilings }: SliverPlan): number | undefined {
-  if (ceilings.cpuMillis === undefined) return undefined;
-  return Math.max((ceilings.cpuMillis * PERIOD_MICROSECONDS) / 1000, LEAST_QUOTA_MICROSECONDS);
-}
-
-async function isThere(path: string): Promise<boolean> {
-  try {
-    await access(path);
-    return true;
-  } catch (error) {
-    if ((error as NodeJS.ErrnoException).code === "ENOENT") return false;
-    throw error;
-  }
 }

@@ -1,10 +1,11 @@
-import { mkdir, open, rename, rm, stat, writeFile } from "node:fs/promises";
+import { mkdir, open, rename, rm, writeFile } from "node:fs/promises";
 import { Fault } from "#shared/model/errors.ts";
 import { readIfPresent, writeDurably } from "#shared/runtime/durable-file.ts";
 import type { SliverPlan } from "../backend.ts";
 import { seedImage } from "../images/image-seed.ts";
 import type { Image } from "../images/images.ts";
 import type { Cgroups } from "../machine/cgroups.ts";
+import { isThere } from "../machine/presence.ts";
 import { nameProcess, writeProcessName } from "../machine/process.ts";
 import { runProgram } from "../machine/program.ts";
 import type { LinkEnds } from "../network/cables.ts";
@@ -188,14 +189,4 @@ async function startPrograms({ sliver, image, link, again }: Start): Promise<voi
   const login = { ...account.login, ...program.user };
   const env = { HOME: program.user.home, ...account.environment };
   await startDetached(link, { ...program, user: "root", env }, { ...account, login });
-}
-
-async function isThere(path: string): Promise<boolean> {
-  try {
-    await stat(path);
-    return true;
-  } catch (error) {
-    if ((error as NodeJS.ErrnoException).code === "ENOENT") return false;
-    throw error;
-  }
 }
