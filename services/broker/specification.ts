@@ -12,6 +12,10 @@ export type Advertisement = {
   readonly sslport: number;
   /** Empty when the agent knows none. */
   readonly site: string;
+  /** Undefined when the agent knows none. */
+  readonly region?: string;
+  /** Undefined when the agent knows none. */
+  readonly country?: string;
   /** What tags are compared with: name and values, e.g. region → eu. */
   readonly tags: ReadonlyMap<string, readonly string[]>;
   readonly engines: readonly string[];
@@ -27,10 +31,16 @@ export type Advertisement = {
   readonly heldUntil?: Instant;
   /** The longest lease the agent gives at all, in seconds; undefined when it does not say. */
   readonly maxLeaseSeconds?: number;
-  /** Processes that want a processor, or undefined when nobody measured. */
+  /** Processes that want a processor, over a minute; undefined when nobody measured lately. */
   readonly load?: number;
+  /** Processors, as its monitor tells; undefined when none does. */
+  readonly cpus?: number;
+  /** The part of the time it was heard, from 0 to 1, recent days counting more; undefined while unknown. */
+  readonly liveness?: number;
   /** When the node last reported to the agent; undefined if it never did. */
   readonly heard?: Instant;
+  /** When a monitor last told of it. Nobody signs that: it may speak against a node, never for it. */
+  readonly monitored?: Instant;
 };
 
 /** A node that was left out, and why. */

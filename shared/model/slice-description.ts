@@ -29,16 +29,30 @@ export type SliceDescription = {
 /** How many nodes: `count` are wanted, fewer than `atleast` are a failure, `standby` more are kept in reserve. */
 export type NodeCount = { readonly count: number; readonly atleast: number; readonly standby: number };
 
+/** What nodes can be spread over: places that fail together, from small to large. */
+export const SPREADS = ["site", "country", "region"] as const;
+export type Spread = (typeof SPREADS)[number];
+
 /** Which nodes will do. Every constraint holds at once; none means any node. */
 export type Whereabouts = {
   /** No two nodes at one site. */
   readonly distinctSites: boolean;
+  /** Only nodes at these sites; none listed means any. */
+  readonly sites: readonly string[];
+  /** What the nodes are to be spread over as evenly as possible; absent: sites. */
+  readonly spread?: Spread;
+  /** The highest one-minute load of a node that will do; absent: any. */
+  readonly maxLoad?: number;
   /** Each must be among what the node's advertisement says, e.g. region = eu. */
   readonly tags: readonly Tag[];
   /** Only these, by identity (64 hex digits) or IP address; none listed means any. */
   readonly nodes: readonly string[];
+  /** Each of these must be among the nodes of the slice, by identity or IP address. */
+  readonly include: readonly string[];
   /** None of these, by identity or IP address. */
   readonly avoid: readonly string[];
+  /** No node at these sites. */
+  readonly avoidSites: readonly string[];
 };
 
 export type Tag = { readonly name: string; readonly value: string };
@@ -74,7 +88,15 @@ export const MAX_LEASE_SECONDS = 400 * 86_400;
 /** The lease of a description nobody wrote: one day. */
 export const DEFAULT_LEASE_SECONDS = 86_400;
 
-export const ANYWHERE: Whereabouts = { distinctSites: false, tags: [], nodes: [], avoid: [] };
+export const ANYWHERE: Whereabouts = {
+  distinctSites: false,
+  sites: [],
+  tags: [],
+  nodes: [],
+  include: [],
+  avoid: [],
+  avoidSites: [],
+};
 
 /** The description of a slice for which only a name and a number of nodes were said. */
 export function plainDescription(name: string, count: number): SliceDescription {

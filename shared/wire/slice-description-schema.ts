@@ -141,6 +141,7 @@ const where = children({
   node: many(nodeReference),
   avoid: many(nodeReference),
 }).transform((element) => ({
+  ...ANYWHERE,
   distinctSites: element.site ?? false,
   tags: element.tag ?? [],
   nodes: element.node ?? [],

@@ -1,6 +1,7 @@
 import fc from "fast-check";
 import { CAPABILITIES } from "#shared/model/capability.ts";
 import {
+  ANYWHERE,
   clashingPath,
   isNodeCount,
   MAX_LEASE_SECONDS,
@@ -63,12 +64,14 @@ export const description: fc.Arbitrary<SliceDescription> = fc.record(
       .record({ tcp: fc.nat({ max: 64 }), udp: fc.nat({ max: 64 }) })
       .filter(({ tcp, udp }) => tcp + udp > 0)
       .map((ports) => ({ ...ports })),
-    where: fc.record({
-      distinctSites: fc.boolean(),
-      tags: fc.array(fc.record({ name: tagName, value: filled }), { maxLength: 3 }),
-      nodes: fc.array(node, { maxLength: 2 }),
-      avoid: fc.array(node, { maxLength: 2 }),
-    }),
+    where: fc
+      .record({
+        distinctSites: fc.boolean(),
+        tags: fc.array(fc.record({ name: tagName, value: filled }), { maxLength: 3 }),
+        nodes: fc.array(node, { maxLength: 2 }),
+        avoid: fc.array(node, { maxLength: 2 }),
+      })
+      .map((where) => ({ ...ANYWHERE, ...where })),
     administrative: fc.subarray([...CAPABILITIES], { minLength: 1 }),
     program,
   },

@@ -6,6 +6,7 @@ import { Fault } from "#shared/model/errors.ts";
 import {
   clashingPath,
   isInnerPath,
+  ANYWHERE,
   plainDescription,
   type SliceDescription,
 } from "#shared/model/slice-description.ts";
@@ -71,7 +72,7 @@ test("a name and a number of nodes make a description", () => {
     nodes: { count: 3, atleast: 3, standby: 0 },
     leaseSeconds: 86_400,
     ports: [],
-    where: { distinctSites: false, tags: [], nodes: [], avoid: [] },
+    where: ANYWHERE,
   });
 });
 
