@@ -14,6 +14,7 @@ import type { Order } from "./slice-order.ts";
 import { checkGoingOn } from "./slice-owner.ts";
 import { addressOf, type SliceRecord, type Trouble } from "./slice-record.ts";
 import { isGone } from "./ticket-disposal.ts";
+import { ticketSource } from "./ticket-source.ts";
 
 /** What a creation came to; every node's lease, ticket or trouble is in the journal. */
 export type Creation = {
@@ -41,7 +42,8 @@ export async function createSlice(
     checkGoingOn(journal.record, network.principal);
     await dropLostLeases(journal, network, effort, now);
   } else await journal.begin(beginning(order, network.principal, now));
-  const filling = new Filling(journal, order, network, effort, now);
+  const source = ticketSource({ journal, order, network, now });
+  const filling = new Filling({ journal, order, source, network, effort, now });
   try {
     await filling.fill();
     const nothing = journal.leases.size === 0 && journal.tickets.size === 0;

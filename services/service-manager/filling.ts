@@ -1,8 +1,7 @@
-import { acquire, isRefusal, makeAsk } from "#services/broker/acquisition.ts";
+import { isRefusal } from "#services/broker/acquisition.ts";
 import { Fault } from "#shared/model/errors.ts";
 import type { Instant } from "#shared/model/time.ts";
 import { type CallFailure, isCallFailure, TransportError } from "#shared/wire/xmlrpc/transport-error.ts";
-import { askBook } from "./asks.ts";
 import { failureName, failureSentence } from "./failure.ts";
 import type { Effort } from "./fan-out.ts";
 import type { Network } from "./network.ts";
@@ -11,12 +10,25 @@ import type { SliceJournal } from "./slice-journal.ts";
 import type { Order } from "./slice-order.ts";
 import type { HeldTicket } from "./slice-state.ts";
 import { disposeOfUnwanted, rejectTickets } from "./ticket-disposal.ts";
+import type { TicketSource } from "./ticket-source.ts";
 
 /** How often nodes that have no use for a ticket are replaced by others in one run. */
 const MAX_REPLACEMENTS = 5;
 
 /** Nodes of the slice that others are to stand in for, each with the reason. */
 export type Lost = ReadonlyMap<string, string>;
+
+/** What a filling works on and with. */
+export type FillingParts = {
+  readonly journal: SliceJournal;
+  readonly order: Order;
+  readonly source: TicketSource;
+  readonly network: Network;
+  readonly effort: Effort;
+  readonly now: Instant;
+  /** Given by a repair alone. */
+  readonly lost?: Lost;
+};
 
 /** One run towards as many leases as are wanted. With lost nodes, it goes on with a slice whatever becomes of it. */
 export class Filling {
@@ -26,6 +38,7 @@ export class Filling {
   readonly troubles = new Map<string, CallFailure>();
   readonly #journal: SliceJournal;
   readonly #order: Order;
+  readonly #source: TicketSource;
   readonly #network: Network;
   readonly #effort: Effort;
   readonly #now: Instant;
@@ -33,16 +46,10 @@ export class Filling {
   /** Tickets that failed in this run; the next run tries them again. */
   readonly #tried = new Set<string>();
 
-  constructor(
-    journal: SliceJournal,
-    order: Order,
-    network: Network,
-    effort: Effort,
-    now: Instant,
-    lost?: Lost,
-  ) {
+  constructor({ journal, order, source, network, effort, now, lost }: FillingParts) {
     this.#journal = journal;
     this.#order = order;
+    this.#source = source;
     this.#network = network;
     this.#effort = effort;
     this.#now = now;
@@ -61,33 +68,17 @@ export class Filling {
 
   async fill(): Promise<void> {
     const { count, atleast } = this.#order.description.nodes;
-    const settled = await this.#settleAsks();
+    const unknown = await this.#source.settle();
+    this.shortfall.push(...unknown);
     for (let replacements = 0; ; replacements++) {
       await this.#redeemAll(count);
       await this.#dispose();
       const held = this.#good.length + this.#journal.redeemable.length;
       // While it is unknown what was granted, nothing more is asked for.
-      if (held >= count || !settled || replacements >= MAX_REPLACEMENTS) break;
+      if (held >= count || unknown.length > 0 || replacements >= MAX_REPLACEMENTS) break;
       if (!(await this.#acquire(count - held, atleast - held))) break;
     }
     if (this.#good.length >= count) await this.#giveBackAll(); // standbys nobody needs any more
-  }
-
-  /** Asks that an earlier run may or may not have got an answer to; whether all of them are settled now. */
-  async #settleAsks(): Promise<boolean> {
-    const asks = this.#journal.record.asks.filter(({ purpose }) => purpose === "slivers");
-    let settled = true;
-    for (const ask of asks) {
-      try {
-        await makeAsk(ask, this.#terms(), this.#network.agents, this.#book());
-      } catch (error) {
-        if (!isCallFailure(error)) throw error;
-        if (isRefusal(error)) continue;
-        this.shortfall.push(error);
-        settled = false;
-      }
-    }
-    return settled;
   }
 
   /** Redeems tickets until enough slivers are made, standbys in the place of those that fail. */
@@ -132,7 +123,6 @@ export class Filling {
     const first =
       !this.#lost && journal.leases.size === 0 && journal.tickets.size === 0 && this.#tried.size === 0;
     const acquisition = {
-      ...this.#terms(),
       wanted,
       atleast: first ? atleast : 1,
       standby: first ? this.#order.description.nodes.standby : 0,
@@ -140,7 +130,7 @@ export class Filling {
       sites: this.#sites(),
     };
     try {
-      const { granted, failures } = await acquire(acquisition, this.#network.agents, this.#book(), this.#now);
+      const { granted, failures } = await this.#source.acquire(acquisition);
       this.shortfall.push(...failures);
       if (first && granted < atleast) await this.#giveUp(granted, atleast);
       return granted > 0;
@@ -198,14 +188,5 @@ export class Filling {
     const outcomes = await disposeOfUnwanted(this.#journal, this.#network, this.#effort, this.#now);
     for (const outcome of outcomes)
       if (!outcome.ok) this.troubles.set(outcome.item.ticket.node, outcome.error);
-  }
-
-  #terms() {
-    const { description, resources } = this.#order;
-    return { description, principal: this.#network.principal, resources };
-  }
-
-  #book() {
-    return askBook(this.#journal, "slivers", (agent) => this.#network.agent(agent).ticketKey());
   }
 }

@@ -13,6 +13,7 @@ import type { Order } from "./slice-order.ts";
 import { checkGoingOn } from "./slice-owner.ts";
 import { addressOf, type NodeAddress } from "./slice-record.ts";
 import { isGone } from "./ticket-disposal.ts";
+import { ticketSource } from "./ticket-source.ts";
 
 /**
  * What a repair found or made of one node. `gone`: its sliver had ended. `lost`: nobody stands in for it yet, so its
@@ -69,7 +70,8 @@ export async function repairSlice(
   }
   for (const [node, { result }] of standing) if (result === "gone") await journal.forgetLease(node);
   await noteBeginning(journal);
-  const filling = new Filling(journal, order, network, effort, now, lost);
+  const source = ticketSource({ journal, order, network, now });
+  const filling = new Filling({ journal, order, source, network, effort, now, lost });
   await filling.fill();
   for (const [node, failure] of filling.troubles)
     if (!journal.leases.has(node)) mending.set(node, { result: "failed", failure });
