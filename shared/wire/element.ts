@@ -58,16 +58,23 @@ function trimmed(text: string): string {
   return text.slice(start, end);
 }
 
-/** The children of an element by name, each at most once, with nothing unknown among them. */
+/** The children of an element by name, each at most once unless it is listed as repeated, with nothing unknown among them. */
 export class Fields {
   readonly #byName = new Map<string, Element>();
+  readonly #repeated = new Map<string, Element[]>();
   readonly #of: string;
 
-  constructor(element: Element, names: readonly string[]) {
+  constructor(element: Element, names: readonly string[], repeated: readonly string[] = []) {
     this.#of = element.name;
     refuseAttributes(element);
     refuseUnless(element.text === "", "MALFORMED", `<${element.name}> has text where elements belong`);
+    for (const name of repeated) this.#repeated.set(name, []);
     for (const child of element.children) {
+      const several = this.#repeated.get(child.name);
+      if (several) {
+        several.push(child);
+        continue;
+      }
       refuseUnless(
         names.includes(child.name),
         "MALFORMED",
@@ -96,6 +103,11 @@ export class Fields {
   /** The text of a plain element, which must be there and not empty. */
   text(name: string): string {
     return plainText(this.element(name));
+  }
+
+  /** The texts of a plain element that may be there several times, in their order. */
+  texts(name: string): readonly string[] {
+    return (this.#repeated.get(name) ?? []).map(plainText);
   }
 
   /** `read` applied to a plain element's text, or undefined when the element is absent. */

@@ -4,9 +4,9 @@ import { test } from "node:test";
 import fc from "fast-check";
 import { Fault } from "#shared/model/errors.ts";
 import {
+  ANYWHERE,
   clashingPath,
   isInnerPath,
-  ANYWHERE,
   plainDescription,
   type SliceDescription,
 } from "#shared/model/slice-description.ts";
