@@ -1,4 +1,4 @@
-import type { Ask, AskBook, GrantedTicket } from "#services/broker/acquisition.ts";
+import type { Ask, AskBook, GrantedTicket } from "#services/broker/ask.ts";
 import type { PublicKey } from "#shared/identity/key.ts";
 import type { SliceJournal } from "./slice-journal.ts";
 import type { NodeAddress, OpenAsk, SliceRecord } from "./slice-record.ts";

@@ -1,4 +1,4 @@
-import { isRefusal, makeAsk } from "#services/broker/acquisition.ts";
+import { isRefusal, makeAsk } from "#services/broker/ask.ts";
 import { Fault } from "#shared/model/errors.ts";
 import type { Instant } from "#shared/model/time.ts";
 import { readSliceDescription } from "#shared/wire/slice-description.ts";

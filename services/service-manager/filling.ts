@@ -1,4 +1,4 @@
-import { isRefusal } from "#services/broker/acquisition.ts";
+import { isRefusal } from "#services/broker/ask.ts";
 import { Fault } from "#shared/model/errors.ts";
 import type { Instant } from "#shared/model/time.ts";
 import { type CallFailure, isCallFailure, TransportError } from "#shared/wire/xmlrpc/transport-error.ts";

@@ -1,10 +1,11 @@
+import { type AgentConnection, agentConnection } from "#services/broker/agent-connection.ts";
+import { agentNamed } from "#services/broker/ask.ts";
 import type { KeyName, PublicKey } from "#shared/identity/key.ts";
 import { Fault } from "#shared/model/errors.ts";
 import { nodeManagerApi } from "#shared/wire/node-manager-api.ts";
 import { type XmlRpcClient, xmlRpcClient } from "#shared/wire/xmlrpc/client.ts";
 import type { Connections } from "#shared/wire/xmlrpc/connections.ts";
 import { TransportError } from "#shared/wire/xmlrpc/transport-error.ts";
-import { type AgentConnection, agentConnection } from "./agent-connection.ts";
 import type { Effort } from "./fan-out.ts";
 import type { NodeAddress } from "./slice-record.ts";
 
@@ -12,7 +13,7 @@ import type { NodeAddress } from "./slice-record.ts";
 export type Network = Disposable & {
   readonly principal: KeyName;
   readonly agents: readonly AgentConnection[];
-  /** Throws UNKNOWN_KEY for an agent that is not configured (any more). */
+  /** By its identity or its URL. Throws UNKNOWN_KEY for an agent that is not configured (any more). */
   agent(name: string): AgentConnection;
   node(address: NodeAddress): NodeConnection;
 };
@@ -31,7 +32,7 @@ export function networkOf({ principal, agents, connections, effort }: NetworkPar
     principal,
     agents: known,
     agent(name) {
-      const agent = known.find((one) => one.name === name);
+      const agent = agentNamed(known, name);
       if (!agent)
         throw new Fault(
           "UNKNOWN_KEY",

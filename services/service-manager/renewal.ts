@@ -1,4 +1,4 @@
-import { makeAsk } from "#services/broker/acquisition.ts";
+import { makeAsk } from "#services/broker/ask.ts";
 import { Fault } from "#shared/model/errors.ts";
 import type { Lease } from "#shared/model/lease.ts";
 import type { SliceDescription } from "#shared/model/slice-description.ts";
@@ -113,10 +113,10 @@ async function renewalAsks(
   network: Network,
 ) {
   const nodes = leases.map((lease) => addressOf(journal.record, lease.node));
-  const agents = [...new Set(nodes.map(({ agent }) => agent))];
+  const agents = [...new Set(nodes.map(({ agent }) => network.agent(agent).name))];
   return await Promise.all(
     agents.map(async (agent) => {
-      const own = nodes.filter((node) => node.agent === agent);
+      const own = nodes.filter((node) => network.agent(node.agent).name === agent);
       const asked = own.map(({ node, ip, sslport, site }) => ({ node, ip, sslport, site }));
       const { maxLease } = await network.agent(agent).facts();
       return { agent, count: own.length, atleast: 1, nodes: asked, leaseSeconds: Math.min(length, maxLease) };

@@ -1,4 +1,4 @@
-import type { Ask } from "#services/broker/acquisition.ts";
+import type { Ask } from "#services/broker/ask.ts";
 import { Fault, OperatorError } from "#shared/model/errors.ts";
 import type { DocumentId } from "#shared/model/ticket.ts";
 import type { Instant } from "#shared/model/time.ts";
@@ -9,7 +9,7 @@ export type NodeAddress = {
   readonly ip: string;
   readonly sslport: number;
   readonly site: string;
-  /** The agent its ticket comes from, as the configuration names it. */
+  /** The agent its ticket comes from, by its identity where that was known, else by its URL. */
   readonly agent: string;
 };
 

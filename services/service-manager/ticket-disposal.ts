@@ -1,3 +1,4 @@
+import type { AgentConnection } from "#services/broker/agent-connection.ts";
 import { Fault } from "#shared/model/errors.ts";
 import type { Instant } from "#shared/model/time.ts";
 import { openStatement, type TicketState } from "#shared/wire/statement-document.ts";
@@ -47,11 +48,12 @@ async function release(
   effort: Effort,
 ): Promise<Set<string>> {
   const agentOf = (held: HeldTicket) => addressOf(journal.record, held.ticket.node).agent;
-  const agents = network.agents.filter((agent) => tickets.some((held) => agentOf(held) === agent.name));
+  const isOf = ({ name, url }: AgentConnection, held: HeldTicket) => [name, url].includes(agentOf(held));
+  const agents = network.agents.filter((agent) => tickets.some((held) => isOf(agent, held)));
   const outcomes = await onEach(
     "releasing tickets",
     agents,
-    (agent) => agent.release(tickets.filter((held) => agentOf(held) === agent.name).map((held) => held.text)),
+    (agent) => agent.release(tickets.filter((held) => isOf(agent, held)).map((held) => held.text)),
     effort,
   );
   const states = outcomes.flatMap((outcome) => (outcome.ok ? outcome.value : []));

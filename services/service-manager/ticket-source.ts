@@ -1,10 +1,5 @@
-import {
-  type Acquired,
-  type Acquisition,
-  acquire,
-  isRefusal,
-  makeAsk,
-} from "#services/broker/acquisition.ts";
+import { type Acquired, type Acquisition, acquire } from "#services/broker/acquisition.ts";
+import { isRefusal, makeAsk } from "#services/broker/ask.ts";
 import type { Instant } from "#shared/model/time.ts";
 import { type CallFailure, isCallFailure } from "#shared/wire/xmlrpc/transport-error.ts";
 import { askBook } from "./asks.ts";

@@ -1,8 +1,8 @@
+import type { AgentConnection } from "#services/broker/agent-connection.ts";
 import type { PublicKey } from "#shared/identity/key.ts";
 import type { DocumentId, SliceTicket } from "#shared/model/ticket.ts";
 import { openIssuedTicket } from "#shared/wire/chain.ts";
 import { type CallFailure, isCallFailure } from "#shared/wire/xmlrpc/transport-error.ts";
-import type { AgentConnection } from "./agent-connection.ts";
 import type { Network } from "./network.ts";
 import { existingSlice, readSlice, sliceNames } from "./slice-state.ts";
 

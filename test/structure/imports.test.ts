@@ -16,6 +16,8 @@ const MAY_IMPORT: Readonly<Record<string, readonly string[]>> = {
     "services/service-manager/",
     // Written in the paper: the service manager embeds the broker.
     "services/broker/acquisition.ts",
+    "services/broker/agent-connection.ts",
+    "services/broker/ask.ts",
     "services/broker/matching.ts",
     "services/broker/specification.ts",
   ],

@@ -1,16 +1,13 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
+import { type Acquisition, acquire, advertised, countedTime } from "#services/broker/acquisition.ts";
 import {
-  type Acquisition,
   type Ask,
   type AskBook,
-  acquire,
-  advertised,
-  countedTime,
   type GrantedTicket,
   makeAsk,
   type TicketAgent,
-} from "#services/broker/acquisition.ts";
+} from "#services/broker/ask.ts";
 import type { Advertisement } from "#services/broker/specification.ts";
 import type { SigningKey } from "#shared/identity/signature.ts";
 import { Fault } from "#shared/model/errors.ts";

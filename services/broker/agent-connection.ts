@@ -1,5 +1,3 @@
-import type { TicketAgent } from "#services/broker/acquisition.ts";
-import type { Advertisement } from "#services/broker/specification.ts";
 import { type KeyName, type PublicKey, publicKeyFromSpki } from "#shared/identity/key.ts";
 import { Fault } from "#shared/model/errors.ts";
 import type { Resources } from "#shared/model/resources.ts";
@@ -10,7 +8,8 @@ import { writeSliceDescription } from "#shared/wire/slice-description.ts";
 import { type XmlRpcClient, xmlRpcClient } from "#shared/wire/xmlrpc/client.ts";
 import type { Connections } from "#shared/wire/xmlrpc/connections.ts";
 import { TransportError } from "#shared/wire/xmlrpc/transport-error.ts";
-import { callOptions, type Effort } from "./fan-out.ts";
+import type { TicketAgent } from "./ask.ts";
+import type { Advertisement } from "./specification.ts";
 
 /** What became of a ticket that was given back: `freed` is certain, of the others the node has the last word. */
 export type Release = { readonly ticket: string; readonly state: "released" | "freed" | "redeemed" };
@@ -23,8 +22,12 @@ export type AgentFacts = {
   readonly maxLease: number;
 };
 
-/** An agent, called in the name of one principal. Named by its URL. */
+/** How long an answer is waited for, in milliseconds, and what ends the waiting. */
+export type Patience = { readonly signal?: AbortSignal; readonly deadlineMs: number };
+
+/** An agent, called in the name of one principal or broker. */
 export type AgentConnection = TicketAgent & {
+  readonly url: string;
   facts(): Promise<AgentFacts>;
   /** Tickets of the caller that its agent still counts. */
   outstanding(): Promise<string[]>;
@@ -37,10 +40,11 @@ const RELEASED_AT_ONCE = 100;
 export function agentConnection(
   { url, identity }: { readonly url: string; readonly identity?: KeyName },
   connections: Connections,
-  effort: Pick<Effort, "signal" | "deadlineMs">,
+  { signal, deadlineMs: timeoutMs }: Patience,
 ): AgentConnection {
+  const name = identity ?? url;
   const api = xmlRpcClient(agentApi, { url, connections, expectedPeer: identity });
-  const options = callOptions(effort);
+  const options = { signal, timeoutMs };
   let facts: Promise<AgentFacts> | undefined;
   const askFacts = () => {
     facts ??= api.getconfig({}, options).then(factsOf);
@@ -53,13 +57,14 @@ export function agentConnection(
     for (let after: string | undefined; ; after = ads.at(-1)!.node) {
       const asked = api.getads({ from, to, after, limit: MAX_ADS }, options);
       const [page, { maxLease: maxLeaseSeconds }] = await Promise.all([asked, askFacts()]);
-      for (const ad of page) ads.push({ ...advertisementOf(url, ad), maxLeaseSeconds });
+      for (const ad of page) ads.push({ ...advertisementOf({ name, url }, ad), maxLeaseSeconds });
       if (page.length < MAX_ADS) return ads;
     }
   }
 
   return {
-    name: url,
+    name,
+    url,
     facts: askFacts,
     ticketKey: async () => (await askFacts()).ticketKey,
     advertisements,
@@ -94,9 +99,12 @@ function factsOf(config: Awaited<ReturnType<XmlRpcClient<typeof agentApi>["getco
 }
 
 /** An agent's word is used as data only; what does not make sense is no proper answer. */
-function advertisementOf(agent: string, ad: AdvertisementStruct | string): Advertisement {
+function advertisementOf(
+  { name: agent, url }: { readonly name: string; readonly url: string },
+  ad: AdvertisementStruct | string,
+): Advertisement {
   if (typeof ad === "string")
-    throw new TransportError("malformed", `${agent} answered getads with addresses alone`);
+    throw new TransportError("malformed", `${url} answered getads with addresses alone`);
   try {
     return {
       agent,
@@ -117,7 +125,7 @@ function advertisementOf(agent: string, ad: AdvertisementStruct | string): Adver
     };
   } catch (cause) {
     if (!(cause instanceof Fault)) throw cause;
-    throw new TransportError("malformed", `${agent} advertises what makes no sense: ${cause.sentence}`, {
+    throw new TransportError("malformed", `${url} advertises what makes no sense: ${cause.sentence}`, {
       cause,
     });
   }
