@@ -14,7 +14,7 @@ import {
   type TicketAgent,
 } from "./ask.ts";
 import { match } from "./matching.ts";
-import type { Advertisement, Specification } from "./specification.ts";
+import type { Advertisement, HeldNode, Specification } from "./specification.ts";
 
 export type Acquisition = Terms & {
   readonly wanted: number;
@@ -23,8 +23,8 @@ export type Acquisition = Terms & {
   readonly standby: number;
   /** Nodes out of the question, with the reason: those the slice has, those that failed it. */
   readonly ruledOut: ReadonlyMap<string, string>;
-  /** Sites of the nodes the slice has. */
-  readonly sites: readonly string[];
+  /** The nodes the slice has. */
+  readonly held: readonly HeldNode[];
 };
 
 /** What came of an acquisition: tickets are in the book; here is why there are no more. */
@@ -81,7 +81,7 @@ export async function acquire(
 ): Promise<Acquired> {
   const search: Search = {
     ruledOut: new Map(acquisition.ruledOut),
-    sites: [...acquisition.sites],
+    held: [...acquisition.held],
     granted: 0,
   };
   const failures: CallFailure[] = [];
@@ -115,14 +115,14 @@ export async function acquire(
 }
 
 /** What is known after some asks. */
-type Search = { readonly ruledOut: Map<string, string>; readonly sites: string[]; granted: number };
+type Search = { readonly ruledOut: Map<string, string>; readonly held: HeldNode[]; granted: number };
 
 function learn(search: Search, outcome: AskOutcome): void {
   const { nodes, count } = outcome.ask;
   const had = new Set("tickets" in outcome ? outcome.tickets.map(({ ticket }) => ticket.node) : []);
   search.granted += had.size;
   for (const { node, site } of nodes) {
-    if (had.has(node)) search.sites.push(site);
+    if (had.has(node)) search.held.push({ node, site });
     if (had.has(node)) search.ruledOut.set(node, "has the slice");
     // An agent that granted all it was asked for has not tried the others.
     else if (had.size < count) search.ruledOut.set(node, "could not be granted by its agent");

@@ -9,7 +9,7 @@ import {
 } from "#shared/model/resources.ts";
 import type { SliceDescription } from "#shared/model/slice-description.ts";
 import { formatLength, type Instant } from "#shared/model/time.ts";
-import type { Advertisement, Refusal, Specification } from "./specification.ts";
+import type { Advertisement, HeldNode, Refusal, Specification } from "./specification.ts";
 
 /** A node that has been silent for longer is passed over, unless it was asked for by name. It reports every 30 s. */
 export const SILENT_SECONDS = 300;
@@ -23,8 +23,8 @@ export type Matching = {
   readonly standby?: number;
   /** Nodes that are out of the question whatever their ads say, with the reason. */
   readonly ruledOut?: ReadonlyMap<string, string>;
-  /** Sites that the slice is at already. */
-  readonly sites?: readonly string[];
+  /** Nodes that the slice has already. */
+  readonly held?: readonly HeldNode[];
 };
 
 type Need = Pick<SliceDescription, "nodes" | "engine" | "image" | "where" | "leaseSeconds"> & Needy;
@@ -152,12 +152,12 @@ function unadvertised({ where }: Need, ads: readonly Advertisement[]): Refusal[]
 }
 
 /** One node of every site in turn, the roomiest first, sites that have slivers already later. */
-function spread(need: Need, fit: readonly Advertisement[], { demand, sites = [] }: Matching) {
+function spread(need: Need, fit: readonly Advertisement[], { demand, held = [] }: Matching) {
   const best = fit.toSorted(
     (a, b) => room(b, demand) - room(a, demand) || (a.load ?? 0) - (b.load ?? 0) || compare(a.node, b.node),
   );
   const taken = new Map<string, number>();
-  for (const site of sites) taken.set(site, (taken.get(site) ?? 0) + 1);
+  for (const { site } of held) if (site) taken.set(site, (taken.get(site) ?? 0) + 1);
   const turns = best.map((ad) => {
     const key = siteKey(ad);
     const turn = taken.get(key) ?? 0;

@@ -43,6 +43,12 @@ export type Advertisement = {
   readonly monitored?: Instant;
 };
 
+/** A node the slice has already: it counts where the slice is to be spread, and is not chosen again. */
+export type HeldNode = Pick<Advertisement, "node"> & {
+  /** Where it is, in case nobody advertises it any more. */
+  readonly site?: string;
+};
+
 /** A node that was left out, and why. */
 export type Refusal = Reason & { readonly node: string; readonly ip: string; readonly site: string };
 

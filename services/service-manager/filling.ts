@@ -8,6 +8,7 @@ import type { Network } from "./network.ts";
 import { type Fate, fateAfter, redeem } from "./redemption.ts";
 import type { SliceJournal } from "./slice-journal.ts";
 import type { Order } from "./slice-order.ts";
+import type { NodeAddress } from "./slice-record.ts";
 import type { HeldTicket } from "./slice-state.ts";
 import { disposeOfUnwanted, rejectTickets } from "./ticket-disposal.ts";
 import type { TicketSource } from "./ticket-source.ts";
@@ -127,7 +128,7 @@ export class Filling {
       atleast: first ? atleast : 1,
       standby: first ? this.#order.description.nodes.standby : 0,
       ruledOut: this.#ruledOut(),
-      sites: this.#sites(),
+      held: this.#held(),
     };
     try {
       const { granted, failures } = await this.#source.acquire(acquisition);
@@ -169,10 +170,10 @@ export class Filling {
     return reasons;
   }
 
-  #sites(): string[] {
+  #held(): NodeAddress[] {
     const { record, redeemable } = this.#journal;
     const held = new Set([...this.#good, ...redeemable.map(({ ticket }) => ticket.node)]);
-    return record.nodes.filter(({ node }) => held.has(node)).map(({ site }) => site);
+    return record.nodes.filter(({ node }) => held.has(node));
   }
 
   async #giveBackAll(): Promise<void> {

@@ -105,7 +105,7 @@ function acquisition(wanted: number, overrides: Partial<Acquisition> = {}): Acqu
     atleast: wanted,
     standby: 0,
     ruledOut: new Map(),
-    sites: [],
+    held: [],
     ...overrides,
   };
 }

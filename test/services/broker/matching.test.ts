@@ -176,7 +176,7 @@ test("every site gets one sliver before any gets two", () => {
 
 test("sites the slice has already come last", () => {
   const ads = [advertisement(1, { site: "a" }), advertisement(2, { site: "b" })];
-  assert.deepEqual(chosenIps(matched(ads, description(1), { sites: ["a"] })), ["10.77.0.2"]);
+  assert.deepEqual(chosenIps(matched(ads, description(1), { held: [{ node: nodeName(9), site: "a" }] })), ["10.77.0.2"]);
 });
 
 test("where sites are to be distinct, a site never gets a second sliver, and an unknown site none", () => {
@@ -187,7 +187,7 @@ test("where sites are to be distinct, a site never gets a second sliver, and an 
     advertisement(4, { site: "b" }),
   ];
   const where = { ...ANYWHERE, distinctSites: true };
-  const specification = matched(ads, description(4, { where }), { sites: ["b"] });
+  const specification = matched(ads, description(4, { where }), { held: [{ node: nodeName(9), site: "b" }] });
   assert.deepEqual(chosenIps(specification), ["10.77.0.2"]);
   assert.equal(reasonOf(specification, 1), "is at a, where the slice has a better node");
   assert.match(reasonOf(specification, 3) ?? "", /no known site/);
