@@ -176,7 +176,9 @@ test("every site gets one sliver before any gets two", () => {
 
 test("sites the slice has already come last", () => {
   const ads = [advertisement(1, { site: "a" }), advertisement(2, { site: "b" })];
-  assert.deepEqual(chosenIps(matched(ads, description(1), { held: [{ node: nodeName(9), site: "a" }] })), ["10.77.0.2"]);
+  assert.deepEqual(chosenIps(matched(ads, description(1), { held: [{ node: nodeName(9), site: "a" }] })), [
+    "10.77.0.2",
+  ]);
 });
 
 test("where sites are to be distinct, a site never gets a second sliver, and an unknown site none", () => {
