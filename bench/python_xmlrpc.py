@@ -20,7 +20,7 @@ def serve(key, cert, ca):
     context = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH, cafile=ca)
     context.verify_mode = ssl.CERT_REQUIRED
     context.load_cert_chain(cert, key)
-    server = SimpleXMLRPCServer(("127.0.0.1", 0), Handler, logRequests=False)
+    server = SimpleXMLRPCServer(("127.0.0.1", 0), Handler, logRequests=False, allow_none=True)
     server.socket = context.wrap_socket(server.socket, server_side=True)
     server.register_function(lambda params: params["value"], "echo")
     server.register_function(lambda: ads, "getads")
@@ -32,12 +32,12 @@ def serve(key, cert, ca):
 def call(url, key, cert, ca):
     context = ssl.create_default_context(cafile=ca)
     context.load_cert_chain(cert, key)
-    server = rpc.ServerProxy(url, context=context)
-    body = rpc.dumps((ads,), methodresponse=True)
+    server = rpc.ServerProxy(url, context=context, allow_none=True)
+    body = rpc.dumps((ads,), methodresponse=True, allow_none=True)
     work = {
         "echo": lambda: server.echo({"value": "hello"}),
         "getads": lambda: server.getads(),
-        "build": lambda: rpc.dumps((ads,), methodresponse=True),
+        "build": lambda: rpc.dumps((ads,), methodresponse=True, allow_none=True),
         "parse": lambda: rpc.loads(body),
     }
     print("ready", flush=True)

@@ -91,6 +91,7 @@ export function agentHandlers(parts: AgentParts): Handlers<typeof agentApi> {
         resources: filter.resources && resourcesOf(filter.resources),
         held: filter.held && resourcesOf(filter.held),
         heardSince: filter.heard_within === undefined ? undefined : now - filter.heard_within,
+        maxLoad: filter.max_load,
         during: duringOf(filter, now),
         limit: filter.limit ?? MAX_ADS,
       };

@@ -59,6 +59,17 @@ export const agentConfig = z.strictObject({
     .positive()
     .default(60)
     .describe("how often nodes are asked about tickets that nobody reported"),
+  monitors: z
+    .array(
+      z.strictObject({
+        host: z.string().regex(/^[\w.:-]{1,255}$/, "must be a name or an address"),
+        port: z.int().min(1).max(65_535).default(8649),
+      }),
+    )
+    .max(64)
+    .default([])
+    .describe("resource monitors, gmonds or gmetads that tell how nodes are"),
+  poll_seconds: z.int().min(5).max(3600).default(30).describe("how often each monitor is asked"),
 });
 
 export type AgentConfig = z.output<typeof agentConfig>;

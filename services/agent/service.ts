@@ -21,6 +21,7 @@ import { startBackground } from "./background.ts";
 import type { AgentConfig } from "./config.ts";
 import { Deposits } from "./deposit.ts";
 import { Issuance, type IssuingPolicy } from "./issuance.ts";
+import { startLookout } from "./lookout.ts";
 import { holdingsPage } from "./pages/holdings-page.ts";
 import { nodesDocument } from "./pages/nodes-document.ts";
 import type { NodesFeed } from "./pages/nodes-route.ts";
@@ -56,6 +57,8 @@ export type AgentService = Running & {
   };
   /** The scan that runs every `scan_seconds`, once, now. */
   scan(): Promise<void>;
+  /** Polls monitors and samples liveness, as far as that is due now. */
+  look(): Promise<void>;
 };
 
 /** Certificates are valid by real time, whatever clock the agent was given. */
@@ -79,6 +82,7 @@ export async function startAgent(config: AgentConfig, deps: Partial<AgentDeps> =
   const desk = await openDesk(config, host, books, owned);
   const self = (): AgentSelf => ({ ...selfOf(config, books), ports });
   const parts = { ...books, ...desk, self };
+  const lookout = owned.use(startLookout(config, { ...host, database: books.database }));
   const server = owned.use(await serveApi(config, host, parts, desk.refusals, desk.answers));
   const web = owned.use(await servePage(config, host, parts));
   Object.assign(ports, { plain: server.plainPort ?? 0, tls: server.port, web: web.port });
@@ -92,6 +96,7 @@ export async function startAgent(config: AgentConfig, deps: Partial<AgentDeps> =
       agent: books.identity.name,
     },
     scan: desk.scan,
+    look: lookout.look,
     [Symbol.asyncDispose]: () => kept.disposeAsync(),
   };
 }

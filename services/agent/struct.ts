@@ -4,7 +4,7 @@ import type { PortRange } from "#shared/model/ports.ts";
 import type { Ceilings, Resources, Share } from "#shared/model/resources.ts";
 import { ANYWHERE, type SliceDescription } from "#shared/model/slice-description.ts";
 import { checkSliceName } from "#shared/model/slice-name.ts";
-import { formatInstant } from "#shared/model/time.ts";
+import { formatInstant, type Instant } from "#shared/model/time.ts";
 import { type AdvertisementStruct, ANY_NODE, type agentApi } from "#shared/wire/agent-api.ts";
 import { readImage } from "#shared/wire/fields.ts";
 import type { Among, Order } from "./order.ts";
@@ -66,9 +66,16 @@ export function advertisementStruct(ad: Advertisement, overbooking: number): Adv
     free: shareStruct(ad.free),
     held_until: formatInstant(ad.until),
     overbooking,
-    load: null, // no resource monitor reports to this agent
-    heard: ad.heard === undefined ? null : formatInstant(ad.heard),
+    load: ad.load ?? null,
+    cpus: ad.cpus ?? null,
+    liveness: ad.liveness ?? null,
+    heard: timeOrNull(ad.heard),
+    monitored: timeOrNull(ad.monitored),
   };
+}
+
+function timeOrNull(instant: Instant | undefined): string | null {
+  return instant === undefined ? null : formatInstant(instant);
 }
 
 /** What newtickets asks for. Addresses named twice count once. Throws MALFORMED, BAD_NAME. */

@@ -112,6 +112,8 @@ function advertisementOf(
       ip: ad.ip,
       sslport: ad.sslport,
       site: ad.site,
+      region: ad.where.region,
+      country: ad.where.country,
       tags: tagsOf(ad),
       engines: ad.engines,
       images: ad.images,
@@ -121,7 +123,10 @@ function advertisementOf(
       free: { ...resourcesOf(ad.free), slivers: ad.free.slivers },
       heldUntil: ad.held_until === undefined ? undefined : parseInstant(ad.held_until),
       load: ad.load ?? undefined,
+      cpus: ad.cpus ?? undefined,
+      liveness: ad.liveness == null ? undefined : ad.liveness / 1000,
       heard: ad.heard === null ? undefined : parseInstant(ad.heard),
+      monitored: ad.monitored == null ? undefined : parseInstant(ad.monitored),
     };
   } catch (cause) {
     if (!(cause instanceof Fault)) throw cause;

@@ -65,8 +65,21 @@ export const advertisement = z.object({
   free: share,
   held_until: time.optional().describe("when what is held there ends"),
   overbooking: z.int().describe("per mille, 1000 is none"),
-  load: z.number().nullable().describe("processes that want a processor, nil when nobody measured"),
+  load: z
+    .number()
+    .nullable()
+    .describe("processes that want a processor, over a minute; nil when nobody measured within 90 s"),
+  cpus: z.int().nullable().optional().describe("processors, as a monitor tells; nil when none does"),
+  liveness: z
+    .int()
+    .nullable()
+    .optional()
+    .describe("per mille of the time it was heard, that of a day ago counting half; nil while unknown"),
   heard: time.nullable().describe("when the node last reported, nil if it never did"),
+  monitored: time
+    .nullable()
+    .optional()
+    .describe("when a monitor last told of it, which nobody signs; nil if none ever did"),
 });
 export type AdvertisementStruct = z.output<typeof advertisement>;
 
@@ -113,6 +126,8 @@ export const agentApi = contract({
       region: z.string().optional(),
       tags: z.array(z.string().describe("name=value")).max(32).optional(),
       heard_within: z.int().min(0).max(999_999_999).describe("seconds").optional(),
+      /** The load is known, and no more than this. */
+      max_load: z.number().min(0).max(1_000_000).optional(),
       /** So much is held at least, free or not. */
       held: resources.optional(),
       /** So much is free at least, over the term. */

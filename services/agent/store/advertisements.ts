@@ -3,6 +3,7 @@ import type { EngineAbilities } from "#shared/model/ability.ts";
 import type { Resources, Share } from "#shared/model/resources.ts";
 import type { Instant, Term } from "#shared/model/time.ts";
 import type { Queries } from "#shared/runtime/database.ts";
+import { FRESH_SECONDS } from "./conditions.ts";
 import { type ShareRow, shareOf } from "./share-columns.ts";
 
 /** What is held on one node and how it stands (paper §2.2: an agent "advertises the tickets it is holding"). */
@@ -22,6 +23,13 @@ export type Advertisement = {
   readonly abilities: readonly EngineAbilities[];
   readonly simulated: boolean;
   readonly heard?: Instant;
+  /** Per mille of the time it was heard; undefined while unknown. */
+  readonly liveness?: number;
+  /** What monitors told of it, where one did. Nobody vouches for it. */
+  readonly monitored?: Instant;
+  /** Processes that want a processor, over a minute, as measured within FRESH_SECONDS. */
+  readonly load?: number;
+  readonly cpus?: number;
   /** Held now, without overbooking. */
   readonly resources: Share;
   /**
@@ -51,6 +59,8 @@ export type AdvertisementFilter = {
   readonly held?: Resources;
   /** Heard from then or later. */
   readonly heardSince?: Instant;
+  /** Its load is known, and no more than this. */
+  readonly maxLoad?: number;
   /** One sliver of this size must fit. */
   readonly resources?: Resources;
   readonly during: Term;
@@ -90,6 +100,8 @@ export async function advertisements(
     filter.tags ?? [],
     filter.heardSince ?? null,
     ...[held?.cpuMillis ?? 0, held?.memoryMib ?? 0, held?.diskMib ?? 0, held?.egressKbps ?? 0],
+    now - FRESH_SECONDS,
+    filter.maxLoad ?? null,
   ]);
   return rows.map(advertisementOf);
 }
@@ -130,8 +142,11 @@ export async function liveAddresses(queries: Queries, since: Instant, now: Insta
 const ADVERTISEMENTS = {
   name: "advertisements",
   text: `
-    select n.*, p.site, best.*
+    select n.*, p.site, c.monitored, c.cpus, c.load, c.measured >= to_timestamp($26) as fresh,
+      round(1000 * v.heard / v.watched)::int as liveness, best.*
     from nodes n join principals p on p.name = n.node
+    left join conditions c on c.node = n.node
+    left join liveness v on v.node = n.node
     join lateral (
       select l.*, f.cpu_millis as free_cpu_millis, f.memory_mib as free_memory_mib, f.disk_mib as free_disk_mib,
         f.egress_kbps as free_egress_kbps, f.slivers as free_slivers
@@ -161,6 +176,7 @@ const ADVERTISEMENTS = {
       and ($17::text[] is null or p.site = any($17)) and ($18::text is null or n.country = $18)
       and ($19::text is null or n.region = $19) and n.tags @> $20::text[]
       and ($21::double precision is null or n.heard >= to_timestamp($21))
+      and ($27::double precision is null or (c.load <= $27 and c.measured >= to_timestamp($26)))
     order by n.node
     limit $15`,
 };
@@ -180,6 +196,11 @@ type AdvertisementRow = ShareRow & {
   abilities: EngineAbilities[];
   simulated: boolean;
   heard: Instant | null;
+  monitored: Instant | null;
+  cpus: number | null;
+  load: number | null;
+  fresh: boolean | null;
+  liveness: number | null;
   free_cpu_millis: number;
   free_memory_mib: number;
   free_disk_mib: number;
@@ -204,6 +225,10 @@ function advertisementOf(row: AdvertisementRow): Advertisement {
     abilities: row.abilities,
     simulated: row.simulated,
     heard: row.heard ?? undefined,
+    liveness: row.liveness ?? undefined,
+    monitored: row.monitored ?? undefined,
+    load: row.fresh ? (row.load ?? undefined) : undefined,
+    cpus: row.cpus ?? undefined,
     resources: shareOf(row),
     free: {
       cpuMillis: Math.max(0, row.free_cpu_millis),

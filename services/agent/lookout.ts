@@ -1,0 +1,49 @@
+import type { Clock } from "#shared/runtime/clock.ts";
+import type { Database } from "#shared/runtime/database.ts";
+import type { Log } from "#shared/runtime/log.ts";
+import { startBackground, type Work } from "./background.ts";
+import type { AgentConfig } from "./config.ts";
+import { Monitors } from "./monitors/monitors.ts";
+import { POLL_LIMITS } from "./monitors/poll.ts";
+import { sampleLiveness } from "./store/liveness.ts";
+
+/** What keeps knowing how nodes are: who is heard, and what monitors tell. */
+export type Lookout = AsyncDisposable & {
+  readonly monitors: Monitors;
+  /** Does now what is due, and waits for it. */
+  look(): Promise<void>;
+};
+
+/** How often it is seen whether something is due. Turns are kept in the database, so that it matters to nobody else. */
+const LOOK_SECONDS = 5;
+
+export function startLookout(
+  config: Pick<AgentConfig, "monitors" | "poll_seconds">,
+  { database, clock, log }: { readonly database: Database; readonly clock: Clock; readonly log: Log },
+): Lookout {
+  const monitors = new Monitors({
+    ...{ database, clock, log, limits: POLL_LIMITS },
+    addresses: config.monitors,
+    everySeconds: config.poll_seconds,
+  });
+  async function begin(): Promise<Work[]> {
+    await sampleLiveness(database, clock.now());
+    return await monitors.due();
+  }
+
+  const background = startBackground(
+    async () => {
+      for (const poll of await begin()) background.run(poll);
+    },
+    LOOK_SECONDS,
+    log,
+  );
+  return {
+    monitors,
+    async look() {
+      for (const poll of await begin()) background.run(poll);
+      await monitors.settled();
+    },
+    [Symbol.asyncDispose]: () => background[Symbol.asyncDispose](),
+  };
+}

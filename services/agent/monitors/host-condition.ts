@@ -1,0 +1,57 @@
+import type { Instant } from "#shared/model/time.ts";
+import type { DumpHost, DumpMetric } from "#shared/wire/ganglia/host.ts";
+import type { Condition } from "../store/conditions.ts";
+
+/** What a node's monitor names the node by: the SHA-256 of its key. */
+export const NODE_METRIC = "slicelab_node";
+/** Its node manager's heartbeat. */
+export const MANAGER_METRIC = "slicelab_node_manager";
+
+const KEY_NAME = /^[0-9a-f]{64}$/;
+const NUMBER = /^\d{1,15}(\.\d{1,15})?$/;
+/** Beyond these, a number is a mistake or a lie, and nothing was measured. */
+const MOST = { load: 999_999, cpus: 65_535, mib: 2 ** 40, instant: 2 ** 40 };
+
+/**
+ * What a host of a dump says of itself, as far as it makes sense. Ages are counted from `now`, so that no clocks need
+ * agree.
+ */
+export function conditionOf(host: DumpHost, now: Instant): Condition {
+  const metrics = new Map(host.metrics.map((metric) => [metric.name, metric]));
+  const load = metrics.get("load_one");
+  const cpus = whole(metrics.get("cpu_num"), MOST.cpus);
+  return {
+    node: keyNameOf(metrics.get(NODE_METRIC)),
+    ip: host.ip,
+    monitored: before(now, host.tn),
+    load: number(load, MOST.load),
+    measured: load && before(now, load.tn),
+    cpus: cpus === 0 ? undefined : cpus,
+    memoryAvailableMib: whole(metrics.get("mem_available"), MOST.mib, 1024),
+    booted: whole(metrics.get("boottime"), MOST.instant),
+    manager: managerOf(metrics.get(MANAGER_METRIC), now),
+  };
+}
+
+function keyNameOf(metric: DumpMetric | undefined): string | undefined {
+  return metric && KEY_NAME.test(metric.value) ? metric.value : undefined;
+}
+
+function managerOf(metric: DumpMetric | undefined, now: Instant): Instant | undefined {
+  return metric && before(now, metric.tn);
+}
+
+function before(now: Instant, seconds: number): Instant {
+  return Math.max(0, now - seconds);
+}
+
+function number(metric: DumpMetric | undefined, most: number): number | undefined {
+  if (!metric || !NUMBER.test(metric.value)) return undefined;
+  const value = Number(metric.value);
+  return value <= most ? value : undefined;
+}
+
+function whole(metric: DumpMetric | undefined, most: number, unit = 1): number | undefined {
+  const value = number(metric, most * unit);
+  return value === undefined ? undefined : Math.floor(value / unit);
+}
