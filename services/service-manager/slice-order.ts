@@ -5,7 +5,12 @@ import { resolve } from "node:path";
 import { advertised, countedTime } from "#services/broker/acquisition.ts";
 import { Fault } from "#shared/model/errors.ts";
 import type { Resources } from "#shared/model/resources.ts";
-import type { ProgramFile, SliceDescription } from "#shared/model/slice-description.ts";
+import {
+  contradiction,
+  type ProgramFile,
+  type SliceDescription,
+  type Whereabouts,
+} from "#shared/model/slice-description.ts";
 import type { Instant } from "#shared/model/time.ts";
 import { readSliceDescription, writeSliceDescription } from "#shared/wire/slice-description.ts";
 import { UsageError } from "./exit-code.ts";
@@ -29,13 +34,14 @@ export type Order = {
 
 /** Resolves a wish: default resources from the agent, node prefixes from advertisements, the program's files read. */
 export async function newOrder(wish: Wish, network: Network, now: Instant): Promise<Order> {
-  const [resources, nodes, { files, contents }] = await Promise.all([
+  const [resources, where, { files, contents }] = await Promise.all([
     resourcesOf(wish, network),
-    nodesOf(wish, network, now),
+    whereaboutsOf(wish, network, now),
     readFiles(wish),
   ]);
-  const { where } = wish.description;
-  const description = { ...wish.description, resources, where: { ...where, nodes: nodes ?? where.nodes } };
+  const description = { ...wish.description, resources, where };
+  const wrong = contradiction(description);
+  if (wrong) throw new UsageError(wrong.sentence);
   return {
     description,
     xml: writeSliceDescription(description),
@@ -69,8 +75,12 @@ export async function keptOrder(journal: SliceJournal): Promise<Order> {
   return { description, xml, resources: description.resources, intent, files, contents: new Map() };
 }
 
-function intentOf({ description, resources, selectors }: Wish, files: readonly KeptFile[]): string {
-  const wished = { xml: writeSliceDescription(description), resources, selectors, files };
+function intentOf(wish: Wish, files: readonly KeptFile[]): string {
+  const { description, resources, selectors } = wish;
+  // Absent where there are none: so slices made before there were any keep their intent.
+  const include = wish.include.length > 0 ? wish.include : undefined;
+  const avoid = wish.avoid.length > 0 ? wish.avoid : undefined;
+  const wished = { xml: writeSliceDescription(description), resources, selectors, files, include, avoid };
   return createHash("sha256").update(JSON.stringify(wished)).digest("hex");
 }
 
@@ -79,18 +89,36 @@ async function resourcesOf({ description, resources }: Wish, network: Network): 
   return { ...base, ...resources };
 }
 
-/** The identities and addresses of the nodes asked for; undefined when the choice is left to the broker. */
-async function nodesOf(
-  { selectors, description }: Wish,
+/** Where the nodes are to be, the beginnings of identities completed by what is advertised. */
+async function whereaboutsOf(wish: Wish, network: Network, now: Instant): Promise<Whereabouts> {
+  const { selectors, include, avoid, description } = wish;
+  const { where } = description;
+  const known = await completing([...selectors, ...include, ...avoid], network, description, now);
+  const complete = (some: readonly string[]) =>
+    some.map((selector) => (isWhole(selector) ? selector : onlyMatch(selector, known)));
+  return {
+    ...where,
+    nodes: selectors.length > 0 ? complete(selectors) : where.nodes,
+    include: [...new Set([...where.include, ...complete(include)])],
+    avoid: [...new Set([...where.avoid, ...complete(avoid)])],
+  };
+}
+
+/** The nodes that are advertised, where any selector is the beginning of an identity. */
+async function completing(
+  selectors: readonly string[],
   network: Network,
+  { leaseSeconds }: SliceDescription,
   now: Instant,
-): Promise<string[] | undefined> {
-  if (selectors.length === 0) return undefined;
-  const exact = (selector: string) => isIP(selector) !== 0 || selector.length === 64;
-  if (selectors.every(exact)) return [...selectors];
-  const { ads } = await advertised(network.agents, countedTime(description.leaseSeconds, now));
-  const known = [...new Set(ads.map(({ node }) => node))];
-  return selectors.map((selector) => (exact(selector) ? selector : onlyMatch(selector, known)));
+): Promise<string[]> {
+  if (selectors.every(isWhole)) return [];
+  const { ads } = await advertised(network.agents, countedTime(leaseSeconds, now));
+  return [...new Set(ads.map(({ node }) => node))];
+}
+
+/** Whether a selector is an address or a whole identity. */
+function isWhole(selector: string): boolean {
+  return isIP(selector) !== 0 || selector.length === 64;
 }
 
 function onlyMatch(prefix: string, known: readonly string[]): string {

@@ -1,8 +1,7 @@
-import { isIP } from "node:net";
 import { dirname } from "node:path";
 import { CAPABILITIES, type Capability, isCapability } from "#shared/model/capability.ts";
 import type { Resources } from "#shared/model/resources.ts";
-import { plainDescription, type SliceDescription, type Tag } from "#shared/model/slice-description.ts";
+import { plainDescription, type SliceDescription } from "#shared/model/slice-description.ts";
 import { checkSliceName } from "#shared/model/slice-name.ts";
 import { ENGINES } from "#shared/model/ticket.ts";
 import { readImage } from "#shared/wire/fields.ts";
@@ -10,10 +9,11 @@ import { readSliceDescription } from "#shared/wire/slice-description.ts";
 import { UsageError } from "./exit-code.ts";
 import { readNamedFile } from "./named-file.ts";
 import { readCores, readDuration, readKilobits, readMebibytes } from "./quantity.ts";
+import { type PlaceOptions, readSelectors, readWishedPlaces, type Selectors } from "./wished-places.ts";
 import { readWishedPorts } from "./wished-ports.ts";
 
 /** What `slice create` and `slice plan` may be told beside a description. */
-export type WishOptions = {
+export type WishOptions = PlaceOptions & {
   readonly nodes?: string;
   readonly lease?: string;
   readonly cpu?: string;
@@ -22,8 +22,6 @@ export type WishOptions = {
   readonly egress?: string;
   readonly engine?: string;
   readonly image?: string;
-  readonly where?: readonly string[];
-  readonly distinctSites?: boolean;
   readonly port?: readonly string[];
   readonly capability?: readonly string[];
 };
@@ -34,21 +32,23 @@ export type Wish = {
   readonly description: SliceDescription;
   /** Those that were said on the command line; others are the description's, or the agent's default. */
   readonly resources: Partial<Resources>;
-  /** Nodes by address, identity or the beginning of an identity; none: any. */
-  readonly selectors: readonly string[];
+  /** Nodes that alone will do; none: any. */
+  readonly selectors: Selectors;
+  /** Nodes that must be among them, and nodes that may not, beside the description's. */
+  readonly include: Selectors;
+  readonly avoid: Selectors;
   /** Where the sources of the program's files are relative to. */
   readonly directory: string;
   /** Whether nothing but a name was said: then an existing slice goes on as it is. */
   readonly bare: boolean;
 };
 
-const SHORTEST_PREFIX = 6;
-
 /** Reads what was asked for: a description's file (or - for standard input), or a name and options. */
 export async function readWish(target: string, options: WishOptions): Promise<Wish> {
   const file = isFile(target) ? await readDescriptionFile(target) : undefined;
   const base = file ?? plainDescription(checkSliceName(target), 1);
   const { count, selectors } = readNodes(options.nodes);
+  const { where, include, avoid } = readWishedPlaces(options, base.where);
   const description: SliceDescription = {
     ...base,
     ...(count !== undefined && { nodes: { count, atleast: count, standby: 0 } }),
@@ -57,16 +57,14 @@ export async function readWish(target: string, options: WishOptions): Promise<Wi
     ...(options.image !== undefined && { image: readImage(options.image) }),
     ...(options.port !== undefined && readWishedPorts(options.port)),
     ...(options.capability !== undefined && { administrative: readCapabilities(options.capability) }),
-    where: {
-      ...base.where,
-      distinctSites: base.where.distinctSites || options.distinctSites === true,
-      tags: [...base.where.tags, ...(options.where ?? []).map(readTag)],
-    },
+    where,
   };
   return {
     description,
     resources: readResources(options),
     selectors,
+    include,
+    avoid,
     directory: isFile(target) && target !== "-" ? dirname(target) : ".",
     bare: file === undefined && Object.values(options).every((value) => value === undefined),
   };
@@ -82,19 +80,13 @@ async function readDescriptionFile(path: string): Promise<SliceDescription> {
 }
 
 /** `3`, or a list of addresses and (beginnings of) identities. */
-function readNodes(text: string | undefined): { count?: number; selectors: readonly string[] } {
+function readNodes(text: string | undefined): { count?: number; selectors: Selectors } {
   if (text === undefined) return { selectors: [] };
   if (/^\d{1,5}$/.test(text)) {
     if (Number(text) < 1) throw new UsageError("a slice has at least one node");
     return { count: Number(text), selectors: [] };
   }
-  const selectors = [...new Set(text.split(",").map((part) => part.trim().toLowerCase()))];
-  const wrong = selectors.find((s) => isIP(s) === 0 && !/^[0-9a-f]+$/.test(s));
-  if (wrong !== undefined)
-    throw new UsageError(`"${wrong}" is no node; write a number, addresses, or identities`);
-  const short = selectors.find((s) => isIP(s) === 0 && (s.length < SHORTEST_PREFIX || s.length > 64));
-  if (short !== undefined)
-    throw new UsageError(`"${short}": write ${SHORTEST_PREFIX} to 64 digits of an identity`);
+  const selectors = readSelectors(text);
   return { count: selectors.length, selectors };
 }
 
@@ -120,11 +112,4 @@ function readCapabilities(names: readonly string[]): Capability[] {
       `"${name}" is no capability that may be granted; use one of ${CAPABILITIES.join(", ")}`,
     );
   });
-}
-
-function readTag(text: string): Tag {
-  const [name = "", ...value] = text.split("=");
-  if (name === "" || value.join("=") === "")
-    throw new UsageError(`"${text}": write NAME=VALUE, such as region=eu`);
-  return { name, value: value.join("=") };
 }

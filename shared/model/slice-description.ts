@@ -114,6 +114,30 @@ export function isNodeCount({ count, atleast, standby }: NodeCount): boolean {
   return atleast >= 1 && atleast <= count && standby >= 0 && count + standby <= MAX_NODES;
 }
 
+/** What no nodes at all could fulfil: in which list of the whereabouts, which of its entries, and why. */
+export type Contradiction = {
+  readonly list: "include" | "sites";
+  readonly at: number;
+  readonly sentence: string;
+};
+
+/** The first thing a description asks for and rules out at once, whatever nodes there are. */
+export function contradiction({
+  nodes,
+  where,
+}: Pick<SliceDescription, "nodes" | "where">): Contradiction | undefined {
+  const { include, avoid, sites, avoidSites } = where;
+  const node = include.findIndex((name) => avoid.includes(name));
+  if (node >= 0) return { list: "include", at: node, sentence: `${include[node]} is to be avoided, too` };
+  const site = sites.findIndex((name) => avoidSites.includes(name));
+  if (site >= 0)
+    return { list: "sites", at: site, sentence: `the site ${sites[site]} is to be avoided, too` };
+  const distinct = new Set(include).size;
+  if (distinct <= nodes.count) return undefined;
+  const sentence = `${distinct} nodes are to be included, and only ${nodes.count} asked for`;
+  return { list: "include", at: include.length - 1, sentence };
+}
+
 /** Whether a path stays inside the directory it is relative to: no leading /, no `..`, `.` or empty step, no NUL. */
 export function isInnerPath(path: string): boolean {
   const steps = path.split("/");

@@ -47,6 +47,14 @@ export function rule<T>(holds: (value: T) => boolean, sentence: string) {
   };
 }
 
+/** A rule over all of what was read that says itself what is wrong, and at which element below. */
+export function faultless<T>(look: (value: T) => { path: PropertyKey[]; sentence: string } | undefined) {
+  return (value: T, context: Context<T>) => {
+    const found = look(value);
+    if (found) context.addIssue({ code: "custom", message: found.sentence, path: found.path });
+  };
+}
+
 /** Children by name, and no others: the message about another lists these. */
 export function children<S extends z.core.$ZodLooseShape>(shape: S) {
   const known = Object.keys(shape).map((name) => `<${name}>`);

@@ -4,6 +4,7 @@ import { isNothing, MAX_ANY_PORTS, type PortRange } from "../model/ports.ts";
 import {
   ANYWHERE,
   clashingPath,
+  contradiction,
   isInnerPath,
   isNodeCount,
   MAX_LEASE_SECONDS,
@@ -13,6 +14,7 @@ import {
 } from "../model/slice-description.ts";
 import {
   children,
+  faultless,
   many,
   matching,
   one,
@@ -23,15 +25,8 @@ import {
   textOf,
   value,
 } from "./description-element.ts";
-import {
-  readCapability,
-  readEngine,
-  readImage,
-  readIp,
-  readNumber,
-  readPortRange,
-  readSlice,
-} from "./fields.ts";
+import { readCapability, readEngine, readImage, readNumber, readPortRange, readSlice } from "./fields.ts";
+import { WHERE } from "./whereabouts-schema.ts";
 
 /**
  * What a slice description may hold, over the tree that description-xml.ts makes of it. Single values are read as in
@@ -39,9 +34,7 @@ import {
  */
 
 const ENV_NAME = /^[A-Za-z_][A-Za-z0-9_]{0,63}$/;
-const TAG_NAME = /^[a-z][a-z0-9_-]{0,31}$/;
 const MODE = /^0?[0-7]{3}$/;
-const IDENTITY = /^[0-9a-f]{64}$/;
 
 const nodes = z
   .strictObject({
@@ -122,32 +115,6 @@ const ports = children({ port: many(port) })
     ),
   );
 
-const site = z
-  .strictObject({ "@": z.strictObject({ distinct: value(oneOf(["true", "false"])) }) })
-  .transform((element) => element["@"].distinct === "true");
-
-const readTagName = matching((text) => TAG_NAME.test(text), "a tag's name is up to 32 of a-z, 0-9, _ and -");
-const readTagValue = matching((text) => text.length <= 64, "a tag's value has up to 64 characters");
-
-const tag = z
-  .strictObject({ "@": z.strictObject({ name: value(readTagName) }), "#text": value(readTagValue) })
-  .transform((element) => ({ name: element["@"].name, value: element["#text"] }));
-
-const nodeReference = textOf((text) => (IDENTITY.test(text) ? text : readIp(text)));
-
-const where = children({
-  site: one(site).optional(),
-  tag: many(tag),
-  node: many(nodeReference),
-  avoid: many(nodeReference),
-}).transform((element) => ({
-  ...ANYWHERE,
-  distinctSites: element.site ?? false,
-  tags: element.tag ?? [],
-  nodes: element.node ?? [],
-  avoid: element.avoid ?? [],
-}));
-
 const administrative = children({ capability: many(textOf(readCapability)) })
   .transform((element) => element.capability ?? [])
   .superRefine(rule((list) => list.length > 0, "list at least one <capability>"))
@@ -226,23 +193,32 @@ export const SLICE = children({
   engine: one(textOf(readEngine)).optional(),
   image: one(textOf(readImage)).optional(),
   ports: one(ports).optional(),
-  where: one(where).optional(),
+  where: one(WHERE).optional(),
   administrative: one(administrative).optional(),
   program: one(program).optional(),
-}).transform(
-  (slice): SliceDescription =>
-    present({
-      name: slice.name,
-      nodes: slice.nodes,
-      leaseSeconds: slice.lease_seconds,
-      resources: slice.resources,
-      ceilings: slice.ceilings,
-      engine: slice.engine,
-      image: slice.image,
-      ports: slice.ports?.ports ?? [],
-      anyPorts: isNothing(slice.ports?.anyPorts) ? undefined : slice.ports?.anyPorts,
-      where: slice.where ?? ANYWHERE,
-      administrative: slice.administrative,
-      program: slice.program,
+})
+  .transform(
+    (slice): SliceDescription =>
+      present({
+        name: slice.name,
+        nodes: slice.nodes,
+        leaseSeconds: slice.lease_seconds,
+        resources: slice.resources,
+        ceilings: slice.ceilings,
+        engine: slice.engine,
+        image: slice.image,
+        ports: slice.ports?.ports ?? [],
+        anyPorts: isNothing(slice.ports?.anyPorts) ? undefined : slice.ports?.anyPorts,
+        where: slice.where ?? ANYWHERE,
+        administrative: slice.administrative,
+        program: slice.program,
+      }),
+  )
+  .superRefine(
+    faultless((slice) => {
+      const found = contradiction(slice);
+      if (!found) return undefined;
+      const element = found.list === "sites" ? "site" : found.list;
+      return { path: ["where", 0, element, found.at], sentence: found.sentence };
     }),
-);
+  );

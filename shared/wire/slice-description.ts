@@ -102,14 +102,27 @@ function portPart({ protocol, from, to }: PortRange): Parts {
   return { "@": texts({ protocol, from, to }) };
 }
 
-function whereParts({ distinctSites, tags, nodes, avoid }: Whereabouts): Parts {
+function whereParts(where: Whereabouts): Parts {
+  const { distinctSites, spread, maxLoad } = where;
+  const site = [...(distinctSites ? [{ "@": { distinct: "true" } }] : []), ...where.sites.map(named)];
+  const avoid = [
+    ...where.avoid.map(named),
+    ...where.avoidSites.map((name) => ({ "@": texts({ site: name }) })),
+  ];
   const parts: Parts = {
-    ...(distinctSites && { site: { "@": { distinct: "true" } } }),
-    ...(tags.length > 0 && { tag: tags.map(({ name, value }) => text(value, { name })) }),
-    ...(nodes.length > 0 && { node: nodes.map((node) => text(node)) }),
-    ...(avoid.length > 0 && { avoid: avoid.map((node) => text(node)) }),
+    ...(site.length > 0 && { site }),
+    ...(where.tags.length > 0 && { tag: where.tags.map(({ name, value }) => text(value, { name })) }),
+    ...(spread && { spread: { "@": { over: spread } } }),
+    ...(maxLoad !== undefined && { load: { "@": texts({ atmost: maxLoad }) } }),
+    ...(where.nodes.length > 0 && { node: where.nodes.map(named) }),
+    ...(where.include.length > 0 && { include: where.include.map(named) }),
+    ...(avoid.length > 0 && { avoid }),
   };
   return Object.keys(parts).length > 0 ? { where: parts } : {};
+}
+
+function named(name: string): Parts {
+  return text(name);
 }
 
 function programParts({ files, env, command, args, restart }: Program): Parts {

@@ -20,7 +20,12 @@ export function withWishOptions(command: Command): Command {
       "only nodes that say so of themselves, such as region=eu (repeatable)",
       collect,
     )
+    .option("--site <name>", "only nodes at this site, or at these (repeatable)", collect)
     .option("--distinct-sites", "no two nodes at one site")
+    .option("--spread <place>", "as evenly as possible over each site, country or region (default: site)")
+    .option("--max-load <load>", "only nodes whose one-minute load is known and at most this, such as 2.5")
+    .option("--include <nodes>", "nodes that must be among them, as --nodes lists them (repeatable)", collect)
+    .option("--avoid <nodes>", "nodes that may not be, or site=NAME for a whole site (repeatable)", collect)
     .option(
       "--port <port>",
       "a port of each node's address for the sliver: 8080, udp:5000-5009, any, or tcp:any:2 (repeatable)",

@@ -17,7 +17,11 @@ const FULL = `<?xml version="1.0" encoding="UTF-8"?>
   <engine>container</engine>
   <image>debian-12</image>
   <ports><port protocol="tcp" from="8080" to="8080"/></ports>
-  <where><site distinct="true"/><tag name="region">eu</tag><avoid>10.77.0.9</avoid></where>
+  <where>
+    <site distinct="true"/><site>oslo</site><site>rome</site><tag name="region">eu</tag>
+    <spread over="country"/><load atmost="2.5"/>
+    <include>10.77.0.1</include><avoid>10.77.0.9</avoid><avoid site="atlantis"/>
+  </where>
   <administrative><capability>CAP_NET_RAW</capability></administrative>
   <program>
     <file path="run.sh" mode="755" source="run.sh"/>
@@ -30,6 +34,12 @@ const FULL = `<?xml version="1.0" encoding="UTF-8"?>
 `;
 
 const SMALLEST = "<slice><name>dns</name><nodes>1</nodes><lease_seconds>60</lease_seconds></slice>";
+
+/** Five nodes before the one that is included already. */
+const INCLUDED = [2, 3, 4, 5, 6]
+  .map((n) => `<include>10.77.0.${n}</include>`)
+  .join("")
+  .concat("<include>");
 
 export function descriptionVectors(): Vector[] {
   return [...valid(), ...xml(), ...elements(), ...values()];
@@ -128,6 +138,23 @@ function values(): Vector[] {
     ["engine", ">container<", ">jail<", "an engine nobody has"],
     ["port", 'to="8080"', 'to="8079"', "a range that ends before it starts"],
     ["site", 'distinct="true"', 'distinct="yes"', "neither true nor false"],
+    ["site-twice-distinct", "<site>", '<site distinct="true"/><site>', "distinct said twice"],
+    ["site-of-nothing", "<site>oslo</site>", "<site/>", "a site that says nothing"],
+    [
+      "site-of-both",
+      '<site distinct="true"/>',
+      '<site distinct="true">oslo</site>',
+      "two constraints in one",
+    ],
+    ["spread", 'over="country"', 'over="continent"', "nothing that agents tell of a node"],
+    ["spread-twice", "<spread ", '<spread over="site"/><spread ', "two ways at once"],
+    ["load", 'atmost="2.5"', 'atmost="2,5"', "a comma"],
+    ["load-negative", 'atmost="2.5"', 'atmost="-1"', "less than no load"],
+    ["include", "<include>10.77.0.1", "<include>node1", "neither an address nor a name of a key"],
+    ["include-avoided", "<include>10.77.0.1", "<include>10.77.0.9", "a node that must be there and not"],
+    ["include-many", "<include>", INCLUDED, "more nodes included than asked for"],
+    ["site-avoided", 'site="atlantis"', 'site="rome"', "a site that is asked for and avoided"],
+    ["avoid-both", '<avoid site="atlantis"/>', '<avoid site="atlantis">10.0.0.1</avoid>', "two in one"],
     ["avoid", "10.77.0.9", "node9", "neither an address nor a name of a key"],
     ["capability", "CAP_NET_RAW", "CAP_MAKE_COFFEE", "a capability that cannot be granted"],
     ["path-above", 'path="run.sh"', 'path="../run.sh"', "a file above the sliver's home"],
