@@ -1,13 +1,14 @@
 import { type Clock, systemClock } from "#shared/runtime/clock.ts";
 import type { Running } from "#shared/runtime/lifecycle.ts";
 import { createLog, type Log } from "#shared/runtime/log.ts";
+import { type Family, openMetrics } from "#shared/runtime/open-metrics.ts";
 import { dumpText } from "#shared/wire/ganglia/dump-writer.ts";
 import packageJson from "../../package.json" with { type: "json" };
 import { type Announcer, startAnnouncer } from "./announcer.ts";
 import type { MonitorConfig } from "./config.ts";
 import { type DumpServer, startDumpServer } from "./dump-server.ts";
 import { HostTable } from "./host-table.ts";
-import { type Family, nodeFamilies, openMetrics } from "./open-metrics.ts";
+import { nodeFamilies } from "./open-metrics.ts";
 import { OwnHost } from "./own-host.ts";
 import { PacketRate } from "./packet-rate.ts";
 import { type Receiver, startReceiver } from "./receiver.ts";

@@ -1,6 +1,6 @@
 import type { AddressInfo } from "node:net";
 import { fastify } from "fastify";
-import { CONTENT_TYPE } from "./open-metrics.ts";
+import { CONTENT_TYPE } from "#shared/runtime/open-metrics.ts";
 
 export type WebOptions = { readonly address: string; readonly port: number; readonly metrics: () => string };
 
