@@ -1,15 +1,17 @@
-import { Fault, refuseUnless } from "#shared/model/errors.ts";
+import { refuseUnless } from "#shared/model/errors.ts";
 import type { Resources } from "#shared/model/resources.ts";
 import { DEFAULT_LEASE_SECONDS } from "#shared/model/slice-description.ts";
 import { CLOCK_SLACK, type Instant, parseInstant, type Term, term } from "#shared/model/time.ts";
 import type { Database, Tx } from "#shared/runtime/database.ts";
 import { type agentApi, MAX_ADS } from "#shared/wire/agent-api.ts";
+import { checkPresented } from "#shared/wire/request-document.ts";
 import { readSliceDescription } from "#shared/wire/slice-description.ts";
 import type { Call, EncodedReply, Handlers } from "#shared/wire/xmlrpc/dispatch.ts";
 import type { Replay } from "#shared/wire/xmlrpc/replay.ts";
 import type { Background } from "./background.ts";
 import type { Deposits } from "./deposit.ts";
 import type { Issuance } from "./issuance.ts";
+import { openMandate, type Part } from "./mandate.ts";
 import { SILENT_SECONDS } from "./offer.ts";
 import type { Order } from "./order.ts";
 import type { Release } from "./release.ts";
@@ -17,6 +19,7 @@ import { sealAll } from "./seal.ts";
 import type { Settlement } from "./settlement.ts";
 import { advertisements, liveAddresses } from "./store/advertisements.ts";
 import { saveAnswer } from "./store/replies.ts";
+import { keyOfPrincipal } from "./store/requests.ts";
 import { countedSlices, outstandingTickets } from "./store/tickets.ts";
 import {
   advertisementStruct,
@@ -70,6 +73,22 @@ export function agentHandlers(parts: AgentParts): Handlers<typeof agentApi> {
     return await ticketsReply(await issuance.issue(order, { principal: peer.key, method, replay }));
   }
 
+  /** For a broker: tickets for the principal who signed its request, as if that principal had asked. */
+  async function issueRequested(
+    text: string,
+    among: Pick<Params<"gettickets">, "nodes" | "ips">,
+    part: Part,
+    { peer, method, replay, now }: Call,
+  ): Promise<EncodedReply> {
+    refuseUnless(peer, "NO_CERTIFICATE", "requests are presented over TLS, by the broker they name");
+    const { mandate, request } = await openMandate(text, (name) => keyOfPrincipal(database, name));
+    await replay?.signedBy(request.principal);
+    checkPresented(request, { broker: peer.name, agent: self().agent, now });
+    const order = orderOfDescription(request.description, among, self().defaultResources);
+    const caller = { principal: mandate.principal, method, replay, onBehalf: { mandate, part } };
+    return await ticketsReply(await issuance.issue(order, caller));
+  }
+
   return {
     getconfig: () => ({
       port: self().ports.plain,
@@ -99,8 +118,21 @@ export function agentHandlers(parts: AgentParts): Handlers<typeof agentApi> {
       return ads.map((ad) => advertisementStruct(ad, overbooking));
     },
 
-    gettickets: async ({ description, request, nodes, ips }, call) => {
-      if (request !== undefined) refuseBroker();
+    gettickets: async ({ description, request, nodes, ips, count, atleast }, call) => {
+      refuseUnless(
+        description === undefined || request === undefined,
+        "MALFORMED",
+        "gettickets: send a description or a request",
+      );
+      if (request !== undefined) {
+        return await issueRequested(request, { nodes, ips }, { count, atleast }, call);
+      }
+      await call.replay?.signedBy("");
+      refuseUnless(
+        count === undefined && atleast === undefined,
+        "MALFORMED",
+        "gettickets: count and atleast narrow a request; a description says them itself",
+      );
       if (description !== undefined) {
         const read = readSliceDescription(description);
         return await issue(orderOfDescription(read, { nodes, ips }, self().defaultResources), call);
@@ -144,13 +176,6 @@ export function agentHandlers(parts: AgentParts): Handlers<typeof agentApi> {
 function duringOf({ from, to }: Params<"getads">, now: Instant): Term {
   const start = from === undefined ? now : parseInstant(from);
   return term(start, to === undefined ? start + DEFAULT_LEASE_SECONDS : parseInstant(to), "term asked about");
-}
-
-function refuseBroker(): never {
-  throw new Fault(
-    "NO_PRIVILEGE",
-    "this agent issues to principals themselves; let the principal send its description with its own certificate",
-  );
 }
 
 async function keep(tx: Tx, replay: Replay | undefined, answer: unknown, now: Instant): Promise<void> {

@@ -10,6 +10,7 @@ import { documentId } from "#shared/wire/document.ts";
 import { writeTicket } from "#shared/wire/ticket-document.ts";
 import type { Replay, ReplyToKeep } from "#shared/wire/xmlrpc/replay.ts";
 import { chooseNodes } from "./choice.ts";
+import { type Mandate, narrowed, type Part } from "./mandate.ts";
 import type { Fit } from "./offer.ts";
 import type { Order } from "./order.ts";
 import { type Privilege, privilegeFor } from "./privilege.ts";
@@ -17,6 +18,7 @@ import { inBatches, sealAll, type Unsealed } from "./seal.ts";
 import { splitTicket, type TicketTerms } from "./slice-ticket.ts";
 import { issueTickets, type NewTicket, Overtaken } from "./store/issued.ts";
 import { readPermit } from "./store/permits.ts";
+import { issueRequested, mandateUse } from "./store/requests.ts";
 import type { TicketKeys } from "./ticket-keys.ts";
 
 /** What an agent decides for itself about the tickets it issues. */
@@ -27,8 +29,14 @@ export type IssuingPolicy = {
   readonly overbooking: number;
 };
 
-/** Whose call it is, and how it is told apart from its repetitions. */
-export type Caller = { readonly principal: PublicKey; readonly method: string; readonly replay?: Replay };
+/** For whom tickets are asked, by which call, and how that is told apart from its repetitions. */
+export type Caller = {
+  readonly principal: PublicKey;
+  readonly method: string;
+  readonly replay?: Replay;
+  /** Where a broker calls: the request it presents, and how much of that it asks for now. */
+  readonly onBehalf?: { readonly mandate: Mandate; readonly part: Part };
+};
 
 type Parts = {
   readonly database: Database;
@@ -91,8 +99,9 @@ export class Issuance {
     };
   }
 
-  async #attempt(order: Order, caller: Caller, terms: TicketTerms): Promise<string[]> {
+  async #attempt(whole: Order, caller: Caller, terms: TicketTerms): Promise<string[]> {
     const { database, clock, keys } = this.#parts;
+    const order = await this.#partOf(whole, caller);
     const privilege = await this.#permitted(order, caller, terms.now);
     const furthest = terms.now + privilege.maxRenewableSeconds;
     const capped = { ...terms, renewableUntil: Math.min(terms.renewableUntil, furthest) };
@@ -100,7 +109,7 @@ export class Issuance {
     privilegeFor([privilege], { ...order, nodes: nodesThen });
     const serials = randomBytes(fits.length * SERIAL_BYTES).toString("hex");
     const tickets = await inBatches(fits, (fit, at) => ticketFor(fit, order, capped, serialAt(serials, at)));
-    const issued = issueTickets(database, {
+    const issue = {
       ...capped,
       principal: terms.principal.name,
       method: caller.method,
@@ -110,10 +119,21 @@ export class Issuance {
       perMille: terms.overbooking,
       tickets,
       reply: replyTo(caller, tickets),
-    });
+    };
+    const { onBehalf } = caller;
+    const issued = onBehalf
+      ? issueRequested(database, onBehalf.mandate, issue)
+      : issueTickets(database, issue);
     // Signed while they are written into the books; nothing leaves before both is done.
     const [sealed] = await Promise.all([sealAll(keys, tickets), issued]);
     return sealed;
+  }
+
+  /** What this call may be about: of a broker's, what its request has left. */
+  async #partOf(order: Order, { onBehalf }: Caller): Promise<Order> {
+    if (!onBehalf) return order;
+    const { mandate, part } = onBehalf;
+    return narrowed(order, mandate, await mandateUse(this.#parts.database, mandate), part);
   }
 
   async #permitted(order: Order, { principal }: Caller, now: Instant): Promise<Privilege> {

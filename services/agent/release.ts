@@ -12,6 +12,7 @@ import { MAX_STATED_TICKETS, openStatement } from "#shared/wire/statement-docume
 import { inBatches, sealAll } from "./seal.ts";
 import type { Settlement } from "./settlement.ts";
 import { writeAudit } from "./store/audit.ts";
+import { requestedBy } from "./store/requests.ts";
 import {
   type Doubt,
   doubtfulTickets,
@@ -55,11 +56,11 @@ export class Release {
   }
 
   /**
-   * Marks tickets as given back by their principal, all or none. `record` is called with the answer, in the
+   * Marks tickets as given back by their principal, or by the broker that asked for them, all or none. `record` is called with the answer, in the
    * transaction. Their nodes are asked by `reconcile`.
    */
   async release(
-    principal: KeyName,
+    caller: KeyName,
     documents: readonly string[],
     record?: (tx: Tx, released: readonly Released[]) => Promise<void>,
   ): Promise<readonly Released[]> {
@@ -68,13 +69,18 @@ export class Release {
     return await database.transaction(
       async (tx) => {
         const tickets = new Map((await lockTickets(tx, ids)).map((ticket) => [ticket.id, ticket]));
-        const own = ids.every((id) => tickets.get(id)?.principal === principal);
-        refuseUnless(own, "NOT_PRINCIPAL", "only the principal a ticket names can give it back");
+        const foreign = ids.filter((id) => tickets.get(id)?.principal !== caller);
+        const requested = foreign.length > 0 ? await requestedBy(tx, caller, foreign) : new Set();
+        refuseUnless(
+          foreign.every((id) => requested.has(id)),
+          "NOT_PRINCIPAL",
+          "only the principal a ticket names, or the broker that asked for it, can give it back",
+        );
         const released = ids.map((id) => ({ ticket: id, state: releasedState(tickets.get(id)!) }));
         await markReleased(tx, ids, clock.now());
         const detail = { tickets: ids.length };
         const at = clock.milliseconds();
-        await writeAudit(tx, { at, who: principal, method: "releasetickets", outcome: "ok", detail });
+        await writeAudit(tx, { at, who: caller, method: "releasetickets", outcome: "ok", detail });
         await record?.(tx, released);
         return released;
       },

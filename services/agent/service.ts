@@ -33,6 +33,7 @@ import { advertisementPages, advertisements } from "./store/advertisements.ts";
 import { latestAudit } from "./store/audit.ts";
 import { saveTicketKey } from "./store/holdings.ts";
 import { slicesOverview } from "./store/overview.ts";
+import { forgetRequests } from "./store/requests.ts";
 import { resourcesOf } from "./struct.ts";
 import { openTicketKeys, type TicketKeys } from "./ticket-keys.ts";
 
@@ -63,6 +64,9 @@ export type AgentService = Running & {
 
 /** Certificates are valid by real time, whatever clock the agent was given. */
 const REAL_TIME = systemClock();
+
+/** How long after its end what was issued under a request is remembered: no clock makes it valid again by then. */
+const KEEP_REQUESTS_SECONDS = 86_400;
 
 const CONNECTIONS = 20;
 const CANCEL_TIMEOUT_MS = 10_000;
@@ -143,6 +147,7 @@ async function openDesk(
   async function scan(signal?: AbortSignal): Promise<void> {
     await release.scan(signal);
     await answers.forget(clock.now());
+    await forgetRequests(database, clock.now() - KEEP_REQUESTS_SECONDS);
     await refusals.flush();
   }
   const background = owned.use(startBackground(scan, config.scan_seconds, log));

@@ -147,12 +147,16 @@ export const agentApi = contract({
       request: document.optional(),
       nodes: z.array(sha256).min(1).optional(),
       ips: z.array(ip).min(1).optional(),
+      /** How much of a request this call is about: absent, all that is left of it. */
+      count: z.int().min(1).optional(),
+      atleast: z.int().min(1).optional(),
     }),
     result: z.array(document),
     plain: true,
     mutates: true,
     mixed: true,
-    help: "With a slice description, new tickets for it, on the nodes named or wherever it fits. Without arguments, your tickets that can still be redeemed.",
+    signed: true,
+    help: "With a slice description, new tickets for it, on the nodes named or wherever it fits. With a request that a principal signed for the calling broker, tickets for that principal. Without arguments, your tickets that can still be redeemed.",
   }),
   getslices: method({
     result: z.array(slice),
@@ -195,6 +199,6 @@ export const agentApi = contract({
     params: z.object({ tickets: z.array(document).min(1).max(MAX_TICKETS) }),
     result: z.array(z.object({ ticket: sha256, state: z.enum(["released", "freed", "redeemed"]) })),
     mutates: true,
-    help: "Gives tickets back. They are free once their nodes have said that nobody redeemed them.",
+    help: "Gives tickets back, as the principal they name or as the broker that asked for them. They are free once their nodes have said that nobody redeemed them.",
   }),
 });

@@ -3,6 +3,7 @@ import { descriptionVectors } from "./cases/descriptions.ts";
 import { headerVectors } from "./cases/headers.ts";
 import { leaseVectors } from "./cases/leases.ts";
 import { narrowingVectors } from "./cases/narrowing.ts";
+import { requestVectors } from "./cases/requests.ts";
 import { signatureVectors } from "./cases/signatures.ts";
 import { ticketValueVectors } from "./cases/ticket-values.ts";
 import { ticketXmlVectors } from "./cases/ticket-xml.ts";
@@ -16,6 +17,7 @@ export function allVectors(): Record<VectorKind, readonly Vector[]> {
     tickets: [...validTickets(), ...ticketXmlVectors(), ...ticketValueVectors()],
     leases: leaseVectors(),
     chains: [...chainVectors(), ...narrowingVectors()],
+    requests: requestVectors(),
     descriptions: descriptionVectors(),
   };
 }

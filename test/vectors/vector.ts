@@ -20,7 +20,7 @@ export type Vector = {
 /** What expected.json says of one file. */
 export type Expectation = Omit<Vector, "name" | "text"> & { readonly code?: number };
 
-export const KINDS = ["headers", "tickets", "leases", "chains", "descriptions"] as const;
+export const KINDS = ["headers", "tickets", "leases", "chains", "requests", "descriptions"] as const;
 export type VectorKind = (typeof KINDS)[number];
 
 const HERE = fileURLToPath(new URL(".", import.meta.url));

@@ -76,8 +76,11 @@ export class Replay {
     return kept?.reply;
   }
 
-  /** Narrows the scope to the principal whose document is acted on. Throws AlreadyAnswered past the handler. */
-  async signedBy(signer: KeyName): Promise<void> {
+  /**
+   * Narrows the scope to the principal whose document is acted on; to "" where there is none this time. Throws
+   * AlreadyAnswered past the handler.
+   */
+  async signedBy(signer: KeyName | ""): Promise<void> {
     this.#scope = { ...this.#scope, signer };
     this.#signerIsKnown = true;
     if (await this.answer()) throw new AlreadyAnswered("answered before");

@@ -101,7 +101,7 @@ test("where a description wants its nodes, there they are", async () => {
   );
 });
 
-test("a description that cannot be read, and a broker's request, are refused by number", async () => {
+test("a description that cannot be read, or what narrows a request without one, is refused by number", async () => {
   await using lab = await agentLab();
   const { client } = lab.alice;
   await assert.rejects(client.gettickets({ description: "<slice/>" }), refusal("MALFORMED"));
@@ -111,7 +111,7 @@ test("a description that cannot be read, and a broker's request, are refused by 
   );
   await assert.rejects(client.gettickets({ ips: ["10.77.0.1"] }), refusal("MALFORMED", /description/));
   await assert.rejects(
-    client.gettickets({ request: "signed" }),
-    refusal("NO_PRIVILEGE", /principals themselves/),
+    client.gettickets({ description: description(THREE), count: 1 }),
+    refusal("MALFORMED", /narrow a request/),
   );
 });

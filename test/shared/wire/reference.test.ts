@@ -3,7 +3,9 @@ import { readFileSync } from "node:fs";
 import { test } from "node:test";
 import { NARROWING } from "#shared/model/narrowing.ts";
 import { writeLease } from "#shared/wire/lease-document.ts";
+import { writeRequest } from "#shared/wire/request-document.ts";
 import { chainOf, leaseFor } from "#test/support/documents.ts";
+import { requestOf } from "#test/support/requests.ts";
 import { holdingBody, sliceBody } from "#test/vectors/cases/tickets.ts";
 
 /** The reference for outside implementers names what the code reads and writes. */
@@ -37,6 +39,13 @@ test("every element of a lease stands in the reference, and no other", () => {
     administrative: ["CAP_NET_RAW"],
   });
   assert.deepEqual([...elementsOf("Lease")].sort(), [...written(writeLease(lease).toString())].sort());
+});
+
+test("every element of a request stands in the reference, and no other", () => {
+  assert.deepEqual(
+    [...elementsOf("Request")].sort(),
+    [...written(writeRequest(requestOf()).toString())].sort(),
+  );
 });
 
 test("every rule of narrowing stands in the reference as a rule", () => {

@@ -1,8 +1,15 @@
 import assert from "node:assert/strict";
+import { execFile } from "node:child_process";
+import { writeFile } from "node:fs/promises";
+import { join } from "node:path";
 import { describe, test } from "node:test";
+import { fileURLToPath } from "node:url";
+import { promisify } from "node:util";
 import fc from "fast-check";
+import { privateKeyPem } from "#shared/identity/key-file.ts";
 import { Fault } from "#shared/model/errors.ts";
 import { CLOCK_SLACK } from "#shared/model/time.ts";
+import { systemClock } from "#shared/runtime/clock.ts";
 import { documentId, parseDocument } from "#shared/wire/document.ts";
 import {
   checkPresented,
@@ -16,6 +23,7 @@ import {
 } from "#shared/wire/request-document.ts";
 import { description } from "#test/support/arbitrary-description.ts";
 import { hex } from "#test/support/arbitrary-documents.ts";
+import { temporaryDirectory } from "#test/support/directory.ts";
 import { chainOf, DAY, HOUR, KEYS, NOW, sealBody, sealedLease } from "#test/support/documents.ts";
 import { AGENT, BROKER, requestOf } from "#test/support/requests.ts";
 
@@ -148,4 +156,18 @@ describe("a request is presented", () => {
     present({ now: end + CLOCK_SLACK - 1 });
     assert.throws(() => present({ now: end + CLOCK_SLACK }), /^EXPIRED/);
   });
+});
+
+test("a request that another program makes, with Python and openssl alone, is a request", async () => {
+  await using directory = await temporaryDirectory();
+  const [key, description] = [join(directory.path, "alice.key"), join(directory.path, "slice.xml")];
+  await writeFile(key, privateKeyPem(KEYS.alice), { mode: 0o600 });
+  await writeFile(description, requestOf().descriptionXml);
+  const maker = fileURLToPath(new URL("../../../examples/signed_request.py", import.meta.url));
+  const terms = ["--broker", BROKER, "--agent", AGENT, "--agent", BROKER];
+  const { stdout } = await promisify(execFile)("python3", [maker, "--key", key, ...terms, description]);
+  const { request } = openRequest(stdout, alice);
+  assert.deepEqual(request.description, requestOf().description);
+  assert.deepEqual(request.agents, [AGENT, BROKER]);
+  checkPresented(request, { broker: BROKER, agent: AGENT, now: systemClock().now() });
 });

@@ -4,6 +4,7 @@ import { parseInstant } from "#shared/model/time.ts";
 import { openHolding, openSliceTicket } from "#shared/wire/chain.ts";
 import { parseDocument, verifyLink } from "#shared/wire/document.ts";
 import { openLease } from "#shared/wire/lease-document.ts";
+import { openRequest } from "#shared/wire/request-document.ts";
 import { readSliceDescription } from "#shared/wire/slice-description.ts";
 import { readTicket } from "#shared/wire/ticket-document.ts";
 import { KEYS } from "#test/support/documents.ts";
@@ -33,6 +34,7 @@ const READERS: Record<VectorKind, (vector: Vector) => string | undefined> = {
     const open = given?.as === "holding" ? openHolding : openSliceTicket;
     return open(text, { nodeKey: trusted(given?.node) }, parseInstant(given!.at!)).leaf.id;
   },
+  requests: ({ text, given }) => openRequest(text, trusted(given?.key)).id,
   descriptions: ({ text }) => {
     readSliceDescription(text);
     return undefined;

@@ -1,0 +1,103 @@
+import { type KeyName, type PublicKey, publicKeyFromSpki } from "#shared/identity/key.ts";
+import { refuseUnless } from "#shared/model/errors.ts";
+import type { DocumentId } from "#shared/model/ticket.ts";
+import type { Instant } from "#shared/model/time.ts";
+import type { Database, Queries, Tx } from "#shared/runtime/database.ts";
+import type { Mandate, MandateUse } from "../mandate.ts";
+import { writeAudit } from "./audit.ts";
+import { issueTickets, type NewTickets, Overtaken } from "./issued.ts";
+import { saveAnswer } from "./replies.ts";
+
+/** The key an administrator registered for a principal. */
+export async function keyOfPrincipal(queries: Queries, name: KeyName): Promise<PublicKey | undefined> {
+  const row = await queries.row<{ public_key: Buffer }>(
+    { name: "key of principal", text: "select public_key from principals where name = $1" },
+    [name],
+  );
+  return row && publicKeyFromSpki(row.public_key);
+}
+
+/** What was done under a mandate's serial so far; nothing yet is told as this very request's. */
+export async function mandateUse(queries: Queries, mandate: Mandate): Promise<MandateUse> {
+  const row = await queries.row<MandateUse>(
+    {
+      name: "use of request",
+      text: "select document, issued from requests where principal = $1 and serial = $2",
+    },
+    [mandate.principal.name, mandate.serial],
+  );
+  return row ?? { document: mandate.document, issued: 0 };
+}
+
+/**
+ * Issues tickets under a mandate: counted against its request in the transaction that writes them, all or nothing. Two
+ * calls under one request come one after the other. Throws what `issueTickets` throws, Overtaken also where the request
+ * has no longer so many left, and SUSPENDED for a broker that an administrator has suspended.
+ */
+export async function issueRequested(database: Database, mandate: Mandate, issue: NewTickets): Promise<void> {
+  const { reply, ...tickets } = issue;
+  const ids = issue.tickets.map(({ id }) => id);
+  await database.transaction(async (tx) => {
+    await refuseSuspended(tx, mandate.broker);
+    await claim(tx, mandate, ids.length);
+    await issueTickets(tx, tickets);
+    await tx.run(
+      "insert into requested_tickets (ticket, broker, serial) select id, $2, $3 from unnest($1::text[]) as t (id)",
+      [ids, mandate.broker, mandate.serial],
+    );
+    // The principal's own entry is written with the tickets; this one says who asked for them.
+    await writeAudit(tx, {
+      at: issue.at,
+      who: mandate.broker,
+      method: issue.method,
+      outcome: "ok",
+      detail: { principal: mandate.principal.name, request: mandate.document, tickets: ids.length },
+    });
+    if (reply) {
+      const { scope, argumentsHash, until } = reply;
+      await saveAnswer(tx, scope, { argumentsHash, answer: { tickets: ids } }, until);
+    }
+  });
+}
+
+async function refuseSuspended(tx: Tx, broker: KeyName): Promise<void> {
+  const row = await tx.row<{ suspended: boolean }>(
+    "select suspended from principals where name = $1 for share",
+    [broker],
+  );
+  refuseUnless(!row?.suspended, "SUSPENDED", "the agent's administrator has suspended this broker; ask why");
+}
+
+/** Takes so many of what a request has left. The row stays locked until the transaction ends. */
+async function claim(tx: Tx, mandate: Mandate, count: number): Promise<void> {
+  const { principal, serial, document, broker, described, ends } = mandate;
+  await tx.run(
+    `insert into requests (principal, serial, document, broker, described, issued, ends)
+     values ($1, $2, $3, $4, $5, 0, to_timestamp($6)) on conflict do nothing`,
+    [principal.name, serial, document, broker, described, ends],
+  );
+  const claimed = await tx.run(
+    `update requests set issued = issued + $4
+     where principal = $1 and serial = $2 and document = $3 and issued + $4 <= described`,
+    [principal.name, serial, document, count],
+  );
+  if (claimed === 0) throw new Overtaken("the request has fewer left");
+}
+
+/** Forgets requests that ended before `before`: nobody can present them any more. */
+export async function forgetRequests(queries: Queries, before: Instant): Promise<void> {
+  await queries.run("delete from requests where ends < to_timestamp($1)", [before]);
+}
+
+/** Of some tickets, those that this broker asked for. */
+export async function requestedBy(
+  queries: Queries,
+  broker: KeyName,
+  ids: readonly DocumentId[],
+): Promise<ReadonlySet<DocumentId>> {
+  const rows = await queries.rows<{ ticket: DocumentId }>(
+    "select ticket from requested_tickets where broker = $1 and ticket = any($2::text[])",
+    [broker, ids],
+  );
+  return new Set(rows.map(({ ticket }) => ticket));
+}
