@@ -1,13 +1,16 @@
 import { isIP } from "node:net";
+import { hostname } from "node:os";
 import { z } from "zod";
 import { CAPABILITIES, type Capability } from "#shared/model/capability.ts";
 import type { PortRange } from "#shared/model/ports.ts";
 import type { Share } from "#shared/model/resources.ts";
 import { ENGINES, type EngineName } from "#shared/model/ticket.ts";
 import { type ConfigSource, loadConfig } from "#shared/runtime/config.ts";
+import { writtenTarget } from "#shared/wire/ganglia/target.ts";
 import { IMAGE_LIMITS, type ImageLimits } from "./backends/images/image-limits.ts";
 import { isImageSource } from "./backends/images/image-source.ts";
 import type { ImageWish } from "./backends/images/images.ts";
+import type { MonitorFeed } from "./usage/feeds.ts";
 
 const amount = z.int().min(0).max(999_999_999_999);
 const anyPort = z.int().min(0).max(65_535);
@@ -74,6 +77,26 @@ const schema = z.strictObject({
     .optional()
     .describe("the Docker daemon's socket, for the engine docker"),
   capacity: share.describe("what the node gives away altogether"),
+  monitor: z
+    .strictObject({
+      name: z
+        .string()
+        .regex(/^[\w.-]{1,64}$/, "must be of letters, digits, dots and dashes, at most 64")
+        .default(() => hostname())
+        .describe("what its resource monitor calls the node; absent: the machine's host name"),
+      announce_to: z
+        .array(writtenTarget)
+        .max(64)
+        .default([])
+        .describe("HOST:PORT of monitors that are told that the node manager lives, and what slices use"),
+      slices_to: z
+        .array(writtenTarget)
+        .max(64)
+        .optional()
+        .describe("those that are told what slices use, if not all of them"),
+      every_seconds: z.int().min(1).max(30).default(20).describe("how often they are told"),
+    })
+    .prefault({}),
   agents: z
     .array(
       z.strictObject({
@@ -130,6 +153,8 @@ export type NodeManagerConfig = {
   readonly imagesDirectory?: string;
   readonly dockerSocket?: string;
   readonly capacity: Share;
+  /** Whom it tells of itself; absent: nobody. */
+  readonly monitor?: MonitorFeed;
   readonly agents: readonly AgentConfig[];
   readonly leasablePorts: readonly PortRange[];
   readonly reservedPorts: readonly PortRange[];
@@ -151,6 +176,7 @@ export function loadNodeManagerConfig(source: Omit<ConfigSource, "prefix">): Nod
     imagesDirectory: read.images_directory,
     dockerSocket: read.docker_socket,
     capacity,
+    monitor: feedFrom(read.ip, read.monitor),
     agents: read.agents.map(({ identity, url, share: own, administrative }) => ({
       identity,
       url,
@@ -164,6 +190,12 @@ export function loadNodeManagerConfig(source: Omit<ConfigSource, "prefix">): Nod
 
 function limitsFrom(mib: number | undefined): ImageLimits | undefined {
   return mib === undefined ? undefined : { ...IMAGE_LIMITS, bytes: mib * 1024 ** 2 };
+}
+
+function feedFrom(ip: string, read: z.output<typeof schema>["monitor"]): MonitorFeed | undefined {
+  const { name, announce_to: announceTo, slices_to: slicesTo = announceTo, every_seconds } = read;
+  if (announceTo.length + slicesTo.length === 0) return undefined;
+  return { of: { ip, name }, announceTo, slicesTo, everySeconds: every_seconds };
 }
 
 function shareFrom(read: z.output<typeof share>): Share {

@@ -29,7 +29,7 @@ import { type Slivers, slivers } from "./slivers.ts";
 import { type SshGateway, startSshGateway } from "./ssh/gateway.ts";
 import { loadHostKey } from "./ssh/host-key.ts";
 import { openStore, type Store } from "./store.ts";
-import { startSlicestat } from "./usage/slicestat-feed.ts";
+import { startUsageFeeds } from "./usage/feeds.ts";
 
 /** What a node manager takes from the process it runs in; a test gives more. */
 export type NodeManagerDeps = Host & {
@@ -89,7 +89,7 @@ export async function startNodeManager(
 
   const page = parts.use(await openPage(ground, settlements));
   listening.web = page.port;
-  listening.slicestat = parts.use(await openSlicestat(ground)).port;
+  listening.slicestat = parts.use(await openFeeds(ground)).slicestat;
   const server = parts.use(await openServer(ground, api));
   listening.tls = server.port;
   listening.plain = server.plainPort ?? 0;
@@ -226,11 +226,15 @@ function openPage(ground: Ground, settlements: readonly Settlement[]) {
   return startWebPage({ host: config.host, port: config.ports.web, render });
 }
 
-function openSlicestat({ config, store, engines, clock, log }: Ground) {
-  const { host, ip, capacity, ports } = config;
-  const live = () => store.leases.inState("live");
-  const node = { ip, capacity };
-  return startSlicestat({ host, port: ports.slicestat, node, live, engines, uptime: clock.uptime, log });
+function openFeeds(ground: Ground) {
+  const { config, self, store, clock } = ground;
+  const { host, ip, capacity, ports, monitor } = config;
+  return startUsageFeeds({
+    ...ground,
+    ...{ node: self.node, now: clock.now, uptime: clock.uptime, live: () => store.leases.inState("live") },
+    slicestat: { host, port: ports.slicestat, node: { ip, capacity } },
+    monitor,
+  });
 }
 
 function openServer({ config, identity, clock, log, store, time }: Ground, api: ApiDeps) {

@@ -1,14 +1,11 @@
-import { createSocket, type Socket } from "node:dgram";
-import { lookup } from "node:dns/promises";
 import type { Log } from "#shared/runtime/log.ts";
-import { type Packet, writePacket } from "#shared/wire/ganglia/packet.ts";
+import type { Target } from "#shared/wire/ganglia/target.ts";
+import type { Teller } from "#shared/wire/ganglia/teller.ts";
 import type { OwnHost } from "./own-host.ts";
-
-/** Somebody who is told of this node. */
-export type Target = { readonly host: string; readonly port: number };
 
 export type AnnouncerOptions = {
   readonly own: OwnHost;
+  readonly teller: Teller;
   readonly targets: readonly Target[];
   readonly everySeconds: number;
   /** How often it is told again what the metrics mean, for those who were not there. */
@@ -22,40 +19,23 @@ export type Announcer = AsyncDisposable & {
   round(): Promise<void>;
   /** The next round says what the metrics mean. */
   explain(): void;
-  counts(): { readonly sent: number; readonly failed: number };
 };
 
-/** Looks at the node over and over, and announces what it finds. Whoever cannot be reached keeps nobody else waiting. */
+/** Looks at the node over and over, and announces what it finds. Resolves after the first look. */
 export async function startAnnouncer(options: AnnouncerOptions): Promise<Announcer> {
-  const { own, targets, everySeconds, metadataSeconds, uptime, log } = options;
-  const sockets = { 4: createSocket("udp4"), 6: createSocket("udp6") };
-  for (const socket of Object.values(sockets))
-    socket.on("error", (err) => log.warn({ err }, "an announcement could not be sent"));
-  let [sent, failed] = [0, 0];
+  const { own, teller, targets, everySeconds, metadataSeconds, uptime, log } = options;
   let explainAt = Number.NEGATIVE_INFINITY;
   let timer: NodeJS.Timeout | undefined;
   let running: Promise<void> | undefined;
   let ended = false;
-
-  async function tell({ host, port }: Target, packets: readonly Packet[]): Promise<void> {
-    try {
-      const { address, family } = await lookup(host);
-      const socket = sockets[family as 4 | 6];
-      for (const packet of packets) await send(socket, writePacket(packet), port, address);
-      sent += packets.length;
-    } catch (err) {
-      failed += 1;
-      log.warn({ err, target: `${host}:${port}` }, "the node could not be announced there");
-    }
-  }
+  const looked = Promise.withResolvers<void>();
 
   async function look(): Promise<void> {
     try {
-      const { metadata, values } = await own.look();
+      const { metadata, values } = await own.look().finally(looked.resolve);
       const explains = uptime() >= explainAt;
       if (explains) explainAt = uptime() + metadataSeconds * 1000;
-      const packets = explains ? [...metadata, ...values] : values;
-      await Promise.all(targets.map((target) => tell(target, packets)));
+      await teller.tell(targets, () => (explains ? [...metadata, ...values] : values));
     } catch (err) {
       log.warn({ err }, "the node could not be read");
     }
@@ -70,24 +50,17 @@ export async function startAnnouncer(options: AnnouncerOptions): Promise<Announc
     return running;
   }
 
-  await round();
+  void round();
+  await looked.promise; // not for those who are told: a resolver may hang
   return {
     round,
     explain: () => {
       explainAt = Number.NEGATIVE_INFINITY;
     },
-    counts: () => ({ sent, failed }),
     async [Symbol.asyncDispose]() {
       ended = true;
       clearTimeout(timer);
       await running;
-      for (const socket of Object.values(sockets)) socket.close();
     },
   };
-}
-
-async function send(socket: Socket, bytes: Buffer, port: number, address: string): Promise<void> {
-  const { promise, resolve, reject } = Promise.withResolvers<void>();
-  socket.send(bytes, port, address, (error) => (error ? reject(error) : resolve()));
-  await promise;
 }

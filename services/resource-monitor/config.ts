@@ -1,20 +1,10 @@
 import { hostname, networkInterfaces } from "node:os";
 import { z } from "zod";
 import { loadConfig } from "#shared/runtime/config.ts";
+import { writtenTarget } from "#shared/wire/ganglia/target.ts";
 
 const port = z.int().min(0).max(65_535);
 const text = z.string().max(255);
-const TARGET = /^(?:\[([0-9a-fA-F:]+)\]|([\w.-]+)):(\d{1,5})$/;
-
-const target = z.string().transform((written, context) => {
-  const [, v6, name, number] = TARGET.exec(written) ?? [];
-  const host = v6 ?? name;
-  if (host !== undefined && Number(number) >= 1 && Number(number) <= 65_535)
-    return { host, port: Number(number) };
-  context.addIssue({ code: "custom", message: "must be written HOST:PORT, with a port from 1 to 65535" });
-  return z.NEVER;
-});
-
 /** What a resource monitor can be told. Ports of 0 are chosen when it starts. */
 export const monitorConfig = z.strictObject({
   node: z
@@ -57,7 +47,11 @@ export const monitorConfig = z.strictObject({
     .prefault({}),
   announce: z
     .strictObject({
-      to: z.array(target).max(64).default([]).describe("HOST:PORT of monitors that are told of this node"),
+      to: z
+        .array(writtenTarget)
+        .max(64)
+        .default([])
+        .describe("HOST:PORT of monitors that are told of this node"),
       every_seconds: z.int().positive().max(3600).default(15).describe("how often the node is looked at"),
       metadata_seconds: z.int().positive().default(60).describe("how often metrics are explained again"),
     })
@@ -65,7 +59,7 @@ export const monitorConfig = z.strictObject({
   limits: z
     .strictObject({
       hosts: z.int().positive().default(10_000).describe("how many hosts are kept"),
-      metrics_of_host: z.int().positive().default(500).describe("and how many metrics of each"),
+      metrics_of_host: z.int().positive().default(2500).describe("and how many metrics of each"),
       table_mib: z.int().positive().default(256).describe("and how much of all, about"),
       forget_seconds: z.int().min(60).default(3600).describe("after which silence a host is forgotten"),
       packets_per_second: z.int().positive().default(20_000).describe("how many packets are looked at"),

@@ -1,4 +1,4 @@
-import type { DumpHost, DumpMetric } from "#shared/wire/ganglia/host.ts";
+import type { DumpHost, DumpMetric, HostName } from "#shared/wire/ganglia/host.ts";
 import { type Metadata, type Packet, valueText } from "#shared/wire/ganglia/packet.ts";
 
 /** How much a table takes in. What comes beyond is not kept; what is there stays. */
@@ -10,9 +10,6 @@ export type TableLimits = {
   /** Hosts that were silent for longer are forgotten. */
   readonly forgetSeconds: number;
 };
-
-/** Which host: two senders that say they are of one name are two hosts. */
-export type HostName = { readonly ip: string; readonly name: string };
 
 /** Now: by the clock people read, and by the one nobody can set, which ages are counted by. */
 export type Moment = { readonly now: number; readonly uptimeMs: number };

@@ -1,8 +1,6 @@
-import type { Metadata, MetricType, Slope } from "#shared/wire/ganglia/packet.ts";
+import type { HostMetric } from "#shared/wire/ganglia/host-metric.ts";
+import type { MetricType, Slope } from "#shared/wire/ganglia/packet.ts";
 import { CPU_STATES, type NetworkCounts, type NodeReading } from "./node-reading.ts";
-
-/** One metric of this node: its value, and what it means, by Ganglia's names. */
-export type NodeMetric = { readonly name: string; readonly value: string; readonly metadata: Metadata };
 
 type Kind = {
   readonly group: string;
@@ -49,8 +47,8 @@ export function nodeMetrics(
   before: NodeReading | undefined,
   seconds: number,
   tmax: number,
-): readonly NodeMetric[] {
-  const found: NodeMetric[] = [];
+): readonly HostMetric[] {
+  const found: HostMetric[] = [];
   const add = (name: string, value: string, kind: Kind) => found.push(metric(name, value, kind, tmax));
   if (now.cpus !== undefined) add("cpu_num", String(now.cpus), CPUS);
   if (now.booted !== undefined) add("boottime", String(now.booted), BOOTED);
@@ -96,7 +94,7 @@ function gigabytes(bytes: number): string {
   return (bytes / 1e9).toFixed(3);
 }
 
-function metric(name: string, value: string, kind: Kind, tmax: number): NodeMetric {
+function metric(name: string, value: string, kind: Kind, tmax: number): HostMetric {
   const { group, units, type = "float", slope = "both" } = kind;
   return { name, value, metadata: { type, units, slope, tmax, dmax: 0, extra: [["GROUP", group]] } };
 }

@@ -1,8 +1,9 @@
 import type { Clock } from "#shared/runtime/clock.ts";
-import type { DumpHost } from "#shared/wire/ganglia/host.ts";
-import type { MetadataPacket, MetricId, ValuePacket } from "#shared/wire/ganglia/packet.ts";
-import { type HostName, HostTable } from "./host-table.ts";
-import { type NodeMetric, nodeMetrics } from "./node-metrics.ts";
+import type { DumpHost, DumpMetric, HostName } from "#shared/wire/ganglia/host.ts";
+import { type HostMetric, metadataPacket, valuePacket } from "#shared/wire/ganglia/host-metric.ts";
+import type { MetadataPacket, ValuePacket } from "#shared/wire/ganglia/packet.ts";
+import { HostTable, type Moment, type Refusal } from "./host-table.ts";
+import { nodeMetrics } from "./node-metrics.ts";
 import { type NodeReading, readNode } from "./node-reading.ts";
 
 export type OwnHostOptions = {
@@ -17,6 +18,8 @@ export type OwnHostOptions = {
   readonly tmax: number;
   /** Seconds after which others may forget it. */
   readonly forgetSeconds: number;
+  /** How many metrics are taken from others on the node, such as its node manager. */
+  readonly metricsHeard: number;
 };
 
 /** What is announced of the node at one time. */
@@ -25,27 +28,43 @@ export type Announced = {
   readonly values: readonly ValuePacket[];
 };
 
-/** More than one node has; nobody else's packets come in here. */
-const LIMITS = { hosts: 1, metricsOfHost: 1000, bytes: 2 ** 20 };
+/** More than one node has of its own. */
+const LOOKED = { hosts: 1, metricsOfHost: 1000, bytes: 2 ** 20 };
+/** What may be heard of one: some 700 bytes a metric. */
+const HEARD = { hosts: 1, bytes: 8 * 2 ** 20 };
 const HEARTBEAT_TMAX_SECONDS = 20;
 
-/** The node this monitor runs on, as it last was. Held apart from what others send, so that no flood crowds it out. */
+/**
+ * The node this monitor runs on, as it last was, and what others on the node say of it. Held apart from what is sent of
+ * other hosts, so that no flood crowds it out. What the monitor sees for itself nobody else can say.
+ */
 export class OwnHost {
   readonly #options: OwnHostOptions;
-  readonly #table: HostTable;
+  readonly #looked: HostTable;
+  readonly #heard: HostTable;
   readonly #started: number;
+  /** Names of all that was ever seen here. */
+  readonly #seen = new Set<string>();
   #before: { readonly reading: NodeReading; readonly uptimeMs: number } | undefined;
-  #metrics: readonly NodeMetric[] = [];
+  #metrics: readonly HostMetric[] = [];
 
   constructor(options: OwnHostOptions) {
+    const { clock, forgetSeconds, metricsHeard } = options;
     this.#options = options;
-    this.#table = new HostTable({ ...LIMITS, forgetSeconds: options.forgetSeconds });
-    this.#started = options.clock.now();
+    this.#looked = new HostTable({ ...LOOKED, forgetSeconds });
+    this.#heard = new HostTable({ ...HEARD, metricsOfHost: metricsHeard, forgetSeconds });
+    this.#started = clock.now();
   }
 
   /** Numbers and texts of the last look. */
-  get metrics(): readonly NodeMetric[] {
+  get metrics(): readonly HostMetric[] {
     return this.#metrics;
+  }
+
+  /** What others on the node say of it now. */
+  get heard(): readonly DumpMetric[] {
+    const [host] = this.#heard.hosts(this.#moment);
+    return (host?.metrics ?? []).filter(({ name }) => !this.#seen.has(name));
   }
 
   /** Looks at the node, and gives what is to be told of it, the heartbeat first. */
@@ -57,25 +76,34 @@ export class OwnHost {
     this.#metrics = nodeMetrics(reading, this.#before?.reading, seconds, tmax);
     this.#before = { reading, uptimeMs };
     const told = [...this.#facts(), ...this.#metrics];
+    for (const { name } of told) this.#seen.add(name);
     const announced = {
-      metadata: told.map(({ name, metadata }) => ({
-        kind: "metadata" as const,
-        id: idOf(of, name),
-        metadata,
-      })),
+      metadata: told.map((metric) => metadataPacket(of, metric)),
       values: told.map((metric) => valuePacket(of, metric)),
     };
     for (const packet of [...announced.metadata, ...announced.values])
-      this.#table.record(of, packet, uptimeMs);
+      this.#looked.record(of, packet, uptimeMs);
+    this.#heard.forget(uptimeMs);
     return announced;
   }
 
-  hosts(): Iterable<DumpHost> {
-    const { clock } = this.#options;
-    return this.#table.hosts(() => ({ now: clock.now(), uptimeMs: clock.uptime() }));
+  /** Takes in what somebody on the node says of it, within limits. A refusal tells what was in the way. */
+  hear(packet: MetadataPacket | ValuePacket): Refusal | "own_name" | undefined {
+    if (this.#seen.has(packet.id.name)) return "own_name";
+    return this.#heard.record(this.#options.of, packet, this.#options.clock.uptime());
   }
 
-  #facts(): readonly NodeMetric[] {
+  *hosts(): Generator<DumpHost> {
+    for (const host of this.#looked.hosts(this.#moment))
+      yield { ...host, metrics: [...host.metrics, ...this.heard] };
+  }
+
+  readonly #moment = (): Moment => {
+    const { clock } = this.#options;
+    return { now: clock.now(), uptimeMs: clock.uptime() };
+  };
+
+  #facts(): readonly HostMetric[] {
     const metadata = {
       slope: "unspecified" as const,
       tmax: HEARTBEAT_TMAX_SECONDS,
@@ -89,19 +117,4 @@ export class OwnHost {
       { name: "location", value: this.#options.location, metadata: location },
     ];
   }
-}
-
-/**
- * Told with its address and name: receivers would otherwise name the node by what the resolver makes of the address the
- * packet came from, and nodes behind one address would be one host to them.
- */
-function idOf({ ip, name: host }: HostName, name: string): MetricId {
-  return { host: `${ip}:${host}`, name, spoof: true };
-}
-
-/** A number of which gmond makes use itself goes as such, everything else as its text, as gmetric sends it. */
-function valuePacket(of: HostName, { name, value }: NodeMetric): ValuePacket {
-  const id = idOf(of, name);
-  if (name === "heartbeat") return { kind: "value", id, as: "uint", format: "%u", value: Number(value) };
-  return { kind: "value", id, as: "string", format: "%s", value };
 }

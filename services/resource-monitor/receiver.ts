@@ -1,10 +1,18 @@
 import { createSocket, type RemoteInfo, type Socket } from "node:dgram";
 import { once } from "node:events";
 import { BlockList, isIP, isIPv4, isIPv6 } from "node:net";
+import { networkInterfaces } from "node:os";
 import { Fault, OperatorError } from "#shared/model/errors.ts";
 import type { Log } from "#shared/runtime/log.ts";
-import { type MetricId, type Packet, readPacket } from "#shared/wire/ganglia/packet.ts";
-import type { HostName, HostTable, Refusal } from "./host-table.ts";
+import type { HostName } from "#shared/wire/ganglia/host.ts";
+import {
+  type MetadataPacket,
+  type MetricId,
+  type Packet,
+  readPacket,
+  type ValuePacket,
+} from "#shared/wire/ganglia/packet.ts";
+import type { HostTable, Refusal } from "./host-table.ts";
 import type { PacketRate } from "./packet-rate.ts";
 
 /** Why a packet was dropped. */
@@ -20,8 +28,10 @@ export type ReceiverOptions = {
   readonly join?: string;
   /** Addresses, or networks like 10.0.0.0/8, that are listened to; empty: all. */
   readonly from: readonly string[];
-  /** This node: nobody else speaks for it. */
+  /** This node: nobody elsewhere speaks for it. */
   readonly own: HostName;
+  /** Takes in what somebody on this node says of it. */
+  readonly onOwn: (packet: MetadataPacket | ValuePacket) => Drop | undefined;
   readonly table: HostTable;
   readonly rate: PacketRate;
   readonly uptime: () => number;
@@ -39,12 +49,15 @@ const BURST_BYTES = 4 * 2 ** 20;
 export async function startReceiver(options: ReceiverOptions): Promise<Receiver> {
   const { address, port, join, rate, uptime, log } = options;
   const allowed = networks(options.from);
+  const here = networks(["127.0.0.0/8", "::1", ...ownAddresses()])!;
   const dropped = new Map<Drop, number>();
   let taken = 0;
   await using owned = new AsyncDisposableStack();
 
   function take(bytes: Buffer, { address: sender }: RemoteInfo): void {
-    const drop = !rate.admits(sender, uptime()) ? "rate" : receive(bytes, sender, allowed, options);
+    const drop = !rate.admits(sender, uptime())
+      ? "rate"
+      : receive(bytes, sender, { ...options, allowed, here });
     if (drop) dropped.set(drop, (dropped.get(drop) ?? 0) + 1);
     else taken += 1;
   }
@@ -71,13 +84,21 @@ export async function startReceiver(options: ReceiverOptions): Promise<Receiver>
   };
 }
 
-function receive(
-  bytes: Buffer,
-  sender: string,
-  allowed: BlockList | undefined,
-  { own, table, uptime, onRequest }: ReceiverOptions,
-): Drop | undefined {
-  if (allowed && !allowed.check(sender, isIPv6(sender) ? "ipv6" : "ipv4")) return "sender";
+type Rules = ReceiverOptions & {
+  /** Who is listened to; absent: everybody. */
+  readonly allowed: BlockList | undefined;
+  /**
+   * This machine's addresses. Packets from elsewhere do not bear them: the kernel drops what comes in from outside with
+   * one of its own addresses as the sender's.
+   */
+  readonly here: BlockList;
+};
+
+function receive(bytes: Buffer, sender: string, rules: Rules): Drop | undefined {
+  const { allowed, here, own, onOwn, table, uptime, onRequest } = rules;
+  const isHere = isOf(here, sender);
+  const isAllowed = !allowed || isOf(allowed, sender);
+  if (!isHere && !isAllowed) return "sender";
   let packet: Packet;
   let host: HostName;
   try {
@@ -88,11 +109,22 @@ function receive(
     throw error;
   }
   const isOwn = host.name === own.name && host.ip === own.ip;
+  if (!isOwn && !isAllowed) return "sender";
   if (packet.kind === "request") {
     if (packet.id.host === own.name || isOwn) onRequest();
     return undefined;
   }
-  return isOwn ? "own_name" : table.record(host, packet, uptime());
+  if (isOwn) return isHere ? onOwn(packet) : "own_name";
+  return table.record(host, packet, uptime());
+}
+
+/** Those of this machine's interfaces: the node's configured one may be somebody else's to send from, behind a NAT. */
+function ownAddresses(): string[] {
+  return Object.values(networkInterfaces()).flatMap((some) => (some ?? []).map(({ address }) => address));
+}
+
+function isOf(list: BlockList, address: string): boolean {
+  return list.check(address, isIPv6(address) ? "ipv6" : "ipv4");
 }
 
 /** Who is spoken of. A spoofed host is "ADDRESS:NAME", where an IPv6 address has colons of its own. */

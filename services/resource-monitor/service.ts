@@ -3,12 +3,13 @@ import type { Running } from "#shared/runtime/lifecycle.ts";
 import { createLog, type Log } from "#shared/runtime/log.ts";
 import { type Family, openMetrics } from "#shared/runtime/open-metrics.ts";
 import { dumpText } from "#shared/wire/ganglia/dump-writer.ts";
+import { openTeller, type Teller } from "#shared/wire/ganglia/teller.ts";
 import packageJson from "../../package.json" with { type: "json" };
 import { type Announcer, startAnnouncer } from "./announcer.ts";
 import type { MonitorConfig } from "./config.ts";
 import { type DumpServer, startDumpServer } from "./dump-server.ts";
 import { HostTable } from "./host-table.ts";
-import { nodeFamilies } from "./open-metrics.ts";
+import { nodeFamilies, nodeManagerFamilies, sliceFamilies } from "./open-metrics.ts";
 import { OwnHost } from "./own-host.ts";
 import { PacketRate } from "./packet-rate.ts";
 import { type Receiver, startReceiver } from "./receiver.ts";
@@ -40,13 +41,16 @@ export async function startMonitor(
   await using owned = new AsyncDisposableStack();
   const own = ownHostOf(config, host.clock);
   const table = tableOf(config);
-  const announcer = owned.use(await startAnnouncing(config, host, own));
-  const receiver = owned.use(await startReceiving(config, host, table, announcer));
+  const teller = owned.use(
+    openTeller((err, target) => host.log.warn({ err, ...target }, "the node could not be announced")),
+  );
+  const announcer = owned.use(await startAnnouncing(config, host, own, teller));
+  const receiver = owned.use(await startReceiving(config, host, { own, table, announcer }));
   const dumps = owned.use(await startDumping(config, host, table, own));
   const forgetting = setInterval(() => table.forget(host.clock.uptime()), FORGET_EVERY_MILLISECONDS);
   owned.defer(() => clearInterval(forgetting));
   const metrics = () =>
-    openMetrics([...nodeFamilies(own.metrics), ...workFamilies({ table, receiver, dumps, announcer })]);
+    openMetrics([...ownFamilies(own), ...workFamilies({ table, receiver, dumps, teller })]);
   const { address, web_port } = config.listen;
   const web = owned.use(await startWeb({ address, port: web_port, metrics }));
 
@@ -68,7 +72,8 @@ function ownHostOf({ node, announce, limits }: MonitorConfig, clock: Clock): Own
   const { name, ip, location, proc, disk } = node;
   const tmax = 2 * announce.every_seconds;
   const forgetSeconds = limits.forget_seconds;
-  return new OwnHost({ of: { ip, name }, location, proc, disk, clock, tmax, forgetSeconds });
+  const metricsHeard = limits.metrics_of_host;
+  return new OwnHost({ of: { ip, name }, location, proc, disk, clock, tmax, forgetSeconds, metricsHeard });
 }
 
 function tableOf({ limits }: MonitorConfig): HostTable {
@@ -84,16 +89,17 @@ function startAnnouncing(
   { announce }: MonitorConfig,
   { clock, log }: MonitorDeps,
   own: OwnHost,
+  teller: Teller,
 ): Promise<Announcer> {
   const { to: targets, every_seconds: everySeconds, metadata_seconds: metadataSeconds } = announce;
-  return startAnnouncer({ own, targets, everySeconds, metadataSeconds, uptime: () => clock.uptime(), log });
+  const uptime = () => clock.uptime();
+  return startAnnouncer({ own, teller, targets, everySeconds, metadataSeconds, uptime, log });
 }
 
 function startReceiving(
   { node, listen, limits }: MonitorConfig,
   { clock, log }: MonitorDeps,
-  table: HostTable,
-  announcer: Announcer,
+  { own, table, announcer }: Pick<Parts, "own" | "table" | "announcer">,
 ): Promise<Receiver> {
   return startReceiver({
     address: listen.address,
@@ -101,6 +107,7 @@ function startReceiving(
     join: listen.join,
     from: listen.from,
     own: { ip: node.ip, name: node.name },
+    onOwn: (packet) => own.hear(packet),
     table,
     rate: new PacketRate({ all: limits.packets_per_second, ofSender: limits.packets_of_sender }),
     uptime: () => clock.uptime(),
@@ -132,17 +139,29 @@ function startDumping(
 }
 
 type Parts = {
+  readonly own: OwnHost;
   readonly table: HostTable;
   readonly receiver: Receiver;
   readonly dumps: DumpServer;
+  readonly teller: Teller;
   readonly announcer: Announcer;
 };
 
+/** The node, its manager and its slices. */
+function ownFamilies({ metrics, heard }: OwnHost): readonly Family[] {
+  return [...nodeFamilies(metrics), ...nodeManagerFamilies(heard), ...sliceFamilies(heard)];
+}
+
 /** What the monitor itself does. */
-function workFamilies({ table, receiver, dumps, announcer }: Parts): readonly Family[] {
+function workFamilies({
+  table,
+  receiver,
+  dumps,
+  teller,
+}: Pick<Parts, "table" | "receiver" | "dumps" | "teller">): readonly Family[] {
   const { taken, dropped } = receiver.counts();
   const { served, abandoned } = dumps.counts();
-  const { sent, failed } = announcer.counts();
+  const { sent, failed } = teller.counts();
   const one = (name: string, type: Family["type"], help: string, value: number): Family => {
     return { name: `slicelab_monitor_${name}`, type, help, samples: [{ value }] };
   };

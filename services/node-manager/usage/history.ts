@@ -11,6 +11,8 @@ export type RecentUsage = {
   readonly received: Rates;
   /** Processors, over the last minute: 1 is one of them all the time. */
   readonly processors: number;
+  /** When it was last seen, in milliseconds of the clock that nobody can set. */
+  readonly at: number;
 };
 
 /** What has been counted since the sliver was first seen; a sliver that started again counts on. */
@@ -54,6 +56,7 @@ export class UsageHistory {
       sent: rates("sent") as unknown as Rates,
       received: rates("received") as unknown as Rates,
       processors: rates("cpuMicroseconds")[0]! / 1e6,
+      at: seen.samples.at(-1)!.at,
     };
   }
 }

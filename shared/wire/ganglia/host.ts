@@ -1,5 +1,8 @@
 import type { Metadata } from "./packet.ts";
 
+/** Which host: two senders that say they are of one name are two hosts. */
+export type HostName = { readonly ip: string; readonly name: string };
+
 /** One metric of a host as a dump has it. */
 export type DumpMetric = Metadata & {
   readonly name: string;

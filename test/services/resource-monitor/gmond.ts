@@ -61,6 +61,7 @@ globals {
   daemonize = no
   setuid = no
   send_metadata_interval = 1
+  cleanup_threshold = 1
 }
 cluster {
   name = "real"
