@@ -19,7 +19,7 @@ import { sealAll } from "./seal.ts";
 import type { Settlement } from "./settlement.ts";
 import { advertisements, liveAddresses } from "./store/advertisements.ts";
 import { saveAnswer } from "./store/replies.ts";
-import { keyOfPrincipal } from "./store/requests.ts";
+import { closeRequest, keyOfPrincipal } from "./store/requests.ts";
 import { countedSlices, outstandingTickets } from "./store/tickets.ts";
 import {
   advertisementStruct,
@@ -57,7 +57,7 @@ export type AgentSelf = {
 
 type Params<Name extends keyof typeof agentApi> = Parameters<Handlers<typeof agentApi>[Name]>[0];
 
-/** The most tickets one answer of gettickets lists. */
+/** The most tickets one answer lists. */
 const MAX_LISTED = 1000;
 
 const DONE = 1 as const;
@@ -144,6 +144,19 @@ export function agentHandlers(parts: AgentParts): Handlers<typeof agentApi> {
       );
       const since = call.now - CLOCK_SLACK;
       const tickets = await outstandingTickets(database, call.peer?.name, since, MAX_LISTED);
+      return await ticketsReply(await sealAll(keys, tickets));
+    },
+
+    closerequest: async ({ request: text, after = "" }, { peer, method, now }) => {
+      const { mandate, request } = await openMandate(text, (name) => keyOfPrincipal(database, name));
+      refuseUnless(
+        peer.name === request.principal || peer.name === request.broker,
+        "NOT_PRINCIPAL",
+        "only the principal who signed a request, or the broker it names, can close it",
+      );
+      const page = { slice: request.description.name, after, limit: MAX_LISTED };
+      const audit = { at: now * 1000, who: peer.name, method };
+      const tickets = await closeRequest(database, mandate, page, audit);
       return await ticketsReply(await sealAll(keys, tickets));
     },
 

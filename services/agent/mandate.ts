@@ -70,7 +70,7 @@ export function narrowed(
   refuseUnless(
     atLeast <= left,
     "ALREADY_REDEEMED",
-    `of the ${described} tickets of this request ${used.issued} were issued, which leaves ${left}; sign another request for more`,
+    `of the ${described} tickets of this request ${used.issued} were issued or given up, which leaves ${left}; sign another request for more`,
   );
   return { ...order, count: Math.min(wanted, left), atLeast };
 }

@@ -158,6 +158,13 @@ export const agentApi = contract({
     signed: true,
     help: "With a slice description, new tickets for it, on the nodes named or wherever it fits. With a request that a principal signed for the calling broker, tickets for that principal. Without arguments, your tickets that can still be redeemed.",
   }),
+  closerequest: method({
+    params: z.object({ request: document, after: sha256.optional() }),
+    result: z.array(document),
+    mutates: true,
+    signed: true,
+    help: "As the principal who signed a request or the broker it names: nothing more is issued under it. Returns the tickets it brought that still count, in the order of their ids, up to 1000 of those behind `after`.",
+  }),
   getslices: method({
     result: z.array(slice),
     plain: true,

@@ -4,7 +4,8 @@ import type { DocumentId } from "#shared/model/ticket.ts";
 import type { Instant } from "#shared/model/time.ts";
 import type { Database, Queries, Tx } from "#shared/runtime/database.ts";
 import type { Mandate, MandateUse } from "../mandate.ts";
-import { writeAudit } from "./audit.ts";
+import type { Unsealed } from "../seal.ts";
+import { type AuditEntry, writeAudit } from "./audit.ts";
 import { issueTickets, type NewTickets, Overtaken } from "./issued.ts";
 import { saveAnswer } from "./replies.ts";
 
@@ -82,6 +83,54 @@ async function claim(tx: Tx, mandate: Mandate, count: number): Promise<void> {
     [principal.name, serial, document, count],
   );
   if (claimed === 0) throw new Overtaken("the request has fewer left");
+}
+
+/** Of what a request brought, the tickets that count now, by their ids: at most `limit` of those behind `after`. */
+export type CountedPage = { readonly slice: string; readonly after: DocumentId | ""; readonly limit: number };
+
+/**
+ * Uses up all that a request has left, and gives back what it brought and still counts. Whoever is issuing under it at
+ * the same time comes before or after. Throws BAD_CHAIN where the serial stands for another request.
+ */
+export async function closeRequest(
+  database: Database,
+  mandate: Mandate,
+  page: CountedPage,
+  audit: Pick<AuditEntry, "at" | "who" | "method">,
+): Promise<Unsealed[]> {
+  const { principal, serial, document, broker, described, ends } = mandate;
+  return await database.transaction(async (tx) => {
+    const closed = await tx.run(
+      `insert into requests (principal, serial, document, broker, described, issued, ends)
+       values ($1, $2, $3, $4, $5, $5, to_timestamp($6))
+       on conflict (principal, serial) do update set issued = requests.described
+       where requests.document = excluded.document`,
+      [principal.name, serial, document, broker, described, ends],
+    );
+    refuseUnless(
+      closed === 1,
+      "BAD_CHAIN",
+      "the serial was used for another request, which is the one to close",
+    );
+    await writeAudit(tx, { ...audit, outcome: "ok", detail: { request: document } });
+    return await countedTickets(tx, mandate, page);
+  });
+}
+
+async function countedTickets(
+  queries: Queries,
+  { principal, serial }: Mandate,
+  { slice, after, limit }: CountedPage,
+): Promise<Unsealed[]> {
+  const rows = await queries.rows<{ body: string; principal: KeyName; lineage: string[] }>(
+    `select t.body, h.principal, h.lineage
+     from tickets t join holdings h on h.id = t.holding join requested_tickets r on r.ticket = t.id
+     where t.slice = $1 and t.principal = $2 and r.serial = $3 and t.id > $4
+       and t.state in ('issued', 'redeemed')
+     order by t.id limit $5`,
+    [slice, principal.name, serial, after, limit],
+  );
+  return rows.map((row) => ({ ...row, body: Buffer.from(row.body) }));
 }
 
 /** Forgets requests that ended before `before`: nobody can present them any more. */

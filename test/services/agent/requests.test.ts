@@ -370,6 +370,58 @@ test("the broker that asked for tickets gives them back, and nobody but it and t
   assert.equal(again?.state, "freed");
 });
 
+describe("closing a request", () => {
+  const idsOf = (tickets: readonly string[]) => tickets.map((text) => parseDocument(text).id).toSorted();
+
+  test("tells its principal exactly what it brought, and ends it for everybody", async () => {
+    await using lab = await requestLab();
+    const request = lab.request();
+    const tickets = await lab.broker.client.gettickets({ request, count: 3 });
+    await lab.broker.client.gettickets({ request: lab.request(), count: 1 });
+    assert.deepEqual(idsOf(await lab.alice.client.closerequest({ request })), idsOf(tickets));
+    await assert.rejects(
+      lab.broker.client.gettickets({ request }),
+      refusal("ALREADY_REDEEMED", /issued or given up, which leaves 0/),
+    );
+    const [first = ""] = idsOf(tickets);
+    const behind = await lab.broker.client.closerequest({ request, after: first });
+    assert.deepEqual(idsOf(behind), idsOf(tickets).slice(1), "also for the broker, and page by page");
+    const { id, body } = parseDocument(tickets[0]!);
+    const node = lab.nodes.find(({ ip }) => body.includes(`<ip>${ip}</ip>`))!;
+    await node.client.settletickets({ cancelled: [id] });
+    assert.equal((await lab.alice.client.closerequest({ request })).length, 2, "those that still count");
+  });
+
+  test("works before anything was asked for and after its end, and for nobody else", async () => {
+    await using lab = await requestLab();
+    const request = lab.request();
+    for (const stranger of [lab.rival, lab.bob, lab.nodes[0]]) {
+      await assert.rejects(stranger.client.closerequest({ request }), refusal("NOT_PRINCIPAL"));
+    }
+    assert.deepEqual(await lab.alice.client.closerequest({ request }), []);
+    await assert.rejects(lab.broker.client.gettickets({ request }), refusal("ALREADY_REDEEMED"));
+    const serial = "8".repeat(32);
+    await lab.broker.client.gettickets({ request: lab.request({ serial }) });
+    lab.clock.advance(HOUR + DAY);
+    const other = lab.request({ serial, validTo: NOW + 1 });
+    await assert.rejects(lab.alice.client.closerequest({ request: other }), refusal("BAD_CHAIN"));
+  });
+
+  test("while tickets are being issued under it: what was issued is told, nothing else ever is", async () => {
+    await using lab = await requestLab();
+    for (let round = 0; round < 5; round++) {
+      const request = lab.request({}, { nodes: { count: 6, atleast: 1, standby: 0 }, name: `round${round}` });
+      const calls = Array.from({ length: 8 }, () => lab.broker.client.gettickets({ request, count: 1 }));
+      await Promise.race(calls);
+      const [told, { issued }] = await Promise.all([
+        lab.alice.client.closerequest({ request }),
+        outcomes(calls),
+      ]);
+      assert.deepEqual(idsOf(told), idsOf(issued));
+    }
+  });
+});
+
 test("a request is forgotten when nobody can present it any more, who asked for its tickets is not", async () => {
   await using lab = await requestLab();
   const request = lab.request();
