@@ -1,14 +1,12 @@
 import { randomBytes } from "node:crypto";
 import { Fault } from "#shared/model/errors.ts";
-import type { SliceDescription } from "#shared/model/slice-description.ts";
 import type { Instant } from "#shared/model/time.ts";
 import type { CallFailure } from "#shared/wire/xmlrpc/transport-error.ts";
 import { failureName, failureSentence } from "./failure.ts";
 import { callOptions, type Effort, onEach } from "./fan-out.ts";
 import { Filling } from "./filling.ts";
 import type { Network } from "./network.ts";
-import { MAIN_PROGRAM } from "./program-keeper.ts";
-import { type LaunchFile, launch, launchOf } from "./program-launch.ts";
+import { handOver, launchOn, unstop } from "./program-upkeep.ts";
 import type { SliceJournal } from "./slice-journal.ts";
 import type { Order } from "./slice-order.ts";
 import { checkGoingOn } from "./slice-owner.ts";
@@ -40,6 +38,7 @@ export async function createSlice(
   const resumed = journal.begun;
   if (resumed) {
     checkGoingOn(journal.record, network.principal);
+    if (order.description.program) await unstop(journal); // creating again is how it is started again
     await dropLostLeases(journal, network, effort, now);
   } else await journal.begin(beginning(order, network.principal, now));
   const source = ticketSource({ journal, order, network, now });
@@ -52,7 +51,9 @@ export async function createSlice(
     if (!resumed && isEmpty(journal)) await journal.remove();
     throw error;
   }
-  const unlaunched = await launchOn(journal, order.description, [...journal.leases.keys()], effort);
+  const nodes = [...journal.leases.keys()];
+  await handOver(journal, nodes);
+  const unlaunched = await launchOn(journal, order.description, nodes, effort);
   for (const [node, failure] of unlaunched) filling.troubles.set(node, failure);
   const complete = journal.leases.size >= order.description.nodes.atleast && unlaunched.size === 0;
   const troubles = [...filling.troubles].map(([node, failure]) => troubleOf(node, failure, now));
@@ -118,35 +119,6 @@ function goneOnly(error: unknown): true {
 /** Whether there is nothing of a slice anywhere: no lease, no ticket, and no ask that may still be granted. */
 function isEmpty({ leases, tickets, record }: SliceJournal): boolean {
   return leases.size === 0 && tickets.size === 0 && record.asks.length === 0;
-}
-
-/** Starts the program of the description in the slivers of some nodes; gives back where it could not be. */
-export async function launchOn(
-  journal: SliceJournal,
-  description: SliceDescription,
-  nodes: readonly string[],
-  effort: Effort,
-): Promise<Map<string, CallFailure>> {
-  const { program } = description;
-  if (!program || nodes.length === 0) return new Map();
-  const [files, privateKey] = await Promise.all([programFiles(journal), journal.identity()]);
-  const modified = journal.record.createdAt;
-  // What was launched instead, since the slice was made, is what its owner wants now.
-  const launching = launchOf(program, { name: MAIN_PROGRAM, others: "keep", files, modified });
-  const leases = nodes.map((node) => journal.leases.get(node)!.lease);
-  const outcomes = await onEach(
-    "starting the program",
-    leases,
-    (lease) => launch(launching, lease.ssh, privateKey, effort),
-    effort,
-  );
-  return new Map(outcomes.flatMap((outcome) => (outcome.ok ? [] : [[outcome.item.node, outcome.error]])));
-}
-
-async function programFiles(journal: SliceJournal): Promise<LaunchFile[]> {
-  return await Promise.all(
-    journal.record.files.map(async (file) => ({ ...file, contents: await journal.file(file.sha256) })),
-  );
 }
 
 export function troubleOf(node: string, failure: CallFailure, at: Instant): Trouble {

@@ -3,6 +3,7 @@ import { readFile, stat } from "node:fs/promises";
 import { basename } from "node:path";
 import { clashingPath, isInnerPath } from "#shared/model/slice-description.ts";
 import { UsageError } from "./exit-code.ts";
+import { MOST_BYTES } from "./private-file.ts";
 import type { LaunchFile } from "./program-launch.ts";
 
 /**
@@ -26,10 +27,20 @@ async function readLaunchFile(text: string): Promise<LaunchFile> {
       `"${path}" is no path inside a home; write --file LOCAL:bin/run.sh, without .. or a leading /`,
     );
   }
+  const { contents, mode } = await readLocal(local);
+  if (!contents)
+    throw new UsageError(
+      `${local} has more than ${MOST_BYTES / 1024 ** 2} MiB, which is not kept for nodes that come later; use slice scp`,
+    );
+  const sha256 = createHash("sha256").update(contents).digest("hex");
+  return { path, mode: mode & 0o777, sha256, contents };
+}
+
+/** Without contents when they are too many. */
+async function readLocal(local: string): Promise<{ mode: number; contents?: Buffer }> {
   try {
-    const [contents, { mode }] = await Promise.all([readFile(local), stat(local)]);
-    const sha256 = createHash("sha256").update(contents).digest("hex");
-    return { path, mode: mode & 0o777, sha256, contents };
+    const { mode, size } = await stat(local);
+    return size > MOST_BYTES ? { mode } : { mode, contents: await readFile(local) };
   } catch (cause) {
     const code = (cause as NodeJS.ErrnoException).code;
     const advice =

@@ -4,7 +4,8 @@ import { OperatorError } from "#shared/model/errors.ts";
 import { syncDirectory } from "#shared/runtime/durable-file.ts";
 
 const OTHERS = 0o077;
-const MOST_BYTES = 128 * 1024 * 1024;
+/** A larger file is not read. */
+export const MOST_BYTES = 128 * 1024 * 1024;
 
 /**
  * Reads a file that only its owner may see: keys, tickets, leases. Undefined when it is not there. Throws OperatorError

@@ -1,10 +1,9 @@
 import { Fault } from "#shared/model/errors.ts";
 import type { SshAccess } from "#shared/model/lease.ts";
-import type { Program } from "#shared/model/slice-description.ts";
 import type { Effort } from "./fan-out.ts";
 import { askKeeper } from "./program-keeper.ts";
 import { programDigest, programTitle, runScript } from "./program-script.ts";
-import type { KeptFile } from "./slice-record.ts";
+import type { KeptFile, ProgramCommand } from "./slice-record.ts";
 import { type TarFile, tarOf } from "./tar.ts";
 
 /** All that is sent into a sliver to have a program running there: what is asked of it, and an archive. */
@@ -29,7 +28,7 @@ export type LaunchTerms = {
 };
 
 /** The launch of a program, the same for every sliver. */
-export function launchOf(program: Program, { name, others, files, modified }: LaunchTerms): Launch {
+export function launchOf(program: ProgramCommand, { name, others, files, modified }: LaunchTerms): Launch {
   const own = (path: string, text: string): TarFile => ({ path, mode: 0o644, contents: Buffer.from(text) });
   const kept = files.map(({ path, mode, sha256 }) => ({ path, mode, sha256 }));
   return {

@@ -2,22 +2,22 @@ import { createHash } from "node:crypto";
 import type { Program } from "#shared/model/slice-description.ts";
 import { printable } from "./output.ts";
 import { shellWord } from "./shell.ts";
-import type { KeptFile } from "./slice-record.ts";
+import type { KeptFile, ProgramCommand } from "./slice-record.ts";
 
 /** Names everything about a program: what is installed in a sliver is this one or another. */
-export function programDigest(program: Program, files: readonly KeptFile[]): string {
+export function programDigest(program: ProgramCommand, files: readonly KeptFile[]): string {
   const { command, args, env, restart } = program;
   return createHash("sha256").update(JSON.stringify({ command, args, env, restart, files })).digest("hex");
 }
 
 /** What a sliver's shell runs: it becomes the program. */
-export function runScript({ command, args, env }: Program): string {
+export function runScript({ command, args, env }: ProgramCommand): string {
   const exports = env.map(({ name, value }) => `export ${name}=${shellWord(value)}\n`).join("");
   return `${exports}exec ${[command, ...args].map(shellWord).join(" ")}\n`;
 }
 
 /** What people are shown of a program, on one line. */
-export function programTitle({ command, args }: Program): string {
+export function programTitle({ command, args }: ProgramCommand): string {
   return printable([command, ...args].map(shellWord).join(" ")).slice(0, LONGEST_TITLE);
 }
 
@@ -27,11 +27,10 @@ const LONGEST_TITLE = 200;
 export function programOf(
   words: readonly string[],
   { env, restart }: Pick<Program, "env" | "restart">,
-): Program {
+): ProgramCommand {
   const [command = "", ...args] = words;
   const plain = args.length > 0 || shellWord(command) === command;
   return {
-    files: [],
     env,
     restart,
     ...(plain ? { command, args } : { command: "sh", args: ["-c", command] }),

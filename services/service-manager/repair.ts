@@ -3,11 +3,12 @@ import type { Lease } from "#shared/model/lease.ts";
 import type { Instant } from "#shared/model/time.ts";
 import { type CallFailure, TransportError } from "#shared/wire/xmlrpc/transport-error.ts";
 import { abandonLease, endAbandoned } from "./abandonment.ts";
-import { launchOn, troubleOf } from "./creation.ts";
+import { troubleOf } from "./creation.ts";
 import { failureName } from "./failure.ts";
 import { callOptions, type Effort, onEach } from "./fan-out.ts";
 import { Filling } from "./filling.ts";
 import type { Network } from "./network.ts";
+import { handOver, launchOn } from "./program-upkeep.ts";
 import type { SliceJournal } from "./slice-journal.ts";
 import type { Order } from "./slice-order.ts";
 import { checkGoingOn } from "./slice-owner.ts";
@@ -128,7 +129,8 @@ async function launchReplacements(
 ): Promise<Map<string, CallFailure>> {
   const had = journal.record.repairing ?? [];
   const nodes = [...journal.leases.keys()].filter((node) => !had.includes(node) && !lost.has(node));
-  return await launchOn(journal, description, nodes, effort);
+  const owing = await handOver(journal, nodes, lost);
+  return await launchOn(journal, description, [...new Set([...nodes, ...owing])], effort);
 }
 
 /**

@@ -56,12 +56,15 @@ export class SliceJournal implements Disposable {
     this.#leases = new Map(state?.leases);
   }
 
-  /** Takes a slice for this process alone, whether it exists or not. Throws BUSY while another process has it. */
-  static async open(home: string, name: string): Promise<SliceJournal> {
+  /**
+   * Takes a slice for this process alone, whether it exists or not. Throws BUSY when another process has it, and has it
+   * still after so many milliseconds.
+   */
+  static async open(home: string, name: string, withinMs = 0): Promise<SliceJournal> {
     const path = lockPath(home, name);
     await mkdir(home, { recursive: true, mode: 0o700 });
     await makePrivateDirectory(join(home, "locks"), home);
-    const lock = await lockFile(path, `slice ${name}`);
+    const lock = await lockFile(path, `slice ${name}`, withinMs);
     try {
       const state = await readSlice(home, name);
       const journal = new SliceJournal(home, name, lock, state);
@@ -74,9 +77,9 @@ export class SliceJournal implements Disposable {
   }
 
   /** As `open`, for what must exist already: else NO_SLICE. */
-  static async openExisting(home: string, name: string): Promise<SliceJournal> {
+  static async openExisting(home: string, name: string, withinMs = 0): Promise<SliceJournal> {
     if (!(await readSlice(home, name))) throw noSlice(name);
-    const journal = await SliceJournal.open(home, name);
+    const journal = await SliceJournal.open(home, name, withinMs);
     if (journal.begun) return journal;
     journal[Symbol.dispose]();
     throw noSlice(name);
@@ -209,6 +212,19 @@ export class SliceJournal implements Disposable {
     await removeDurably(this.paths.lease(node));
     await removeDurably(this.paths.nodeKey(node));
     this.#leases.delete(node);
+  }
+
+  /** Keeps a file of a program. The record is to name it next. */
+  async keepFile(sha256: string, contents: Buffer): Promise<void> {
+    await writeDurably(this.paths.programFile(sha256), contents);
+  }
+
+  /** Removes the files of programs that the record names no more. */
+  async dropFiles(): Promise<void> {
+    const { files, programs = [] } = this.record;
+    const named = [...files, ...programs.flatMap((program) => program.files)].map(({ sha256 }) => sha256);
+    for (const name of await listPrivate(this.paths.program))
+      if (!named.includes(name)) await removeDurably(join(this.paths.program, name));
   }
 
   /** Removes the slice at one stroke: it is there whole, or not at all. */

@@ -4,10 +4,15 @@ import type { SliceRecord } from "./slice-record.ts";
 /** Throws unless this principal may go on with a slice that is not being deleted. */
 export function checkGoingOn(record: SliceRecord, principal: string): void {
   checkOwner(record, principal);
+  checkNotDeleting(record);
+}
+
+/** Throws SLICE_EXISTS for a slice that nothing can be done with any more but to finish its deletion. */
+export function checkNotDeleting({ name, phase }: SliceRecord): void {
   refuseUnless(
-    record.phase !== "deleting",
+    phase !== "deleting",
     "SLICE_EXISTS",
-    `slice ${record.name} is being deleted; finish that with slice delete ${record.name}`,
+    `slice ${name} is being deleted; finish that with slice delete ${name}`,
   );
 }
 

@@ -1,5 +1,6 @@
 import type { Ask } from "#services/broker/ask.ts";
 import { Fault, OperatorError } from "#shared/model/errors.ts";
+import type { Program } from "#shared/model/slice-description.ts";
 import type { DocumentId } from "#shared/model/ticket.ts";
 import type { Instant } from "#shared/model/time.ts";
 
@@ -24,6 +25,24 @@ export type Trouble = {
 
 /** A file of the program, kept in the journal under the SHA-256 of its contents. */
 export type KeptFile = { readonly path: string; readonly mode: number; readonly sha256: string };
+
+/** What a program runs, whatever its files are. */
+export type ProgramCommand = Omit<Program, "files">;
+
+/** What the owner of a slice said of programs with `slice launch` or `slice stop`. */
+export type KeptProgram = {
+  readonly name: string;
+  /** Absent: nothing is to run under this name, not even what the description says. */
+  readonly run?: ProgramCommand;
+  readonly files: readonly KeptFile[];
+  readonly at: Instant;
+  /** Only there, or on those that stand in for them. Absent: wherever nothing else was said of a node itself. */
+  readonly nodes?: readonly string[];
+  /** Nodes that the slice had then and that were not meant. */
+  readonly others: readonly string[];
+  /** Where it is not known to have come yet. */
+  readonly owed: readonly string[];
+};
 
 /** An ask for tickets that was not answered yet, as far as anybody knows. */
 export type OpenAsk = Ask & { readonly purpose: "slivers" | "renewal" };
@@ -70,10 +89,12 @@ export type SliceRecord = {
   readonly abandoned?: readonly AbandonedLease[];
   /** While a repair has not come to its end: nodes that had their program when it began. */
   readonly repairing?: readonly string[];
+  /** Programs besides, or instead of, the description's; records of slices without any lack it. */
+  readonly programs?: readonly KeptProgram[];
 };
 
 const LISTS = ["asks", "files", "nodes", "ticketKeys", "unwanted", "keys", "troubles"] as const;
-const OPTIONAL_LISTS = ["abandoned", "repairing"] as const;
+const OPTIONAL_LISTS = ["abandoned", "repairing", "programs"] as const;
 const TEXTS = ["principal", "requestId", "intent"] as const;
 const NUMBERS = ["createdAt", "asksMade", "count", "atleast"] as const;
 

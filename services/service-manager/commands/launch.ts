@@ -4,7 +4,7 @@ import { RESTARTS, type Restart } from "#shared/model/slice-description.ts";
 import { dividedWords, withOptionsAfterDashes } from "../command-words.ts";
 import { EXIT, exitCodeOfMany, UsageError } from "../exit-code.ts";
 import { failureName, failureSentence } from "../failure.ts";
-import { type Outcome, onEach } from "../fan-out.ts";
+import type { Outcome } from "../fan-out.ts";
 import { type CommonOptions, type Invocation, invoke, type Tools, withCommonOptions } from "../invocation.ts";
 import { type Listing, shortName } from "../output.ts";
 import type { Launched } from "../program-launch.ts";
@@ -22,7 +22,8 @@ export function addLaunch(parent: Command, tools: Tools): void {
     .description(
       "Puts files into every sliver and starts a program there, which is kept running: after logout, after its own\n" +
         "failure, after a restart of the sliver or its node. The same launch twice is once; another one of the same\n" +
-        "name replaces the program. One word after -- is a line for the sliver's shell, several are run as they are.\n\n" +
+        "name replaces the program. It is written down: slivers that come later, by slice repair or slice create, get\n" +
+        "it too, until slice stop. One word after -- is a line for the sliver's shell, several are run as they are.\n\n" +
         "  slice launch web --file server.py -- python3 server.py --port 8080\n" +
         "  slice launch web 10.1.2.3 --name probe --restart always -- 'while sleep 60; do ping -c 1 10.1.2.4; done'\n\n" +
         "slice logs -f shows what it says, slice ps how it is, slice stop ends it. Ends with 3 when some slivers could\n" +
@@ -61,34 +62,31 @@ async function start(
 ): Promise<number> {
   if (command.length === 0) throw new UsageError("say what is to run after --: slice launch web -- ./run.sh");
   const [
-    { chooseSlivers },
+    { chooseLeases },
     { checkProgramName, MAIN_PROGRAM },
-    launching,
+    { launchProgram },
     { programOf },
-    { readLaunchFiles },
+    files,
+    turn,
   ] = await Promise.all([
-    import("../program-choice.ts"),
+    import("../lease-choice.ts"),
     import("../program-keeper.ts"),
-    import("../program-launch.ts"),
+    import("../launching.ts"),
     import("../program-script.ts"),
     import("../launch-files.ts"),
+    import("../journal-turn.ts"),
   ]);
-  const program = programOf(command, { restart, env: (env ?? []).map(readVariable) });
-  const terms = {
-    name: checkProgramName(name ?? MAIN_PROGRAM),
-    others: "replace",
-    files: await readLaunchFiles(file ?? []),
-    modified: invocation.now,
-  } as const;
-  const { leases, privateKey } = await chooseSlivers(invocation.home, slice, nodes);
-  const launch = launching.launchOf(program, terms);
-  const outcomes = await onEach(
-    "starting the program",
-    leases,
-    (lease) => launching.launch(launch, lease.ssh, privateKey, invocation.effort),
-    invocation.effort,
-  );
-  await invocation.print(listing(outcomes, terms.name));
+  const run = programOf(command, { restart, env: (env ?? []).map(readVariable) });
+  const program = {
+    ...{ name: checkProgramName(name ?? MAIN_PROGRAM), run, at: invocation.now },
+    files: await files.readLaunchFiles(file ?? []),
+  };
+  using journal = await turn.openInTurn(slice, invocation);
+  const chosen = nodes.length > 0 ? chooseLeases(journal.state, nodes) : undefined;
+  const leases = chosen ?? chooseLeases(journal.state, undefined);
+  const meant = { leases, chosen: chosen !== undefined };
+  const outcomes = await launchProgram(journal, program, meant, invocation.effort);
+  await invocation.print(listing(outcomes, program.name));
   return ending(outcomes, invocation);
 }
 

@@ -11,7 +11,7 @@ export function addRepair(parent: Command, tools: Tools): void {
     .summary("replace the nodes of a slice that are dead or have lost their sliver")
     .description(
       "Asks every node of a slice how its sliver is. Others, with tickets of their own, take the place of nodes that don't\n" +
-        "answer within the deadline or have no sliver any more, and the program of the description is started there.\n" +
+        "answer within the deadline or have no sliver any more, and the slice's programs are started there.\n" +
         "A lease is given up only when its replacement is there, and is ended when its node answers again.\n" +
         "Exit code 3 when some could not be replaced: run it again.",
     )

@@ -13,7 +13,7 @@ export function addStop(parent: Command, tools: Tools): void {
     .summary("end a program in every sliver, and forget it")
     .description(
       "Ends a program and everything it started, asking first and by force after five seconds, and forgets it with its\n" +
-        "log. Its files stay. Exit code 3 when some slivers could not be reached, 5 when none has such a program.",
+        "log; slivers that come later do not get it either. Its files stay. Exit code 3 when some slivers could not be reached, 5 when none has such a program.",
     )
     .argument("<slice>", "its name")
     .argument("[nodes...]", "only there: addresses, or beginnings of identities")
@@ -29,13 +29,19 @@ async function stop(
   options: StopOptions,
   invocation: Invocation,
 ): Promise<number> {
-  const [{ chooseSlivers }, { askKeeper, checkProgramName, MAIN_PROGRAM }] = await Promise.all([
-    import("../program-choice.ts"),
-    import("../program-keeper.ts"),
-  ]);
-  const { effort } = invocation;
+  const [{ chooseLeases }, { askKeeper, checkProgramName, MAIN_PROGRAM }, { forgetProgram }, { openInTurn }] =
+    await Promise.all([
+      import("../lease-choice.ts"),
+      import("../program-keeper.ts"),
+      import("../launching.ts"),
+      import("../journal-turn.ts"),
+    ]);
+  const { effort, now } = invocation;
   const name = checkProgramName(options.name ?? MAIN_PROGRAM);
-  const { leases, privateKey } = await chooseSlivers(invocation.home, slice, nodes);
+  using journal = await openInTurn(slice, invocation);
+  const leases = chooseLeases(journal.state, nodes.length > 0 ? nodes : undefined);
+  const forgotten = await forgetProgram(journal, name, { leases, chosen: nodes.length > 0 }, now);
+  const privateKey = await journal.identity();
   const outcomes = await onEach(
     "stopping the program",
     leases,
@@ -47,7 +53,7 @@ async function stop(
   const reached = outcomes.length - failures.length;
   for (const { item, error } of failures)
     invocation.warn(`${item.ip}: ${failureName(error)}: ${failureSentence(error)}`);
-  if (stopped === 0 && failures.length === 0) {
+  if (stopped === 0 && failures.length === 0 && !forgotten) {
     throw new Fault(
       "NO_SLICE",
       `no sliver of ${slice} keeps a program ${name}; slice ps ${slice} shows those that are`,

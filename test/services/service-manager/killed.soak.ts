@@ -5,8 +5,10 @@ import {
   DELETE,
   type Killing,
   killAt,
+  LAUNCH,
   RENEW,
   REPAIR,
+  STOP,
   stepsOf,
 } from "./killed.ts";
 import { sliceLab } from "./slice-lab.ts";
@@ -25,4 +27,6 @@ exhaustive("slice create", CREATE);
 exhaustive("slice create, then slice delete", CREATE_THEN_DELETE);
 exhaustive("slice renew", RENEW);
 exhaustive("slice repair", REPAIR);
+exhaustive("slice launch", LAUNCH);
+exhaustive("slice stop", STOP);
 exhaustive("slice delete", DELETE);

@@ -5,8 +5,10 @@ import {
   DELETE,
   type Killing,
   killAt,
+  LAUNCH,
   RENEW,
   REPAIR,
+  STOP,
   stepsOf,
 } from "./killed.ts";
 import { sliceLab } from "./slice-lab.ts";
@@ -29,4 +31,6 @@ sampled("slice create", CREATE);
 sampled("slice create, then slice delete", CREATE_THEN_DELETE);
 sampled("slice renew", RENEW);
 sampled("slice repair", REPAIR);
+sampled("slice launch", LAUNCH);
+sampled("slice stop", STOP);
 sampled("slice delete", DELETE);

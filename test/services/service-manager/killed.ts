@@ -1,7 +1,8 @@
 import assert from "node:assert/strict";
-import { readFile } from "node:fs/promises";
+import { readdir, readFile } from "node:fs/promises";
 import { join } from "node:path";
 import { fileURLToPath } from "node:url";
+import { readSlice } from "#services/service-manager/slice-state.ts";
 import { runProgram } from "#test/support/program.ts";
 import { assertExactly, isRunning, leasesAtNodes, nodesOf } from "./exactness.ts";
 import type { SliceLab } from "./slice-lab.ts";
@@ -79,6 +80,48 @@ export const REPAIR: Killing = {
     await assertExactly(lab, slice, 2);
   },
 };
+
+/** A program with a file, launched on a slice of two nodes. */
+export const LAUNCH: Killing = {
+  prepare: DELETE.prepare,
+  command: (slice) => ["launch", slice, "--file", MAIN, "--", "sleep", "600"],
+  async again(lab, slice) {
+    assert.equal((await lab.slice("repair", slice)).code, 0);
+    const written = (await readSlice(lab.home, slice))!.record.programs ?? [];
+    assert.equal(await programsOf(lab, slice), written.length > 0 ? 2 : 0, "what is written down runs");
+    const { code, err } = await lab.slice(...LAUNCH.command(slice));
+    assert.equal(code, 0, err);
+    assert.equal(await programsOf(lab, slice), 2);
+    assert.equal((await filesOf(lab, slice)).length, 1);
+    await assertExactly(lab, slice, 2);
+  },
+};
+
+/** The end of a program that slivers which come later would have, too. */
+export const STOP: Killing = {
+  async prepare(lab, slice) {
+    await DELETE.prepare(lab, slice);
+    assert.equal((await lab.slice(...LAUNCH.command(slice))).code, 0);
+  },
+  command: (slice) => ["stop", slice],
+  async again(lab, slice) {
+    const { code, err } = await lab.slice("stop", slice);
+    assert.ok(code === 0 || code === 5, err); // 5: the killed one had stopped it already
+    assert.equal(await programsOf(lab, slice), 0);
+    assert.deepEqual(await filesOf(lab, slice), []);
+    await assertExactly(lab, slice, 2);
+  },
+};
+
+/** How many programs the slivers of a slice keep. */
+async function programsOf(lab: SliceLab, slice: string): Promise<number> {
+  return JSON.parse((await lab.slice("ps", slice, "-o", "json")).out).length;
+}
+
+/** The files kept of programs. */
+async function filesOf(lab: SliceLab, slice: string): Promise<string[]> {
+  return await readdir((await readSlice(lab.home, slice))!.paths.program);
+}
 
 /** How many steps the command takes when nobody kills it. */
 export async function stepsOf(lab: SliceLab, { prepare, command, again }: Killing): Promise<number> {
