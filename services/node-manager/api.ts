@@ -9,6 +9,7 @@ import { findLease, noSlice } from "./ownership.ts";
 import { type RedemptionDeps, redeem } from "./redemption.ts";
 import { type RenewalDeps, renew } from "./renewal.ts";
 import { formatSshKey, parseSshKey } from "./ssh/keys.ts";
+import { stateTickets } from "./statement.ts";
 import { type SliverStatus, type StatusDeps, statusOf } from "./status.ts";
 import { leaseOf } from "./store/lease-rows.ts";
 import type { Store } from "./store.ts";
@@ -64,6 +65,7 @@ export function nodeManagerHandlers(deps: ApiDeps): Handlers<typeof nodeManagerA
     deletelease: (of, { peer, replay }) => deleteLease(deps.deletion, { peer: peer.name, of, replay }),
     canceltickets: ({ tickets }, { peer, replay }) =>
       cancelTickets(deps.cancellation, { peer: peer.name, tickets, replay }),
+    statetickets: ({ tickets }, { peer }) => stateTickets(deps.cancellation, { peer: peer.name, tickets }),
     addkey: ({ key, ...of }, { peer, replay }) =>
       addKey(deps.keys, { peer: peer.name, replay, of, key: parseSshKey(key) }),
     delkey: ({ key, ...of }, { peer, replay }) =>

@@ -1,19 +1,18 @@
 import type { KeyName } from "#shared/identity/key.ts";
 import type { SigningKey } from "#shared/identity/signature.ts";
-import { refuseUnless } from "#shared/model/errors.ts";
-import type { SliceTicket, Ticket } from "#shared/model/ticket.ts";
+import type { SliceTicket } from "#shared/model/ticket.ts";
 import { CLOCK_SLACK, type Instant } from "#shared/model/time.ts";
-import { type Chain, openTicket } from "#shared/wire/chain.ts";
+import type { Chain } from "#shared/wire/chain.ts";
 import { withoutParents } from "#shared/wire/document.ts";
 import {
   type LeasesBeneath,
   MAX_LISTED_BENEATH,
-  MAX_STATED_TICKETS,
   type StatedTicket,
   sealStatement,
 } from "#shared/wire/statement-document.ts";
 import type { Replay } from "#shared/wire/xmlrpc/replay.ts";
 import type { NodeTime } from "./node-time.ts";
+import { type PresentedTicket, presentedTicket, refuseMoreThanOneStatement } from "./presented-ticket.ts";
 import type { RootsOfNode } from "./roots.ts";
 import type { Tx } from "./store/database.ts";
 import type { Store } from "./store.ts";
@@ -33,9 +32,6 @@ export type CancellationRequest = {
   readonly replay?: Replay;
 };
 
-/** A ticket to be cancelled, and the agent whose root is above it. */
-type Presented = { readonly chain: Chain<Ticket>; readonly agent: KeyName };
-
 const DAY = 86_400;
 
 /**
@@ -45,13 +41,9 @@ const DAY = 86_400;
  */
 export function cancelTickets(deps: CancellationDeps, request: CancellationRequest): string {
   const { store, identity, time } = deps;
-  refuseUnless(
-    request.tickets.length <= MAX_STATED_TICKETS,
-    "TOO_LARGE",
-    `one call cancels at most ${MAX_STATED_TICKETS} tickets; make several`,
-  );
+  refuseMoreThanOneStatement(request.tickets);
   const now = time.sureNow();
-  const presented = request.tickets.map((text) => opened(deps, text, request.peer));
+  const presented = request.tickets.map((text) => presentedTicket(deps, text, request.peer));
   const statement = store.transaction((tx) => {
     let listed = 0;
     const tickets = presented.map(({ chain, agent }) => {
@@ -80,23 +72,10 @@ export function cancelTickets(deps: CancellationDeps, request: CancellationReque
   return statement;
 }
 
-function opened({ roots, store }: CancellationDeps, text: string, peer: KeyName): Presented {
-  const chain = openTicket(text, roots.anchor);
-  const root = store.roots.find((chain.above[0] ?? chain.leaf).id);
-  const agent = root?.agent ?? roots.agentOf(chain);
-  const issuers = [chain.leaf, ...chain.above].map(({ ticket }) => ticket.issuer);
-  refuseUnless(
-    [chain.leaf.ticket.principal, agent, ...issuers].includes(peer),
-    "NOT_PRINCIPAL",
-    "only a ticket's principal or an issuer above it can cancel it",
-  );
-  return { chain, agent };
-}
-
 function cancelTicket(
   store: Store,
   tx: Tx,
-  { chain, agent }: { chain: Chain<SliceTicket>; agent: KeyName },
+  { chain, agent }: PresentedTicket<SliceTicket>,
   now: Instant,
 ): StatedTicket {
   const { id, ticket } = chain.leaf;
@@ -117,7 +96,7 @@ function cancelTicket(
 function closeHolding(
   store: Store,
   tx: Tx,
-  { chain, agent }: Presented,
+  { chain, agent }: PresentedTicket,
   now: Instant,
   mayList: number,
 ): StatedTicket {
@@ -129,7 +108,8 @@ function closeHolding(
   return { id, state: "cancelled", beneath: leasesBeneath(store, id, mayList) };
 }
 
-function leasesBeneath(store: Store, holding: string, mayList: number): LeasesBeneath {
+/** What is leased beneath a holding now. */
+export function leasesBeneath(store: Store, holding: string, mayList: number): LeasesBeneath {
   const serials = store.charges.beneath(holding);
   const tickets = serials.flatMap((serial) => store.tickets.ofLease(serial).map(({ id }) => id));
   return { count: serials.length, tickets: tickets.slice(0, mayList) };

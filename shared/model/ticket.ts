@@ -50,6 +50,11 @@ export type Holding = TicketCommon & {
   /** SubjectPublicKeyInfo of `principal`: verifies what is split from it. */
   readonly principalKey: Buffer;
   readonly replaces?: DocumentId;
+  /**
+   * SHA-256 name of the identity key of the agent that holds it, whose calls speak for `principal`, a ticket key that
+   * makes none. A root names none: its node knows which agent it gave it to.
+   */
+  readonly holder?: string;
   readonly slicePrefix?: string;
   readonly resources: Share;
 };

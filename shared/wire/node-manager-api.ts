@@ -117,6 +117,11 @@ export const nodeManagerApi = contract({
     mutates: true,
     help: "Promises that these tickets are never redeemed and nothing more beneath these holdings; returns a signed statement of what became of each.",
   }),
+  statetickets: method({
+    params: z.object({ tickets: z.array(document) }),
+    result: document,
+    help: "Says under signature what became of each of these tickets and holdings, and changes nothing: for the agents above them.",
+  }),
   addkey: method({
     params: z.object({ slice, key: sshKey, lease_serial }),
     result: one,

@@ -18,11 +18,12 @@ import {
 import { readName256, readNumber } from "./fields.ts";
 
 /**
- * What a node says of one ticket. `cancelled`: it will never be redeemed (a holding: nothing beneath it will be any
+ * What a node says of one ticket. `outstanding`: nobody has used it yet, and somebody may (a holding: it is not closed);
+ * only said to those who ask without cancelling. `cancelled`: it will never be redeemed (a holding: nothing beneath it will be any
  * more). `unredeemed`: it was not, and its time to be redeemed is over. `leased`: its lease lives or is being made.
  * `ended`: its lease was deleted or ran out.
  */
-export const TICKET_STATES = ["cancelled", "unredeemed", "leased", "ended"] as const;
+export const TICKET_STATES = ["outstanding", "cancelled", "unredeemed", "leased", "ended"] as const;
 export type TicketState = (typeof TICKET_STATES)[number];
 
 /** The leases that still live beneath a cancelled holding: how many, and the tickets of the first of them. */

@@ -55,7 +55,7 @@ const COMMON = [
   "administrative",
   "overbooking",
 ] as const;
-const HOLDING_ONLY = ["replaces_sha256", "principal_key", "slice_prefix"] as const;
+const HOLDING_ONLY = ["replaces_sha256", "principal_key", "holder_sha256", "slice_prefix"] as const;
 const SLICE_ONLY = ["slice", "renewable_until_time"] as const;
 const ELEMENTS = [...COMMON, ...HOLDING_ONLY, ...SLICE_ONLY];
 
@@ -134,6 +134,7 @@ function readHolding(fields: Fields, splits: number, key: PublicKey): Holding {
     splits,
     principalKey: key.spki,
     replaces: fields.optional("replaces_sha256", readName256),
+    holder: fields.optional("holder_sha256", readName256),
     slicePrefix: fields.optional("slice_prefix", readSlice),
     resources: readShare(fields.element("resources")),
   };
@@ -159,6 +160,7 @@ export function writeTicket(ticket: Ticket): Buffer {
     field("principal_sha256", ticket.principal),
     field("principle_sha1", ticket.principleSha1),
     field("principal_key", holding?.principalKey.toString("base64")),
+    field("holder_sha256", holding?.holder),
     field("splits", holding?.splits ?? 0),
     field("node_sha256", ticket.node),
     field("ip", ticket.ip),

@@ -143,6 +143,7 @@ export function holdingWithin(parent: Holding, parentId: string): fc.Arbitrary<H
       splits: fc.integer({ min: 1, max: parent.splits - 1 }),
       slicePrefix: parent.slicePrefix === undefined ? optional(prefix) : nameUnder(parent.slicePrefix),
       replaces: optional(hex(64)),
+      holder: optional(hex(64)),
       slivers: fc.integer({ min: 1, max: parent.resources.slivers }),
     })
     .map(({ times, within, slivers, ...rest }) => ({

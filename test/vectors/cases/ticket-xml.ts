@@ -110,7 +110,7 @@ function structure(): Vector[] {
 /** Elements that a ticket of one kind may lack; a holding without a parent is a root. */
 const OPTIONAL = {
   holding:
-    /^(parent_sha256|replaces_sha256|slice_prefix|ceilings|engine|image|ports|administrative|overbooking)$/,
+    /^(parent_sha256|replaces_sha256|holder_sha256|slice_prefix|ceilings|engine|image|ports|administrative|overbooking)$/,
   slice: /^(renewable_until_time|ceilings|engine|image|ports|administrative|overbooking)$/,
 };
 /** Without these it is neither a holding nor a slice ticket. */
