@@ -4,7 +4,7 @@ import type { Log } from "#shared/runtime/log.ts";
 import { startBackground, type Work } from "./background.ts";
 import type { AgentConfig } from "./config.ts";
 import { Monitors } from "./monitors/monitors.ts";
-import { POLL_LIMITS } from "./monitors/poll.ts";
+import type { PollLimits } from "./monitors/poll.ts";
 import { sampleLiveness } from "./store/liveness.ts";
 
 /** What keeps knowing how nodes are: who is heard, and what monitors tell. */
@@ -14,15 +14,22 @@ export type Lookout = AsyncDisposable & {
   look(): Promise<void>;
 };
 
+export type LookoutParts = {
+  readonly database: Database;
+  readonly clock: Clock;
+  readonly log: Log;
+  readonly pollLimits: PollLimits;
+};
+
 /** How often it is seen whether something is due. Turns are kept in the database, so that it matters to nobody else. */
 const LOOK_SECONDS = 5;
 
 export function startLookout(
   config: Pick<AgentConfig, "monitors" | "poll_seconds">,
-  { database, clock, log }: { readonly database: Database; readonly clock: Clock; readonly log: Log },
+  { database, clock, log, pollLimits }: LookoutParts,
 ): Lookout {
   const monitors = new Monitors({
-    ...{ database, clock, log, limits: POLL_LIMITS },
+    ...{ database, clock, log, limits: pollLimits },
     addresses: config.monitors,
     everySeconds: config.poll_seconds,
   });

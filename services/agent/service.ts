@@ -1,7 +1,6 @@
 import { type Identity, loadIdentity } from "#shared/identity/identity.ts";
 import { clientTlsOptions, peerOf, serverTlsOptions } from "#shared/identity/tls.ts";
 import { Fault } from "#shared/model/errors.ts";
-import type { Instant, Term } from "#shared/model/time.ts";
 import type { Clock } from "#shared/runtime/clock.ts";
 import { systemClock } from "#shared/runtime/clock.ts";
 import { watchClock } from "#shared/runtime/clock-watch.ts";
@@ -20,19 +19,15 @@ import { type AgentParts, type AgentSelf, agentHandlers } from "./api.ts";
 import { startBackground } from "./background.ts";
 import type { AgentConfig } from "./config.ts";
 import { Deposits } from "./deposit.ts";
+import { startInspection } from "./inspection.ts";
 import { Issuance, type IssuingPolicy } from "./issuance.ts";
 import { startLookout } from "./lookout.ts";
-import { holdingsPage } from "./pages/holdings-page.ts";
-import { nodesDocument } from "./pages/nodes-document.ts";
-import type { NodesFeed } from "./pages/nodes-route.ts";
-import { startWeb, type WebServer } from "./pages/web.ts";
+import { POLL_LIMITS, type PollLimits } from "./monitors/poll.ts";
 import { Refusals } from "./refusals.ts";
 import { type CancelAt, Release } from "./release.ts";
 import { Settlement } from "./settlement.ts";
-import { advertisementPages, advertisements } from "./store/advertisements.ts";
 import { latestAudit } from "./store/audit.ts";
 import { saveTicketKey } from "./store/holdings.ts";
-import { slicesOverview } from "./store/overview.ts";
 import { forgetRequests } from "./store/requests.ts";
 import { resourcesOf } from "./struct.ts";
 import { openTicketKeys, type TicketKeys } from "./ticket-keys.ts";
@@ -47,6 +42,8 @@ export type AgentDeps = {
   /** Opens the database, which the agent closes. */
   readonly openDatabase: (url: string, log: Log) => Database;
   readonly cancelTimeoutMs: number;
+  /** What one dump of a monitor may be. */
+  readonly pollLimits: PollLimits;
 };
 
 export type AgentService = Running & {
@@ -70,7 +67,6 @@ const KEEP_REQUESTS_SECONDS = 86_400;
 
 const CONNECTIONS = 20;
 const CANCEL_TIMEOUT_MS = 10_000;
-const SHOWN_ON_PAGE = 500;
 
 /** Starts an agent. It serves when this resolves, and until it is disposed of. */
 export async function startAgent(config: AgentConfig, deps: Partial<AgentDeps> = {}): Promise<AgentService> {
@@ -79,6 +75,7 @@ export async function startAgent(config: AgentConfig, deps: Partial<AgentDeps> =
     log: deps.log ?? createLog("agent"),
     openDatabase: deps.openDatabase ?? openAgentDatabase,
     cancelTimeoutMs: deps.cancelTimeoutMs ?? CANCEL_TIMEOUT_MS,
+    pollLimits: deps.pollLimits ?? POLL_LIMITS,
   };
   await using owned = new AsyncDisposableStack();
   const ports = { plain: 0, tls: 0, web: 0 };
@@ -88,7 +85,8 @@ export async function startAgent(config: AgentConfig, deps: Partial<AgentDeps> =
   const parts = { ...books, ...desk, self };
   const lookout = owned.use(startLookout(config, { ...host, database: books.database }));
   const server = owned.use(await serveApi(config, host, parts, desk.refusals, desk.answers));
-  const web = owned.use(await servePage(config, host, parts));
+  const { monitors } = lookout;
+  const web = owned.use(await startInspection(config, { ...host, ...parts, monitors: monitors.names }));
   Object.assign(ports, { plain: server.plainPort ?? 0, tls: server.port, web: web.port });
 
   const kept = owned.move();
@@ -179,32 +177,6 @@ function serveApi(
       }
     },
   });
-}
-
-function servePage(
-  config: AgentConfig,
-  { clock, log }: AgentDeps,
-  { database, self }: AgentParts,
-): Promise<WebServer> {
-  const { address, web_port: port } = config.listen;
-  const limit = SHOWN_ON_PAGE;
-  async function page(): Promise<string> {
-    const now = clock.now();
-    const filter = { during: momentOf(now), limit };
-    const ads = await advertisements(database, filter, now, config.overbooking);
-    return holdingsPage({ ...self(), now, ads, slices: await slicesOverview(database, now, limit), limit });
-  }
-  function nodes(): NodesFeed {
-    const now = clock.now();
-    const pages = advertisementPages(database, { during: momentOf(now) }, now, config.overbooking);
-    return { now, pieces: nodesDocument({ ...self(), now }, pages) };
-  }
-  return startWeb({ address, port, page, nodes, log });
-}
-
-/** The shortest term there is. */
-function momentOf(now: Instant): Term {
-  return { start: now, end: now + 1 };
 }
 
 function policyOf({ max_lease_seconds, overbooking }: AgentConfig): IssuingPolicy {

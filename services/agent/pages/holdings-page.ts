@@ -1,16 +1,23 @@
 import type { Share, ShareDimension } from "#shared/model/resources.ts";
 import { formatInstant, type Instant } from "#shared/model/time.ts";
 import type { Advertisement } from "../store/advertisements.ts";
+import type { KnownCondition } from "../store/conditions.ts";
+import type { MonitorRecord } from "../store/monitors.ts";
 import type { SliceOverview } from "../store/overview.ts";
+import { CONDITION_TITLES, conditionCells } from "./condition-cells.ts";
 import { type Html, html } from "./html.ts";
+import { monitorsSection } from "./monitors-table.ts";
 
-/** What the page shows: nothing that is not in the answers to plain methods. */
+/** What the page shows: what is in the answers to plain methods, and what monitors tell. */
 export type Holdings = {
   readonly now: Instant;
   readonly agent: string;
   readonly version: string;
   readonly overbooking: number;
   readonly ads: readonly Advertisement[];
+  /** What monitors tell of these nodes beside what is advertised. */
+  readonly conditions: readonly KnownCondition[];
+  readonly monitors: readonly MonitorRecord[];
   readonly slices: readonly SliceOverview[];
   /** How many of either are shown at most. */
   readonly limit: number;
@@ -51,29 +58,34 @@ ${ads.length === holdings.limit ? html`<p class="none">Only the first ${holdings
 <h2>Slices <span class="count">${slices.length}</span></h2>
 ${slices.length === 0 ? html`<p class="none">No slice has a ticket or a lease now.</p>` : sliceTable(slices)}
 </section>
-</main>
+${monitorsSection(holdings.monitors, now)}</main>
 </body>
 </html>
 `.text;
 }
 
-function nodeTable({ ads, now, overbooking }: Holdings): Html {
+function nodeTable({ ads, conditions, now, overbooking }: Holdings): Html {
+  const known = new Map(conditions.map((condition) => [condition.node, condition]));
   return html`<table>
-<thead><tr><th>Node</th><th>Site</th><th>Engines</th>${SHOWN.map(({ title }) => html`<th>${title}</th>`)}<th>Heard</th></tr></thead>
+<thead><tr><th>Node</th><th>Site</th><th>Engines</th>${SHOWN.map(({ title }) => html`<th>${title}</th>`)}${CONDITION_TITLES.map((title) => html`<th>${title}</th>`)}</tr></thead>
 <tbody>
-${ads.map((ad) => nodeRow(ad, now, overbooking))}</tbody>
+${ads.map((ad) => nodeRow(ad, known.get(ad.node), now, overbooking))}</tbody>
 </table>`;
 }
 
-function nodeRow(ad: Advertisement, now: Instant, overbooking: number): Html {
+function nodeRow(
+  ad: Advertisement,
+  known: KnownCondition | undefined,
+  now: Instant,
+  overbooking: number,
+): Html {
   const simulated = ad.simulated ? html` <span class="mark">simulated</span>` : html``;
   return html`<tr>
 <th scope="row">${ad.ip}<small>${ad.node.slice(0, 12)}</small></th>
 <td>${ad.site ?? "–"}</td>
 <td>${ad.engines.join(", ") || "–"}${simulated}</td>
 ${SHOWN.map((shown) => usageCell(ad.resources, ad.free, shown, overbooking))}
-<td class="${isSilent(ad, now) ? "silent" : "heard"}">${ad.heard === undefined ? "never" : ago(now - ad.heard)}</td>
-</tr>
+${conditionCells(ad, known, now)}</tr>
 `;
 }
 
@@ -92,18 +104,6 @@ function usageCell(
 
 /** From this part on the bar is drawn as a warning. */
 const NEARLY_FULL = 0.8;
-
-const SILENT_AFTER_SECONDS = 120;
-
-function isSilent(ad: Advertisement, now: Instant): boolean {
-  return ad.heard === undefined || now - ad.heard > SILENT_AFTER_SECONDS;
-}
-
-function ago(seconds: number): string {
-  if (seconds < 60) return `${Math.max(0, seconds)} s ago`;
-  if (seconds < 3600) return `${Math.floor(seconds / 60)} min ago`;
-  return seconds < 86_400 ? `${Math.floor(seconds / 3600)} h ago` : `${Math.floor(seconds / 86_400)} d ago`;
-}
 
 function sliceTable(slices: readonly SliceOverview[]): Html {
   return html`<table>

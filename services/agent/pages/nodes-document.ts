@@ -56,8 +56,16 @@ function nodePart(ad: Advertisement): Part {
     sharePart("resources", ad.resources),
     sharePart("free", ad.free),
     field("held_until_time", formatInstant(ad.until)),
-    field("heard_time", ad.heard === undefined ? undefined : formatInstant(ad.heard)),
+    field("heard_time", timeText(ad.heard)),
+    field("liveness", ad.liveness),
+    field("load", ad.load),
+    field("cpus", ad.cpus),
+    field("monitored_time", timeText(ad.monitored)),
   ]);
+}
+
+function timeText(instant: Instant | undefined): string | undefined {
+  return instant === undefined ? undefined : formatInstant(instant);
 }
 
 function wherePart({ latitude, longitude, country, region, tags }: Advertisement): Part {

@@ -2,6 +2,7 @@ import type { AddressInfo } from "node:net";
 import { fastify } from "fastify";
 import { Fault } from "#shared/model/errors.ts";
 import type { Log } from "#shared/runtime/log.ts";
+import { CONTENT_TYPE } from "#shared/runtime/open-metrics.ts";
 import { addNodesRoute, type NodesFeed } from "./nodes-route.ts";
 import { STYLE } from "./style.ts";
 
@@ -9,6 +10,8 @@ export type WebOptions = {
   readonly address: string;
   readonly port: number;
   readonly page: () => Promise<string>;
+  /** Numbers, as OpenMetrics has them. */
+  readonly metrics: () => Promise<string>;
   /** The document of all nodes, begun when this is called. */
   readonly nodes: () => NodesFeed;
   readonly log: Log;
@@ -25,8 +28,8 @@ const HEADERS = {
   "cache-control": "no-store",
 };
 
-/** Serves the agent's page and the document of its nodes, to be read and nothing else. */
-export async function startWeb({ address, port, page, nodes, log }: WebOptions): Promise<WebServer> {
+/** Serves the agent's page, the document of its nodes and its numbers, to be read and nothing else. */
+export async function startWeb({ address, port, page, metrics, nodes, log }: WebOptions): Promise<WebServer> {
   const app = fastify({ forceCloseConnections: true, exposeHeadRoutes: false, bodyLimit: 1024 });
   app.addHook("onRequest", async (request, reply) => {
     reply.headers(HEADERS);
@@ -41,10 +44,14 @@ export async function startWeb({ address, port, page, nodes, log }: WebOptions):
     return reply.code(503).type("text/plain").send(text);
   });
   app.setNotFoundHandler((_request, reply) =>
-    reply.code(404).type("text/plain").send("There is a page at / and a document at /nodes.xml\n"),
+    reply
+      .code(404)
+      .type("text/plain")
+      .send("There is a page at /, a document at /nodes.xml, and numbers at /metrics\n"),
   );
   app.get("/", async (_request, reply) => reply.type("text/html; charset=utf-8").send(await page()));
   app.get("/style.css", async (_request, reply) => reply.type("text/css; charset=utf-8").send(STYLE));
+  app.get("/metrics", async (_request, reply) => reply.type(CONTENT_TYPE).send(await metrics()));
   addNodesRoute(app, nodes, log);
   await app.listen({ host: address, port });
   return {

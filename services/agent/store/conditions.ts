@@ -80,3 +80,24 @@ const SAVE = {
     )
     select count(*)::int as nodes from found`,
 };
+
+/** What is known of a node beside what is advertised of it. */
+export type KnownCondition = {
+  readonly node: KeyName;
+  readonly memoryAvailableMib: number | null;
+  readonly booted: Instant | null;
+  readonly manager: Instant | null;
+};
+
+/** Of nodes that monitors told of since `since`. */
+export async function knownConditions(
+  queries: Queries,
+  nodes: readonly KeyName[],
+  since: Instant,
+): Promise<KnownCondition[]> {
+  return await queries.rows<KnownCondition>(
+    `select node, memory_available_mib as "memoryAvailableMib", booted, manager
+     from conditions where node = any($1) and monitored >= to_timestamp($2)`,
+    [nodes, since],
+  );
+}

@@ -15,11 +15,12 @@ export type MonitorRecord = {
   readonly failure: string | null;
 };
 
-/** The records of these monitors; one that was not polled yet has none. */
+/** The records of these monitors, in their order; of one that was not polled yet, that there is nothing to tell. */
 export async function monitorRecords(queries: Queries, names: readonly string[]): Promise<MonitorRecord[]> {
   return await queries.rows<MonitorRecord>(
-    `select name, answered, failed, last_answer as "lastAnswer", hosts, nodes, last_failure as "lastFailure", failure
-     from monitors where name = any($1) order by name`,
+    `select t.name, coalesce(answered, 0) as answered, coalesce(failed, 0) as failed, last_answer as "lastAnswer",
+       hosts, nodes, last_failure as "lastFailure", failure
+     from unnest($1::text[]) with ordinality as t (name, place) left join monitors m on m.name = t.name order by place`,
     [names],
   );
 }

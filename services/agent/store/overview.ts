@@ -25,3 +25,22 @@ export async function slicesOverview(
     [now, limit],
   );
 }
+
+/** How many nodes this agent knows, by whether they are heard. */
+export type NodesOverview = {
+  readonly heard: number;
+  readonly silent: number;
+  readonly suspended: number;
+};
+
+/** Heard: from `since` on. */
+export async function nodesOverview(queries: Queries, since: Instant): Promise<NodesOverview> {
+  const row = await queries.row<NodesOverview>(
+    `select count(*) filter (where p.suspended) as suspended,
+       count(*) filter (where not p.suspended and n.heard >= to_timestamp($1)) as heard,
+       count(*) filter (where not p.suspended and (n.heard < to_timestamp($1) or n.heard is null)) as silent
+     from nodes n join principals p on p.name = n.node`,
+    [since],
+  );
+  return row!;
+}

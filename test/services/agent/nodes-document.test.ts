@@ -65,7 +65,7 @@ async function countedWeb(pages: number) {
     for (; count.made < pages; count.made++) yield Array.from({ length: 200 }, () => AD);
   }
   const web = await startWeb({
-    ...{ address: "127.0.0.1", port: 0, log: silentLog(), page: async () => "" },
+    ...{ address: "127.0.0.1", port: 0, log: silentLog(), page: async () => "", metrics: async () => "" },
     nodes: () => ({ now: NOW, pieces: nodesDocument(HEAD, counted()) }),
   });
   return { web, count, url: `http://127.0.0.1:${web.port}/nodes.xml` };
@@ -203,7 +203,7 @@ test("a database that fails is an error page before the document, and a document
   }
   let pages = 0;
   await using web = await startWeb({
-    ...{ address: "127.0.0.1", port: 0, log: silentLog(), page: async () => "" },
+    ...{ address: "127.0.0.1", port: 0, log: silentLog(), page: async () => "", metrics: async () => "" },
     nodes: () => ({ now: NOW, pieces: nodesDocument(HEAD, failing(pages)) }),
   });
   const url = `http://127.0.0.1:${web.port}/nodes.xml`;
@@ -224,6 +224,21 @@ test("whatever a value says, it is only text", async () => {
   const document = await written(nodesDocument(HEAD, pagesOf([{ ...AD, site: nasty, tags: [nasty] }], [])));
   assert.ok(said(document).includes(`node/site=${nasty}`));
   assert.equal(said(document).filter((line) => line.startsWith("node/node_sha256")).length, 1);
+});
+
+test("it says how a node is, as far as anybody knows", async () => {
+  const known = { ...AD, heard: NOW - 5, liveness: 993, load: 1.25, cpus: 4, monitored: NOW - 20 };
+  const all = said(await written(nodesDocument(HEAD, pagesOf([known, AD], []))));
+  const from = all.indexOf("node/heard_time=2030-01-01 11:59:55");
+  assert.deepEqual(all.slice(from, from + 6), [
+    "node/heard_time=2030-01-01 11:59:55",
+    "node/liveness=993",
+    "node/load=1.25",
+    "node/cpus=4",
+    "node/monitored_time=2030-01-01 11:59:40",
+    `node/node_sha256=${AD.node}`,
+  ]);
+  assert.equal(all.filter((line) => /^node\/(load|cpus|liveness|monitored_time)/.test(line)).length, 4);
 });
 
 test("an agent that holds nothing says so in a whole document", async () => {

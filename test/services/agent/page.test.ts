@@ -73,11 +73,17 @@ test("whatever a name says, it is only text", () => {
       abilities: [],
       simulated: false,
     },
-    ...{ resources: share, free: share, until: NOW },
+    ...{ resources: share, free: share, until: NOW, heard: NOW - 600, monitored: NOW, load: 1, cpus: 2 },
   };
+  const conditions = [{ node: nasty, memoryAvailableMib: 5, booted: NOW - 60, manager: NOW - 600 }];
+  const monitor = { name: nasty, answered: 1, failed: 1, lastAnswer: NOW - 60, hosts: 1, nodes: 1 };
+  const monitors = [{ ...monitor, lastFailure: NOW, failure: nasty }];
   const slice = { slice: nasty, nodes: 1, issued: 0, redeemed: 0, until: NOW };
   const common = { now: NOW, agent: nasty, version: nasty, overbooking: 1000, limit: 500 };
-  const page = holdingsPage({ ...common, ads: [ad], slices: [slice] });
+  const page = holdingsPage({ ...common, ads: [ad], conditions, monitors, slices: [slice] });
   assert.ok(!page.includes("<script>") && !page.includes("'1'"));
   assert.match(page, /&quot;&gt;&lt;script&gt;/);
+  assert.match(page, /1\.00 \/ 2/);
+  assert.match(page, /up 1 min, 5 MiB unused/);
+  assert.match(page, /the machine is up, its node manager was seen 10 min ago/);
 });

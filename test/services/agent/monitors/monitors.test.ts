@@ -1,32 +1,10 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import { type AgentLab, agentLab, type LabNode, type LabOptions } from "../agent-lab.ts";
-import { type Feed, feed, host } from "./feed.ts";
-
-type FedLab = AsyncDisposable & { readonly lab: AgentLab; readonly feeds: readonly [Feed, Feed] };
-
-/** An agent that polls two feeds, which tell nothing yet. */
-async function fedLab(options: LabOptions = {}): Promise<FedLab> {
-  await using owned = new AsyncDisposableStack();
-  const feeds = [owned.use(await feed()), owned.use(await feed())] as const;
-  const monitors = feeds.map(({ address }) => ({ ...address }));
-  const lab = owned.use(await agentLab({ ...options, config: { monitors, ...options.config } }));
-  await lab.agent.look();
-  const kept = owned.move();
-  return { lab, feeds, [Symbol.asyncDispose]: () => kept.disposeAsync() };
-}
-
-/** Polls every monitor once more, half a minute later. */
-async function polled({ clock, agent }: AgentLab): Promise<void> {
-  clock.advance(30);
-  await agent.look();
-}
-
-async function ad({ alice }: AgentLab, node: LabNode) {
-  const [one] = await alice.client.getads({ nodes: [node.name] });
-  assert.ok(typeof one === "object");
-  return one;
-}
+import { POLL_LIMITS } from "#services/agent/monitors/poll.ts";
+import { eventually } from "#test/support/deadline.ts";
+import { agentLab } from "../agent-lab.ts";
+import { ad, fedLab, polled } from "./fed-lab.ts";
+import { dump, type Feed, feed, host } from "./feed.ts";
 
 test("what a monitor tells of a node is in its advertisement, until it is old", async () => {
   await using fed = await fedLab();
@@ -64,4 +42,68 @@ test("getads asks for a load of at most so much, which has to be known", async (
   assert.deepEqual(await ips(2.49), ["10.77.0.1"]);
   assert.deepEqual(await ips(0), []);
   await assert.rejects(lab.alice.client.getads({ max_load: -1 }), /max_load/);
+});
+
+test("a monitor that refuses, hangs, lies, breaks off or never ends keeps none of the others", async () => {
+  const feeds: Feed[] = [];
+  await using owned = new AsyncDisposableStack();
+  for (let at = 0; at < 6; at++) feeds.push(owned.use(await feed()));
+  const [hanging, lying, broken, endless, dead, good] = feeds as [Feed, Feed, Feed, Feed, Feed, Feed];
+  const monitors = feeds.map(({ address }) => ({ ...address }));
+  const pollLimits = { ...POLL_LIMITS, milliseconds: 2000 };
+  await using lab = await agentLab({ config: { monitors }, deps: { pollLimits } });
+  await lab.agent.look();
+  const [node, other] = lab.nodes;
+  const whole = dump([host(node.ip, { load_one: "1" }), host(other.ip, { load_one: "2" })]);
+  hanging.tells(() => undefined);
+  lying.tells("HTTP/1.1 200 OK\r\n\r\nhello");
+  broken.tells(whole.slice(0, whole.lastIndexOf("<HOST")));
+  endless.tells((socket) => void socket.write(`<GANGLIA_XML VERSION="1" SOURCE="${"x".repeat(200_000)}`));
+  await dead[Symbol.asyncDispose]();
+  good.tells([host(other.ip, { load_one: "4" })]);
+  const looking = polled(lab);
+  await eventually(async () => (await ad(lab, other)).load === 4 && (await ad(lab, node)).load === 1, {
+    what: "what a good monitor tells, and what another did before it broke off",
+    withinMs: 1500,
+  });
+  await looking;
+  const metrics = await (await fetch(new URL("/metrics", lab.agent.announce.web))).text();
+  assert.equal([...metrics.matchAll(/failures_total\{.*\} 1/g)].length, 5);
+  const port = (one: Feed) => `127.0.0.1:${one.address.port}`;
+  for (const line of [
+    `answers_total{monitor="${port(good)}"} 2\n`,
+    `monitor_hosts{monitor="${port(good)}"} 1\n`,
+    `age_seconds{monitor="${port(good)}"} 0\n`,
+    `age_seconds{monitor="${port(hanging)}"} 30\n`,
+    'slicelab_agent_nodes{state="heard"} 2\n',
+  ])
+    assert.ok(metrics.includes(line), line);
+  const page = await (await fetch(lab.agent.announce.web)).text();
+  for (const said of [/no whole dump came within 2 s/, /not well-formed/, /has no end/, /ECONNREFUSED/])
+    assert.match(page, said);
+});
+
+test("a dump beyond what a poll takes is left there, and what came before counts", async () => {
+  const limits = { ...POLL_LIMITS, hosts: 2 };
+  await using fed = await fedLab({ deps: { pollLimits: limits } });
+  const { lab, feeds } = fed;
+  const many = ["10.77.0.1", "192.0.2.1", "10.77.0.2"].map((ip) => host(ip, { load_one: "1" }));
+  feeds[0].tells(many);
+  await polled(lab);
+  assert.deepEqual([(await ad(lab, lab.nodes[0])).load, (await ad(lab, lab.nodes[1])).load], [1, null]);
+  assert.match(await (await fetch(lab.agent.announce.web)).text(), /more than 2 hosts/);
+});
+
+test("agents on one database poll each monitor once in its time, whichever comes first", async () => {
+  await using fed = await fedLab();
+  const { lab, feeds } = fed;
+  await using _sibling = await lab.sibling();
+  await eventually(() => feeds[0].asked === 1 && feeds[1].asked === 1);
+  for (let round = 2; round < 6; round++) {
+    await polled(lab);
+    lab.clock.advance(29);
+    await lab.agent.look();
+    assert.deepEqual([feeds[0].asked, feeds[1].asked], [round, round]);
+    lab.clock.advance(1);
+  }
 });
