@@ -1,5 +1,4 @@
 import { Fault } from "#shared/model/errors.ts";
-import { advice, explanation } from "#shared/model/misfit.ts";
 import { shareOfOne } from "#shared/model/resources.ts";
 import { defaultRenewableUntil } from "#shared/model/ticket.ts";
 import type { Instant, Term } from "#shared/model/time.ts";
@@ -13,6 +12,7 @@ import {
   type Terms,
   type TicketAgent,
 } from "./ask.ts";
+import { tooFew } from "./explanation.ts";
 import { match } from "./matching.ts";
 import type { Advertisement, HeldNode, Specification } from "./specification.ts";
 
@@ -172,12 +172,4 @@ async function makeAsks(
       }
     }),
   );
-}
-
-/** That too few nodes fit, which of them for what reason, and what to ask for instead. */
-export function tooFew({ chosen, refused }: Specification, atleast: number): Fault {
-  const misfits = refused.map((refusal) => ({ ...refusal, name: refusal.ip || refusal.node.slice(0, 12) }));
-  const why = explanation(misfits) || "no agent holds anything on any other node";
-  const instead = advice(misfits, { fit: chosen.length > 0 });
-  return new Fault("NO_CAPACITY", `${chosen.length} of the ${atleast} nodes needed fit: ${why}; ${instead}`);
 }

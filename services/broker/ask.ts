@@ -94,7 +94,9 @@ export async function makeAsk(
 function describing(description: SliceDescription, { count, atleast, leaseSeconds }: Ask): SliceDescription {
   const { program: _, ...needs } = description; // what runs there is none of the agent's business
   const nodes: NodeCount = { count, atleast, standby: 0 };
-  return { ...needs, nodes, leaseSeconds, where: { ...description.where, nodes: [], avoid: [] } };
+  // The nodes are named one by one: which others were to be there or not is settled.
+  const where = { ...description.where, nodes: [], include: [], avoid: [], avoidSites: [] };
+  return { ...needs, nodes, leaseSeconds, where };
 }
 
 function granted(text: string, key: PublicKey): GrantedTicket {

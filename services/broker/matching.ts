@@ -1,18 +1,12 @@
-import { lacks, missingAbility, type Needy } from "#shared/model/ability.ts";
-import { type Reason, remedyOfShortage } from "#shared/model/misfit.ts";
-import {
-  exceeds,
-  SHARE_DIMENSIONS,
-  type Share,
-  type ShareDimension,
-  unitOf,
-} from "#shared/model/resources.ts";
-import type { SliceDescription } from "#shared/model/slice-description.ts";
-import { formatLength, type Instant } from "#shared/model/time.ts";
+import type { Reason } from "#shared/model/misfit.ts";
+import type { Share } from "#shared/model/resources.ts";
+import type { Instant } from "#shared/model/time.ts";
+import { AdvertisedNodes, compareNames } from "./advertised-nodes.ts";
+import { type Constraint, constraintsOf, type Need } from "./constraints.ts";
+import { type Held, inclusionOf } from "./inclusion.ts";
+import { compareRanked, type Ranked, ranked, room } from "./ranking.ts";
 import type { Advertisement, HeldNode, Refusal, Specification } from "./specification.ts";
-
-/** A node that has been silent for longer is passed over, unless it was asked for by name. It reports every 30 s. */
-export const SILENT_SECONDS = 300;
+import { arranged } from "./spread.ts";
 
 /** What matching is asked, beyond the description itself. */
 export type Matching = {
@@ -27,184 +21,123 @@ export type Matching = {
   readonly held?: readonly HeldNode[];
 };
 
-type Need = Pick<SliceDescription, "nodes" | "engine" | "image" | "where" | "leaseSeconds"> & Needy;
-
 /**
- * Finds nodes for a slice among advertisements. Pure: the same ads, in any order, give the same answer.
+ * Finds nodes for a slice among advertisements. Pure: the same ads, in any order, give the same answer. Ads that are
+ * matched often are put in order once: `new AdvertisedNodes(ads)`.
  *
- * Nodes are spread over sites, one more at every site before a second one at any; where sites are to be distinct, never
- * a second one. At a site, the node that would be left with the most room in its scarcest resource goes first. A node
- * advertised by several agents is taken from the one with the most room.
+ * 1. Nodes that any constraint excludes are refused, each with the first reason (constraints.ts).
+ * 2. Nodes to be included come first. A slice without nodes gets none where one of them cannot be had; one that has some
+ *    already gets others, and the places of those that are missing stay open.
+ * 3. The others are spread as evenly as can be, together with the nodes the slice has (spread.ts).
+ * 4. Where that leaves a choice, the better node is taken (ranking.ts), and of equal ones the first by name.
+ *
+ * A node advertised by several agents is taken from the one with the most room.
  */
 export function match(
   need: Need,
-  ads: readonly Advertisement[],
+  ads: readonly Advertisement[] | AdvertisedNodes,
   now: Instant,
-  matching: Matching,
+  { demand, wanted = need.nodes.count, standby = need.nodes.standby, ...matching }: Matching,
 ): Specification {
-  const refused: Refusal[] = [];
-  const fit: Advertisement[] = [];
-  for (const offers of byNode(ads, matching.demand)) {
-    const reasons = offers.map((ad) => reasonAgainst(need, ad, now, matching));
-    const index = reasons.indexOf(undefined);
-    if (index >= 0) fit.push(offers[index]!);
-    else refused.push(refusal(offers[0]!, reasons[0]!));
-  }
-  refused.push(...unadvertised(need, ads));
-  const { ordered, crowded } = spread(need, fit, matching);
-  const wanted = matching.wanted ?? need.nodes.count;
-  const reserved = wanted + (matching.standby ?? need.nodes.standby);
+  const nodes = ads instanceof AdvertisedNodes ? ads : new AdvertisedNodes(ads);
+  const held = (matching.held ?? []).map((node) => located(node, nodes));
+  const has = held.map(({ node }) => [node, "has the slice"] as const);
+  const ruledOut = new Map([...has, ...(matching.ruledOut ?? [])]);
+  const { best, refused } = judged(nodes, constraintsOf(need, now, { demand, ruledOut }), demand);
+  refused.push(...unadvertised(need, nodes, held));
+
+  const inclusion = inclusionOf(need, best, held, wanted);
+  const displaced = new Set(inclusion.crowded.map(({ node }) => node));
+  refused.push(...inclusion.crowded.map(({ node, reason }) => refusal(node.ad, reason)));
+  const unmet = refused.filter(({ node, ip }) =>
+    inclusion.missing.some((name) => name === node || name === ip),
+  );
+  const refusedWhole = unmet.length > 0 && held.length === 0;
+  const chosen = refusedWhole ? 0 : Math.max(0, wanted - unmet.length);
+  const { ordered, crowded } = arranged(
+    displaced.size > 0 ? best.filter((node) => !displaced.has(node)) : best,
+    {
+      over: need.where.spread ?? "site",
+      distinctSites: need.where.distinctSites,
+      held,
+      included: inclusion.nodes,
+      wanted: chosen,
+    },
+  );
+  refused.push(...crowded.map(({ ad }) => refusal(ad, crowding(ad))));
+  const inOrder = ordered.map(({ ad }) => ad);
+  const reserved = refusedWhole ? 0 : chosen + standby;
   return {
-    chosen: ordered.slice(0, wanted),
-    standby: ordered.slice(wanted, reserved),
-    spare: ordered.slice(reserved),
-    refused: [...refused, ...crowded].sort((a, b) => compare(a.node, b.node)),
+    chosen: inOrder.slice(0, chosen),
+    standby: inOrder.slice(chosen, reserved),
+    spare: inOrder.slice(reserved),
+    refused: refused.sort((a, b) => compareNames(a.node, b.node)),
+    ...(unmet.length > 0 && { unmet }),
   };
 }
 
-/** The ads of each node, the one with the most room first; nodes in the order of their names. */
-function byNode(ads: readonly Advertisement[], demand: Share): Advertisement[][] {
-  const nodes = new Map<string, Advertisement[]>();
-  const ordered = ads.toSorted(
-    (a, b) => compare(a.node, b.node) || room(b, demand) - room(a, demand) || compare(a.agent, b.agent),
-  );
-  for (const ad of ordered) nodes.set(ad.node, [...(nodes.get(ad.node) ?? []), ad]);
-  return [...nodes.values()];
-}
-
-function reasonAgainst(need: Need, ad: Advertisement, now: Instant, m: Matching): Reason | undefined {
-  const ruledOut = m.ruledOut?.get(ad.node);
-  return (
-    (ruledOut === undefined ? undefined : { reason: ruledOut }) ??
-    placeReason(need, ad) ??
-    offerReason(need, ad) ??
-    termReason(need, ad, now) ??
-    capacityReason(ad, m.demand) ??
-    silenceReason(need, ad, now)
-  );
-}
-
-function placeReason({ where }: Need, ad: Advertisement): Reason | undefined {
-  const elsewhere = (reason: string, kind?: string): Reason => ({ reason, kind, remedy: "other nodes" });
-  if (where.nodes.length > 0 && !names(where.nodes, ad)) return elsewhere("is not among the nodes asked for");
-  if (names(where.avoid, ad)) return elsewhere("is to be avoided");
-  const missing = where.tags.find((tag) => !ad.tags.get(tag.name)?.includes(tag.value));
-  if (missing) {
-    const has = ad.tags.get(missing.name)?.join(", ");
-    const says = has ? `has ${missing.name} ${has}` : `says nothing of ${missing.name}`;
-    return elsewhere(`${says}, not ${missing.value}`, `is not of ${missing.name} ${missing.value}`);
+/** Nodes that will do, the best first, and those that will not. */
+function judged(nodes: AdvertisedNodes, constraints: readonly Constraint[], demand: Share) {
+  const best: Ranked[] = [];
+  const refused: Refusal[] = [];
+  for (const offers of nodes.offers) {
+    const verdict = verdictOn(offers.length > 1 ? roomiest(offers, demand) : offers, constraints);
+    if ("reason" in verdict) refused.push(verdict);
+    else best.push(ranked(verdict, demand));
   }
-  if (where.distinctSites && ad.site === "")
-    return elsewhere("is at no known site, so it cannot be told to be a distinct one");
+  // Sorting is stable: equal nodes stay in the order of their names.
+  return { best: best.sort(compareRanked), refused };
+}
+
+function roomiest(offers: readonly Advertisement[], demand: Share): readonly Advertisement[] {
+  return offers.toSorted((a, b) => room(b, demand) - room(a, demand));
+}
+
+/** The first offer of a node that will do, or why the first of all will not. */
+function verdictOn(
+  offers: readonly Advertisement[],
+  constraints: readonly Constraint[],
+): Advertisement | Refusal {
+  let first: Refusal | undefined;
+  for (const ad of offers) {
+    const reason = reasonAgainst(ad, constraints);
+    if (!reason) return ad;
+    first ??= refusal(ad, reason);
+  }
+  return first!;
+}
+
+function reasonAgainst(ad: Advertisement, constraints: readonly Constraint[]): Reason | undefined {
+  for (const constraint of constraints) {
+    const reason = constraint(ad);
+    if (reason) return reason;
+  }
   return undefined;
-}
-
-function offerReason(need: Need, ad: Advertisement): Reason | undefined {
-  const { engine, image } = need;
-  if (engine && !ad.engines.includes(engine)) {
-    const kind = `does not run ${engine}`;
-    return { reason: `${kind} (it runs ${listed(ad.engines)})`, kind, remedy: "another engine" };
-  }
-  if (image && !ad.images.includes(image)) {
-    const kind = `does not have the image ${image}`;
-    return { reason: `${kind} (it has ${listed(ad.images)})`, kind, remedy: "another image" };
-  }
-  const missing = missingAbility(ad.abilities, need);
-  if (missing === undefined) return undefined;
-  return { reason: lacks(missing), remedy: need.engine ? "another engine" : "other nodes" };
-}
-
-function termReason({ leaseSeconds }: Need, ad: Advertisement, now: Instant): Reason | undefined {
-  const { heldUntil, maxLeaseSeconds = Number.POSITIVE_INFINITY } = ad;
-  if (heldUntil === undefined || now + leaseSeconds <= heldUntil) return undefined;
-  const left = Math.max(0, heldUntil - now);
-  const asked = formatLength(leaseSeconds);
-  const reason = `is held by its agent for ${formatLength(left)} more, not for ${asked}`;
-  const longest = Math.min(left, maxLeaseSeconds);
-  return { reason, kind: `is held for less than ${asked}`, remedy: "a shorter lease", longest };
-}
-
-function capacityReason(ad: Advertisement, demand: Share): Reason | undefined {
-  const short: ShareDimension | undefined = exceeds(demand, ad.free);
-  if (!short) return undefined;
-  const reason = `has ${ad.free[short]} of ${demand[short]} ${unitOf(short)} free`;
-  const kind = `has less than ${demand[short]} ${unitOf(short)} free`;
-  return { reason, kind, remedy: remedyOfShortage(short, ad.free[short]) };
-}
-
-function silenceReason({ where }: Need, ad: Advertisement, now: Instant): Reason | undefined {
-  if (names(where.nodes, ad)) return undefined;
-  if (ad.heard === undefined) return { reason: "has never reported to its agent", remedy: "later" };
-  const silent = now - ad.heard;
-  if (silent <= SILENT_SECONDS) return undefined;
-  const reason = `has been silent for ${Math.floor(silent / 60)} minutes`;
-  return { reason, kind: "has been silent for minutes", remedy: "later" };
 }
 
 const STRANGER: Reason = { reason: "is advertised by no agent", remedy: "other nodes" };
 
 /** Nodes that were asked for and that nobody advertises: they would otherwise be missing from the explanation. */
-function unadvertised({ where }: Need, ads: readonly Advertisement[]): Refusal[] {
-  const known = new Set(ads.flatMap((ad) => [ad.node, ad.ip]));
-  return where.nodes
-    .filter((name) => !known.has(name))
+function unadvertised({ where }: Need, nodes: AdvertisedNodes, held: readonly Held[]): Refusal[] {
+  const asked = [...new Set([...where.nodes, ...where.include])];
+  if (asked.length === 0) return [];
+  const has = new Set(held.flatMap(({ node, ip }) => [node, ip]));
+  return asked
+    .filter((name) => !has.has(name) && !nodes.find(name))
     .map((name) => ({ node: name, ip: "", site: "", ...STRANGER }));
 }
 
-/** One node of every site in turn, the roomiest first, sites that have slivers already later. */
-function spread(need: Need, fit: readonly Advertisement[], { demand, held = [] }: Matching) {
-  const best = fit.toSorted(
-    (a, b) => room(b, demand) - room(a, demand) || (a.load ?? 0) - (b.load ?? 0) || compare(a.node, b.node),
-  );
-  const taken = new Map<string, number>();
-  for (const { site } of held) if (site) taken.set(site, (taken.get(site) ?? 0) + 1);
-  const turns = best.map((ad) => {
-    const key = siteKey(ad);
-    const turn = taken.get(key) ?? 0;
-    taken.set(key, turn + 1);
-    return { ad, turn };
-  });
-  const allowed = ({ turn }: { turn: number }) => !need.where.distinctSites || turn === 0;
-  return {
-    // Sorting is stable: within a turn, the roomiest stays first.
-    ordered: turns
-      .filter(allowed)
-      .sort((a, b) => a.turn - b.turn)
-      .map(({ ad }) => ad),
-    crowded: turns.filter((turn) => !allowed(turn)).map(({ ad }) => refusal(ad, crowding(ad))),
-  };
+/** Where a node of the slice is: as it is advertised, else as the slice remembers. */
+function located({ node, ip, site = "" }: HeldNode, nodes: AdvertisedNodes): Held {
+  const ad = nodes.find(node);
+  return { node, ip: ad?.ip ?? ip, site: ad?.site || site, region: ad?.region, country: ad?.country };
 }
 
 function crowding({ site }: Advertisement): Reason {
   const kind = "is at a site where the slice has a better node";
-  return { reason: `is at ${site}, where the slice has a better node`, kind, remedy: "other nodes" };
-}
-
-/** A node of no known site is a site of its own: nothing is known to fail together with it. */
-function siteKey(ad: Advertisement): string {
-  return ad.site === "" ? `node ${ad.node}` : ad.site;
-}
-
-/** The part of the scarcest resource that would be left free with one more sliver, as a fraction; below 0: none. */
-function room(ad: Advertisement, demand: Share): number {
-  const parts = SHARE_DIMENSIONS.filter((d) => ad.resources[d] > 0).map(
-    (d) => (ad.free[d] - demand[d]) / ad.resources[d],
-  );
-  return Math.min(...parts, 1);
-}
-
-function names(list: readonly string[], ad: Advertisement): boolean {
-  return list.includes(ad.node) || list.includes(ad.ip);
+  return { reason: `is at ${site}, where the slice has a better node`, kind, remedy: "other sites" };
 }
 
 function refusal({ node, ip, site }: Advertisement, reason: Reason): Refusal {
   return { node, ip, site, ...reason };
-}
-
-function listed(names: readonly string[]): string {
-  return names.length > 0 ? names.join(", ") : "none";
-}
-
-function compare(a: string, b: string): number {
-  return a < b ? -1 : a > b ? 1 : 0;
 }

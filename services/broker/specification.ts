@@ -45,7 +45,8 @@ export type Advertisement = {
 
 /** A node the slice has already: it counts where the slice is to be spread, and is not chosen again. */
 export type HeldNode = Pick<Advertisement, "node"> & {
-  /** Where it is, in case nobody advertises it any more. */
+  /** Its address, and where it is, in case nobody advertises it any more. */
+  readonly ip?: string;
   readonly site?: string;
 };
 
@@ -61,4 +62,6 @@ export type Specification = {
   /** Would do as well, and are not needed. */
   readonly spare: readonly Advertisement[];
   readonly refused: readonly Refusal[];
+  /** Those of the refused that must be among the chosen. A slice that has no nodes yet gets none where there are any. */
+  readonly unmet?: readonly Refusal[];
 };

@@ -12,6 +12,9 @@ export type Remedy =
   | "lower ceilings"
   | "fewer capabilities"
   | "other nodes"
+  | "other sites"
+  | "a higher load"
+  | "any load"
   /** Nothing: it may pass by itself. */
   | "later";
 
@@ -45,16 +48,29 @@ const KINDS = 5;
 /** Why nodes do not fit, in one clause: each by name where they are few, else how many for what reason, most first. */
 export function explanation(misfits: readonly Misfit[]): string {
   if (misfits.length <= ONE_BY_ONE) return misfits.map(sentence).join("; ");
-  const groups = Map.groupBy(misfits, ({ reason, kind }) => kind ?? reason);
-  const ordered = [...groups].sort(([, a], [, b]) => b.length - a.length);
-  if (ordered.length === 1) return `${misfits.length} nodes ${plural(ordered[0]![0])}`;
-  const told = ordered.slice(0, KINDS).map(([kind, alike]) => {
+  const [only, ...others] = kindsOf(misfits);
+  if (only && others.length === 0) return `${misfits.length} nodes ${plural(only.kind)}`;
+  return `of ${misfits.length} nodes that do not, ${reasonsOf(misfits)}`;
+}
+
+/** For what reasons how many nodes do not fit, most first; each by name where they are few. */
+export function reasonsOf(misfits: readonly Misfit[]): string {
+  if (misfits.length <= ONE_BY_ONE) return misfits.map(sentence).join(", ");
+  const kinds = kindsOf(misfits);
+  const told = kinds.slice(0, KINDS).map(({ kind, alike }) => {
     const [only] = alike;
     return alike.length === 1 && only ? sentence(only) : `${alike.length} ${plural(kind)}`;
   });
-  const rest = ordered.slice(KINDS).reduce((sum, [, alike]) => sum + alike.length, 0);
+  const rest = kinds.slice(KINDS).reduce((sum, { alike }) => sum + alike.length, 0);
   if (rest > 0) told.push(`${rest} for other reasons`);
-  return `of ${misfits.length} nodes that do not, ${told.join(", ")}`;
+  return told.join(", ");
+}
+
+/** Nodes that do not fit, by what keeps them from fitting, most first. */
+export function kindsOf<M extends Reason>(misfits: readonly M[]): { kind: string; alike: readonly M[] }[] {
+  return [...Map.groupBy(misfits, ({ reason, kind }) => kind ?? reason)]
+    .map(([kind, alike]) => ({ kind, alike }))
+    .sort((a, b) => b.alike.length - a.alike.length);
 }
 
 /** What to ask for instead, as the reasons have it: what most nodes would fit with comes first. */
@@ -89,7 +105,7 @@ const PLURALS = new Map([
 ]);
 
 /** A clause that says something of one node, said of several. */
-function plural(clause: string): string {
+export function plural(clause: string): string {
   const [verb = "", ...rest] = clause.split(" ");
   return [PLURALS.get(verb) ?? verb, ...rest].join(" ");
 }

@@ -18,6 +18,7 @@ const MAY_IMPORT: Readonly<Record<string, readonly string[]>> = {
     "services/broker/acquisition.ts",
     "services/broker/agent-connection.ts",
     "services/broker/ask.ts",
+    "services/broker/explanation.ts",
     "services/broker/matching.ts",
     "services/broker/specification.ts",
   ],

@@ -30,7 +30,7 @@ async function plan(target: string, options: WishOptions, invocation: Invocation
   const [{ readWish }, { planSlice }, { tooFew }] = await Promise.all([
     import("../wish.ts"),
     import("../planning.ts"),
-    import("#services/broker/acquisition.ts"),
+    import("#services/broker/explanation.ts"),
   ]);
   const wish = await readWish(target, options);
   using network = await invocation.network();

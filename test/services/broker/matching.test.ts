@@ -1,8 +1,9 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import fc from "fast-check";
-import { tooFew } from "#services/broker/acquisition.ts";
-import { type Matching, match, SILENT_SECONDS } from "#services/broker/matching.ts";
+import { SILENT_SECONDS } from "#services/broker/constraints.ts";
+import { tooFew } from "#services/broker/explanation.ts";
+import { type Matching, match } from "#services/broker/matching.ts";
 import type { Advertisement, Specification } from "#services/broker/specification.ts";
 import { exceeds } from "#shared/model/resources.ts";
 import { ANYWHERE, type SliceDescription } from "#shared/model/slice-description.ts";
@@ -88,7 +89,7 @@ test("a silent node is passed over, unless it was asked for by name", () => {
   const late = advertisement(3, { heard: NOW - SILENT_SECONDS });
   const specification = matched([silent, never, late], description(3));
   assert.deepEqual(chosenIps(specification), ["10.77.0.3"]);
-  assert.equal(reasonOf(specification, 1), "has been silent for 5 minutes");
+  assert.equal(reasonOf(specification, 1), "has not been heard for 91 seconds");
   assert.equal(reasonOf(specification, 2), "has never reported to its agent");
   const named = description(2, { where: { ...ANYWHERE, nodes: [silent.ip, never.node] } });
   assert.deepEqual(new Set(chosenIps(matched([silent, never, late], named))), new Set([silent.ip, never.ip]));
@@ -123,7 +124,7 @@ test("a refusal groups many nodes by what keeps them from fitting, and advises w
   assert.equal(
     tooFew(specification, 2).sentence,
     "1 of the 2 nodes needed fit: of 6 nodes that do not, 3 have less than 128 MiB of memory free, " +
-      "2 have been silent for minutes, 10.77.0.6 does not have the image debian-12 (it has none); " +
+      "2 have not been heard for 90 s, 10.77.0.6 does not have the image debian-12 (it has none); " +
       "ask for less or another image or fewer nodes, or again later",
   );
 });
