@@ -11,7 +11,7 @@ export type Inclusion = {
   /** Those that will do and that the slice does not have yet, the best first. */
   readonly nodes: readonly Ranked[];
   /** Those that would do but for another that must be there, too. */
-  readonly crowded: readonly { readonly node: Ranked; readonly reason: Reason }[];
+  readonly crowded: ReadonlyMap<Ranked, Reason>;
   /** How the description names those that cannot be had. */
   readonly missing: readonly string[];
 };
@@ -24,7 +24,7 @@ export function inclusionOf(
   wanted: number,
 ): Inclusion {
   const nodes = new Set<Ranked>();
-  const crowded: { node: Ranked; reason: Reason }[] = [];
+  const crowded = new Map<Ranked, Reason>();
   const missing: string[] = [];
   const has = new Set(held.flatMap(({ node, ip }) => [node, ip]));
   const sites = new Set(held.map(siteOf));
@@ -33,8 +33,9 @@ export function inclusionOf(
     if (has.has(name)) continue;
     const node = named?.get(name);
     if (node && nodes.has(node)) continue;
-    const reason = node && crowding(node, { sites, where, full: held.length === 0 && nodes.size >= wanted });
-    if (node && reason) crowded.push({ node, reason });
+    const full = held.length === 0 && nodes.size >= wanted;
+    const reason = node && crowding(node, { sites, where, full });
+    if (node && reason) crowded.set(node, reason);
     if (!node || reason) missing.push(name);
     else {
       nodes.add(node);

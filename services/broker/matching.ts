@@ -47,15 +47,14 @@ export function match(
   refused.push(...unadvertised(need, nodes, held));
 
   const inclusion = inclusionOf(need, best, held, wanted);
-  const displaced = new Set(inclusion.crowded.map(({ node }) => node));
-  refused.push(...inclusion.crowded.map(({ node, reason }) => refusal(node.ad, reason)));
+  refused.push(...inclusion.crowded.entries().map(([{ ad }, reason]) => refusal(ad, reason)));
   const unmet = refused.filter(({ node, ip }) =>
     inclusion.missing.some((name) => name === node || name === ip),
   );
   const refusedWhole = unmet.length > 0 && held.length === 0;
   const chosen = refusedWhole ? 0 : Math.max(0, wanted - unmet.length);
   const { ordered, crowded } = arranged(
-    displaced.size > 0 ? best.filter((node) => !displaced.has(node)) : best,
+    best.filter((node) => !inclusion.crowded.has(node)),
     {
       over: need.where.spread ?? "site",
       distinctSites: need.where.distinctSites,

@@ -132,10 +132,15 @@ export function contradiction({
   const site = sites.findIndex((name) => avoidSites.includes(name));
   if (site >= 0)
     return { list: "sites", at: site, sentence: `the site ${sites[site]} is to be avoided, too` };
-  const distinct = new Set(include).size;
-  if (distinct <= nodes.count) return undefined;
-  const sentence = `${distinct} nodes are to be included, and only ${nodes.count} asked for`;
+  const fewest = Math.max(...[/^[0-9a-f]{64}$/, /[.:]/].map((form) => distinct(include, form)));
+  if (fewest <= nodes.count) return undefined;
+  const sentence = `${fewest} nodes are to be included, and only ${nodes.count} asked for`;
   return { list: "include", at: include.length - 1, sentence };
+}
+
+/** How many names of a form there are: an identity and an address may be two names of one node. */
+function distinct(names: readonly string[], form: RegExp): number {
+  return new Set(names.filter((name) => form.test(name))).size;
 }
 
 /** Whether a path stays inside the directory it is relative to: no leading /, no `..`, `.` or empty step, no NUL. */
