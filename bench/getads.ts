@@ -1,19 +1,11 @@
-import { fork, spawn } from "node:child_process";
+import { spawn } from "node:child_process";
 import { once } from "node:events";
-import { mkdtemp, rm, writeFile } from "node:fs/promises";
-import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { createInterface } from "node:readline";
-import { openAgentDatabase } from "#services/agent/service.ts";
-import { openTicketKeys } from "#services/agent/ticket-keys.ts";
-import { clientTlsOptions } from "#shared/identity/tls.ts";
 import { systemClock } from "#shared/runtime/clock.ts";
-import { agentApi, MAX_ADS } from "#shared/wire/agent-api.ts";
-import { xmlRpcClient } from "#shared/wire/xmlrpc/client.ts";
-import { Connections } from "#shared/wire/xmlrpc/connections.ts";
-import { enrolFleet } from "#test/services/agent/fleet.ts";
-import { testAuthority, writeIdentity } from "#test/support/authority.ts";
-import { startPostgres } from "#testbed/postgres.ts";
+import { MAX_ADS } from "#shared/wire/agent-api.ts";
+import { fleetConditions } from "#test/services/agent/monitors/fleet-conditions.ts";
+import { benchAgent } from "./agent-lab.ts";
 import { median, ratioOf, timed } from "./timing.ts";
 
 /**
@@ -25,45 +17,26 @@ const NODES = 10_000;
 const ROUNDS: Readonly<Record<number, number>> = { 1000: 25, 10000: 7 };
 
 await using owned = new AsyncDisposableStack();
-const home = await mkdtemp(join(tmpdir(), "slicelab-bench-"));
-owned.defer(() => rm(home, { recursive: true, force: true }));
-const postgres = owned.use(await startPostgres(join(home, "postgres")));
-const url = await postgres.createDatabase("slicelab");
-const authority = await testAuthority();
-const [server, alice] = await Promise.all([authority.server("agent"), authority.client("alice")]);
-const [serverFiles, clientFiles] = await Promise.all([
-  writeIdentity(home, "agent", server.tls),
-  writeIdentity(home, "alice", alice.tls),
-]);
-const ticketKey = join(home, "ticket.key");
-const config = join(home, "agent.toml");
-await writeFile(
-  config,
-  `database = "${url}"
-ticket_key = "${ticketKey}"
-[identity]
-key = "${serverFiles.key}"
-certificate = "${serverFiles.cert}"
-authority = "${serverFiles.ca}"
-[listen]
-tls_port = 0
-web_port = 0
-`,
-);
-const child = fork(new URL("agent-process.ts", import.meta.url), [config], {
-  stdio: ["ignore", "ignore", "inherit", "ipc"],
-});
-const [{ tls }] = (await once(child, "message")) as [{ tls: string }];
-owned.defer(async () => {
-  child.send("stop");
-  await once(child, "exit");
-});
-const database = owned.use(openAgentDatabase(url));
-await enrolFleet(database, await openTicketKeys(ticketKey), systemClock(), { nodes: NODES });
-await database.run("vacuum analyze");
+const { client, database, fleet, files } = owned.use(await benchAgent(NODES));
+await tellOfAll();
 
-const connections = owned.use(new Connections(clientTlsOptions(alice.tls)));
-const client = xmlRpcClient(agentApi, { url: tls, connections, expectedPeer: server.name });
+/** As if every node were monitored and had a history. */
+async function tellOfAll(): Promise<void> {
+  const conditions = fleetConditions(database, fleet);
+  const now = systemClock().now();
+  const later = now + 600; // fresh for as long as this runs
+  const tellings = [0, 1, 2, 3].map((turn) => () => conditions.tell(later + turn));
+  await conditions.sample(now);
+  const samples = [1, 2, 3, 4].map((turn) => () => conditions.sample(now + 60 * turn));
+  for (const [what, works] of Object.entries({ conditions: tellings, "samples of liveness": samples })) {
+    const ms: number[] = [];
+    for (const work of works) ms.push(await timed(work));
+    const [first, ...again] = ms;
+    console.log(
+      `${NODES} ${what}, one statement: ${first!.toFixed(0)} ms new, ${median(again).toFixed(0)} ms again`,
+    );
+  }
+}
 
 async function getads(count: number): Promise<object[]> {
   const ads: { node: string }[] = [];
@@ -104,8 +77,8 @@ async function startPython(ads: readonly object[]): Promise<(times: number) => P
     const lines = createInterface(process.stdout)[Symbol.asyncIterator]();
     return { process, line: async () => (await lines.next()).value as string };
   };
-  const port = await start("serve", ...Object.values(serverFiles)).line();
-  const caller = start("call", `https://127.0.0.1:${port}/RPC2`, ...Object.values(clientFiles));
+  const port = await start("serve", ...Object.values(files.server)).line();
+  const caller = start("call", `https://127.0.0.1:${port}/RPC2`, ...Object.values(files.client));
   await caller.line();
   return async (times) => {
     caller.process.stdin.write(`getads ${times}\n`);

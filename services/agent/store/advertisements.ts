@@ -139,16 +139,26 @@ export async function liveAddresses(queries: Queries, since: Instant, now: Insta
   return rows.map((row) => row.ip);
 }
 
+/**
+ * What is known of a node's condition is looked up by limit 1, node by node, whatever the planner thinks: as joins, planned
+ * while these tables were small, all of them would be read for every node.
+ */
 const ADVERTISEMENTS = {
   name: "advertisements",
   text: `
-    select n.*, p.site, c.monitored, c.cpus, c.load, c.measured >= to_timestamp($26) as fresh,
-      round(1000 * v.heard / v.watched)::int as liveness, best.*
+    select n.node, n.ip, n.sslport, p.site, n.latitude, n.longitude, n.country, n.region, n.tags, n.engines, n.images,
+      n.abilities, n.simulated, n.heard, c.monitored, c.cpus, c.load, v.liveness, best.*
     from nodes n join principals p on p.name = n.node
-    left join conditions c on c.node = n.node
-    left join liveness v on v.node = n.node
+    left join lateral (
+      select c.monitored, c.cpus, case when c.measured >= to_timestamp($26) then c.load end as load
+      from conditions c where c.node = n.node limit 1
+    ) as c on true
+    left join lateral (
+      select round(1000 * v.heard / v.watched)::int as liveness from liveness v where v.node = n.node limit 1
+    ) as v on true
     join lateral (
-      select l.*, f.cpu_millis as free_cpu_millis, f.memory_mib as free_memory_mib, f.disk_mib as free_disk_mib,
+      select l.cpu_millis, l.memory_mib, l.disk_mib, l.egress_kbps, l.slivers, l.held_until,
+        f.cpu_millis as free_cpu_millis, f.memory_mib as free_memory_mib, f.disk_mib as free_disk_mib,
         f.egress_kbps as free_egress_kbps, f.slivers as free_slivers
       from (
         select h.account, max(h.cpu_millis) as cpu_millis, max(h.memory_mib) as memory_mib,
@@ -176,7 +186,7 @@ const ADVERTISEMENTS = {
       and ($17::text[] is null or p.site = any($17)) and ($18::text is null or n.country = $18)
       and ($19::text is null or n.region = $19) and n.tags @> $20::text[]
       and ($21::double precision is null or n.heard >= to_timestamp($21))
-      and ($27::double precision is null or (c.load <= $27 and c.measured >= to_timestamp($26)))
+      and ($27::double precision is null or c.load <= $27)
     order by n.node
     limit $15`,
 };
@@ -199,7 +209,6 @@ type AdvertisementRow = ShareRow & {
   monitored: Instant | null;
   cpus: number | null;
   load: number | null;
-  fresh: boolean | null;
   liveness: number | null;
   free_cpu_millis: number;
   free_memory_mib: number;
@@ -227,7 +236,7 @@ function advertisementOf(row: AdvertisementRow): Advertisement {
     heard: row.heard ?? undefined,
     liveness: row.liveness ?? undefined,
     monitored: row.monitored ?? undefined,
-    load: row.fresh ? (row.load ?? undefined) : undefined,
+    load: row.load ?? undefined,
     cpus: row.cpus ?? undefined,
     resources: shareOf(row),
     free: {
