@@ -3,6 +3,7 @@ import { Fault } from "#shared/model/errors.ts";
 import type { Resources } from "#shared/model/resources.ts";
 import { formatInstant, parseInstant, type Term } from "#shared/model/time.ts";
 import { type AdvertisementStruct, agentApi, MAX_ADS } from "#shared/wire/agent-api.ts";
+import { parseDocument } from "#shared/wire/document.ts";
 import { readBase64 } from "#shared/wire/fields.ts";
 import { writeSliceDescription } from "#shared/wire/slice-description.ts";
 import { type XmlRpcClient, xmlRpcClient } from "#shared/wire/xmlrpc/client.ts";
@@ -16,6 +17,8 @@ export type Release = { readonly ticket: string; readonly state: "released" | "f
 
 /** What an agent says of itself. */
 export type AgentFacts = {
+  /** The name of its identity key, as it says. */
+  readonly identity: KeyName;
   readonly ticketKey: PublicKey;
   readonly defaultResources: Resources;
   /** Longest lease in seconds. */
@@ -32,7 +35,12 @@ export type AgentConnection = TicketAgent & {
   /** Tickets of the caller that its agent still counts. */
   outstanding(): Promise<string[]>;
   release(tickets: readonly string[]): Promise<Release[]>;
+  /** Gives up what a request of the caller's has left there; gives back the tickets it brought that still count. */
+  closeRequest(request: string): Promise<string[]>;
 };
+
+/** The most tickets one answer lists. */
+const LISTED_AT_ONCE = 1_000;
 
 /** Tickets of up to some 4 KiB each, in a request of less than 1 MiB. */
 const RELEASED_AT_ONCE = 100;
@@ -86,12 +94,21 @@ export function agentConnection(
       }
       return releases;
     },
+    async closeRequest(request) {
+      const tickets: string[] = [];
+      for (let after: string | undefined; ; after = parseDocument(tickets.at(-1)!).id) {
+        const page = await api.closerequest({ request, after }, options);
+        tickets.push(...page);
+        if (page.length < LISTED_AT_ONCE) return tickets;
+      }
+    },
   };
 }
 
 function factsOf(config: Awaited<ReturnType<XmlRpcClient<typeof agentApi>["getconfig"]>>): AgentFacts {
   const { default_resources: share } = config;
   return {
+    identity: config.agent,
     ticketKey: publicKeyFromSpki(readBase64(config.ticket_key)),
     defaultResources: resourcesOf(share),
     maxLease: config.maxlease,

@@ -30,7 +30,10 @@ export function askBook(
       return asks;
     },
     async granted(ask, tickets) {
-      await journal.update((record) => ({ ...record, nodes: withNodes(record.nodes, ask, tickets) }));
+      await journal.update((record) => ({
+        ...record,
+        nodes: withNodes(record.nodes, addressesOf(ask, tickets)),
+      }));
       await Promise.all(tickets.map((ticket) => journal.keepTicket(ticket)));
       await journal.update((record) => withoutAsk(record, ask));
     },
@@ -44,16 +47,14 @@ function withoutAsk(record: SliceRecord, { requestId }: Ask): SliceRecord {
   return { ...record, asks: record.asks.filter((ask) => ask.requestId !== requestId) };
 }
 
-/** The nodes of a slice with those of new tickets, in the order in which they were preferred. */
-function withNodes(
-  nodes: readonly NodeAddress[],
-  ask: Ask,
-  tickets: readonly GrantedTicket[],
-): NodeAddress[] {
+/** Where the nodes of an ask's tickets are, in the order in which they were preferred. */
+function addressesOf(ask: Ask, tickets: readonly GrantedTicket[]): NodeAddress[] {
   const granted = new Set(tickets.map(({ ticket }) => ticket.node));
-  const fresh = ask.nodes
-    .filter(({ node }) => granted.has(node))
-    .map((node) => ({ ...node, agent: ask.agent }));
+  return ask.nodes.filter(({ node }) => granted.has(node)).map((node) => ({ ...node, agent: ask.agent }));
+}
+
+/** The nodes of a slice with those of new tickets, which are as they are told now. */
+export function withNodes(nodes: readonly NodeAddress[], fresh: readonly NodeAddress[]): NodeAddress[] {
   const known = new Set(nodes.map(({ node }) => node));
   return [
     ...nodes.map((old) => fresh.find(({ node }) => node === old.node) ?? old),

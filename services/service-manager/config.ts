@@ -23,14 +23,29 @@ const SCHEMA = z.strictObject({
     )
     .min(1)
     .describe("the agents tickets are asked from"),
+  broker: z
+    .strictObject({
+      url: z.url({ protocol: /^https$/ }).describe("where the broker answers: https://host:port/RPC2"),
+      identity: z
+        .string()
+        .regex(/^[0-9a-f]{64}$/)
+        .optional()
+        .describe("the SHA-256 name of the broker's key; without it, its certificate must carry its address"),
+    })
+    .optional()
+    .describe("the broker that finds nodes and gathers tickets; absent: this program does it itself"),
 });
 
 export type ServiceManagerConfig = {
   readonly authority: string;
   readonly key: string;
   readonly certificate: string;
-  readonly agents: readonly { readonly url: string; readonly identity?: string }[];
+  readonly agents: readonly Service[];
+  readonly broker?: Service;
 };
+
+/** A service by its address and, where that is known, the name of its key. */
+export type Service = { readonly url: string; readonly identity?: string };
 
 const EXAMPLE = `authority = "ca.pem"
 key = "me.key"
@@ -47,11 +62,12 @@ export function loadServiceManagerConfig(home: string): ServiceManagerConfig {
       `there is no ${file}; write one that names your key and your agent:\n\n${EXAMPLE}\n`,
     );
   }
-  const { authority, key, certificate, agents } = loadConfig(SCHEMA, { file });
+  const { authority, key, certificate, agents, broker } = loadConfig(SCHEMA, { file });
   return {
     authority: resolve(home, authority),
     key: resolve(home, key),
     certificate: resolve(home, certificate),
     agents,
+    broker,
   };
 }

@@ -118,7 +118,8 @@ function goneOnly(error: unknown): true {
 
 /** Whether there is nothing of a slice anywhere: no lease, no ticket, and no ask that may still be granted. */
 function isEmpty({ leases, tickets, record }: SliceJournal): boolean {
-  return leases.size === 0 && tickets.size === 0 && record.asks.length === 0;
+  const { asks, requests = [] } = record;
+  return leases.size === 0 && tickets.size === 0 && asks.length === 0 && requests.length === 0;
 }
 
 export function troubleOf(node: string, failure: CallFailure, at: Instant): Trouble {

@@ -7,6 +7,7 @@ import { endAbandoned } from "./abandonment.ts";
 import { askBook } from "./asks.ts";
 import { callOptions, type Effort, onEach } from "./fan-out.ts";
 import type { Network } from "./network.ts";
+import { closeRequest } from "./request-closing.ts";
 import type { SliceJournal } from "./slice-journal.ts";
 import { addressOf } from "./slice-record.ts";
 import type { HeldLease } from "./slice-state.ts";
@@ -32,6 +33,7 @@ export async function deleteSlice(
   await journal.update((record) => ({ ...record, phase: "deleting" }));
   const failures = new Map<string, CallFailure>();
   for (const [agent, failure] of await settleAsks(journal, network)) failures.set(agent, failure);
+  for (const [agent, failure] of await closeRequests(journal, network, now)) failures.set(agent, failure);
   await rejectTickets(journal, [...journal.tickets.keys()]);
   const leases = [...journal.leases.values()];
   const endings = await onEach(
@@ -63,9 +65,7 @@ export async function deleteSlice(
 async function settleAsks(journal: SliceJournal, network: Network): Promise<[string, CallFailure][]> {
   const failures: [string, CallFailure][] = [];
   if (journal.record.asks.length === 0) return failures;
-  const description = readSliceDescription(await journal.description());
-  const { resources } = description;
-  if (!resources) throw new Fault("MALFORMED", "the description that was kept lacks its resources");
+  const { description, resources } = await describedNeeds(journal);
   const terms = { description, principal: network.principal, resources };
   for (const ask of journal.record.asks) {
     const book = askBook(journal, ask.purpose, (name) => network.agent(name).ticketKey());
@@ -77,6 +77,30 @@ async function settleAsks(journal: SliceJournal, network: Network): Promise<[str
     }
   }
   return failures;
+}
+
+/** What brokers got and did not hand over comes into the journal, to be given back with the rest. */
+async function closeRequests(
+  journal: SliceJournal,
+  network: Network,
+  now: Instant,
+): Promise<[string, CallFailure][]> {
+  const failures: [string, CallFailure][] = [];
+  const requests = journal.record.requests ?? [];
+  if (requests.length === 0) return failures;
+  const { description, resources } = await describedNeeds(journal);
+  for (const request of requests) {
+    const terms = { description, resources, now };
+    failures.push(...(await closeRequest(request, { journal, network, terms })).failures);
+  }
+  return failures;
+}
+
+async function describedNeeds(journal: SliceJournal) {
+  const description = readSliceDescription(await journal.description());
+  const { resources } = description;
+  if (!resources) throw new Fault("MALFORMED", "the description that was kept lacks its resources");
+  return { description, resources };
 }
 
 async function end(

@@ -9,6 +9,8 @@ export type Effort = {
   /** For each node by itself, in milliseconds. */
   readonly deadlineMs: number;
   readonly progress: Progress;
+  /** Told what somebody should know although the work goes on. */
+  readonly notice?: (line: string) => void;
 };
 
 /** Told how far the work on many nodes has come. */

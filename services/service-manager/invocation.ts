@@ -61,14 +61,15 @@ export async function invoke(
   const { terminal, home } = tools;
   const line = progressLine(terminal, options.quiet === true);
   using limit = overallLimit(options.timeout);
+  const warn = (text: string) => {
+    line.clear();
+    terminal.err(`slice: ${printable(text)}\n`);
+  };
   const effort: Effort = {
     signal: AbortSignal.any([terminal.interrupted, limit.signal]),
     deadlineMs: (options.deadline === undefined ? DEADLINE_SECONDS : readDuration(options.deadline)) * 1000,
     progress: line.progress,
-  };
-  const warn = (text: string) => {
-    line.clear();
-    terminal.err(`slice: ${printable(text)}\n`);
+    notice: warn,
   };
   const write = async (text: string) => {
     line.clear();

@@ -1,11 +1,14 @@
 import { type AgentConnection, agentConnection } from "#services/broker/agent-connection.ts";
 import { agentNamed } from "#services/broker/ask.ts";
 import type { KeyName, PublicKey } from "#shared/identity/key.ts";
+import type { SigningKey } from "#shared/identity/signature.ts";
 import { Fault } from "#shared/model/errors.ts";
 import { nodeManagerApi } from "#shared/wire/node-manager-api.ts";
 import { type XmlRpcClient, xmlRpcClient } from "#shared/wire/xmlrpc/client.ts";
 import type { Connections } from "#shared/wire/xmlrpc/connections.ts";
 import { TransportError } from "#shared/wire/xmlrpc/transport-error.ts";
+import { type BrokerConnection, brokerConnection } from "./broker-connection.ts";
+import type { Service } from "./config.ts";
 import type { Effort } from "./fan-out.ts";
 import type { NodeAddress } from "./slice-record.ts";
 
@@ -15,18 +18,23 @@ export type Network = Disposable & {
   readonly agents: readonly AgentConnection[];
   /** By its identity or its URL. Throws UNKNOWN_KEY for an agent that is not configured (any more). */
   agent(name: string): AgentConnection;
+  /** The broker that is preferred to the one embedded here, where one is configured. */
+  readonly broker?: BrokerConnection;
   node(address: NodeAddress): NodeConnection;
+  /** Tells whoever runs the command what they should know although it goes on. */
+  notice(line: string): void;
 };
 
 type NetworkParts = {
   readonly principal: KeyName;
-  readonly agents: readonly { readonly url: string; readonly identity?: KeyName }[];
+  readonly agents: readonly Service[];
+  readonly broker?: Service & { readonly signingKey: SigningKey };
   /** Disposed of with the network. */
   readonly connections: Connections;
-  readonly effort: Pick<Effort, "signal" | "deadlineMs">;
+  readonly effort: Effort;
 };
 
-export function networkOf({ principal, agents, connections, effort }: NetworkParts): Network {
+export function networkOf({ principal, agents, broker, connections, effort }: NetworkParts): Network {
   const known = agents.map((agent) => agentConnection(agent, connections, effort));
   return {
     principal,
@@ -40,7 +48,9 @@ export function networkOf({ principal, agents, connections, effort }: NetworkPar
         );
       return agent;
     },
+    ...(broker && { broker: brokerConnection(broker, connections, effort) }),
     node: (address) => nodeConnection(address, connections),
+    notice: (line) => effort.notice?.(line),
     [Symbol.dispose]: () => connections[Symbol.dispose](),
   };
 }

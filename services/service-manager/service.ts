@@ -29,9 +29,16 @@ async function openNetwork(home: string, effort: Effort): Promise<Network> {
       import("#shared/identity/tls.ts"),
       import("#shared/wire/xmlrpc/connections.ts"),
     ]);
-  const { key, certificate: cert, authority: ca, agents } = loadServiceManagerConfig(home);
+  const { key, certificate: cert, authority: ca, agents, broker } = loadServiceManagerConfig(home);
   const identity = await loadIdentity({ key, cert, ca });
   const connections: Connections = new Made(clientTlsOptions(identity.tls));
   const { networkOf } = await import("./network.ts");
-  return networkOf({ principal: identity.name, agents, connections, effort });
+  const { name: principal, signingKey } = identity;
+  return networkOf({
+    principal,
+    agents,
+    ...(broker && { broker: { ...broker, signingKey } }),
+    connections,
+    effort,
+  });
 }

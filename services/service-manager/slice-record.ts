@@ -47,6 +47,23 @@ export type KeptProgram = {
 /** An ask for tickets that was not answered yet, as far as anybody knows. */
 export type OpenAsk = Ask & { readonly purpose: "slivers" | "renewal" };
 
+/** A request that was signed for a broker: what it brings is not known for certain while it stands here. */
+export type OpenRequest = {
+  /** The signed document. */
+  readonly text: string;
+  readonly id: DocumentId;
+  /** Where its broker answers. */
+  readonly broker: string;
+  /** The agents at which it may still bring something, as they are called here. */
+  readonly agents: readonly string[];
+  /** Nodes the slice had, and others that are out of the question: told to the broker beside the request. */
+  readonly holds: readonly string[];
+  readonly avoid: readonly string[];
+  readonly wanted: number;
+  readonly standby: number;
+  readonly validTo: Instant;
+};
+
 /** A lease that another node has replaced: ended when its node answers, forgotten once nothing can live on it. */
 export type AbandonedLease = {
   readonly node: string;
@@ -91,10 +108,12 @@ export type SliceRecord = {
   readonly repairing?: readonly string[];
   /** Programs besides, or instead of, the description's; records of slices without any lack it. */
   readonly programs?: readonly KeptProgram[];
+  /** Records of slices that never had a broker lack it. */
+  readonly requests?: readonly OpenRequest[];
 };
 
 const LISTS = ["asks", "files", "nodes", "ticketKeys", "unwanted", "keys", "troubles"] as const;
-const OPTIONAL_LISTS = ["abandoned", "repairing", "programs"] as const;
+const OPTIONAL_LISTS = ["abandoned", "repairing", "programs", "requests"] as const;
 const TEXTS = ["principal", "requestId", "intent"] as const;
 const NUMBERS = ["createdAt", "asksMade", "count", "atleast"] as const;
 

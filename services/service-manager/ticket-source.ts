@@ -1,11 +1,15 @@
-import { type Acquired, type Acquisition, acquire } from "#services/broker/acquisition.ts";
+import { type Acquisition, acquire, type Acquired as Gathered } from "#services/broker/acquisition.ts";
 import { isRefusal, makeAsk } from "#services/broker/ask.ts";
 import type { Instant } from "#shared/model/time.ts";
 import { type CallFailure, isCallFailure } from "#shared/wire/xmlrpc/transport-error.ts";
 import { askBook } from "./asks.ts";
+import { brokeredSource } from "./brokered-source.ts";
 import type { Network } from "./network.ts";
 import type { SliceJournal } from "./slice-journal.ts";
 import type { Order } from "./slice-order.ts";
+
+/** What came of an acquisition: tickets are in the journal; here is why there are no more. */
+export type Acquired = Pick<Gathered, "granted" | "failures">;
 
 /** Where the tickets of one slice come from: the broker embedded here, or one that is asked. They end in its journal. */
 export interface TicketSource {
@@ -31,7 +35,7 @@ export type SourceParts = {
 
 /** The source that is configured for this network. */
 export function ticketSource(parts: SourceParts): TicketSource {
-  return embeddedSource(parts);
+  return brokeredSource(parts, embeddedSource(parts));
 }
 
 /** The broker as a library: matches the ads of our agents itself and asks each of them in our own name. */
