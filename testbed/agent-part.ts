@@ -13,6 +13,7 @@ import { Connections } from "#shared/wire/xmlrpc/connections.ts";
 import { writeAgentConfig } from "./configuration.ts";
 import { enrolOnTestbed } from "./identities.ts";
 import type { Layout } from "./layout.ts";
+import type { MonitorPlace } from "./monitor-places.ts";
 import type { TestbedOptions } from "./options.ts";
 import { Part } from "./part.ts";
 import { AGENT_PORTS, choosePorts } from "./ports.ts";
@@ -30,13 +31,20 @@ export type AgentPart = AsyncDisposable & {
   revive(): Promise<string[]>;
 };
 
-type Terms = { options: TestbedOptions; layout: Layout; authority: Authority; ip: string };
+type Terms = {
+  options: TestbedOptions;
+  layout: Layout;
+  authority: Authority;
+  ip: string;
+  /** Whom the agent asks how nodes are. */
+  monitor?: MonitorPlace;
+};
 
 const PATIENCE_SECONDS = 120;
 const LOOK_AGAIN_MILLISECONDS = 200;
 
 /** Starts PostgreSQL, unless DATABASE_URL names one, and the agent on it. */
-export async function startAgentPart({ options, layout, authority, ip }: Terms): Promise<AgentPart> {
+export async function startAgentPart({ options, layout, authority, ip, monitor }: Terms): Promise<AgentPart> {
   await using owned = new AsyncDisposableStack();
   const database = process.env.DATABASE_URL ?? (await ownDatabase(layout, owned));
   const enrolled = await enrolOnTestbed(authority, layout.agent, "agent", "server", [ip, "localhost"]);
@@ -44,7 +52,7 @@ export async function startAgentPart({ options, layout, authority, ip }: Terms):
   const wanted = options.plain ? AGENT_PORTS : always;
   const terms = { memory: join(layout.agent, "ports.json"), random: options.randomPorts };
   const ports = await choosePorts(ip, wanted, terms);
-  const config = await writeAgentConfig(layout.agent, { enrolled, ip, ports, database });
+  const config = await writeAgentConfig(layout.agent, { enrolled, ip, ports, database, monitor });
   const part = owned.use(
     await Part.start({
       name: "agent",

@@ -6,15 +6,22 @@ import { writeDurably } from "#shared/runtime/durable-file.ts";
 import { dockerSocket } from "./engine-choice.ts";
 import type { Enrolled } from "./identities.ts";
 import type { TestbedEngine } from "./layout.ts";
+import { type MonitorPlace, targetOf } from "./monitor-places.ts";
 import type { ServicePorts } from "./ports.ts";
 
 /** The files services and people are configured with, written anew at every start; what they keep is beside them. */
 
 export async function writeAgentConfig(
   directory: string,
-  agent: { enrolled: Enrolled; ip: string; ports: ServicePorts; database: string },
+  agent: {
+    enrolled: Enrolled;
+    ip: string;
+    ports: ServicePorts;
+    database: string;
+    monitor?: MonitorPlace;
+  },
 ): Promise<string> {
-  const { enrolled, ip, ports, database } = agent;
+  const { enrolled, ip, ports, database, monitor } = agent;
   return write(directory, "agent.toml", {
     database,
     identity: { key: enrolled.key, certificate: enrolled.cert, authority: enrolled.ca },
@@ -26,6 +33,7 @@ export async function writeAgentConfig(
       ...(ports.plain !== undefined && { plain_port: ports.plain }),
     },
     scan_seconds: 15,
+    ...(monitor && { monitors: [{ host: monitor.ip, port: monitor.ports.xml }], poll_seconds: 5 }),
   });
 }
 
@@ -38,9 +46,10 @@ export async function writeNodeConfig(
     engine: TestbedEngine;
     capacity: Share;
     agent: { identity: string; url: string; administrative?: string[] };
+    monitors?: { own: MonitorPlace; collector: MonitorPlace };
   },
 ): Promise<string> {
-  const { enrolled, ip, ports, engine, capacity, agent } = node;
+  const { enrolled, ip, ports, engine, capacity, agent, monitors } = node;
   return write(directory, "node-manager.toml", {
     ip,
     state: join(directory, "state"),
@@ -56,6 +65,29 @@ export async function writeNodeConfig(
       slivers: capacity.slivers,
     },
     agents: [agent],
+    ...(monitors && announcing(monitors.own, monitors.collector)),
+  });
+}
+
+/** The monitors that a node manager tells, and the ports of the node's own, which slices may not have. */
+function announcing(own: MonitorPlace, collector: MonitorPlace) {
+  const { udp, xml, web } = own.ports;
+  const port = (protocol: string, number: number) => ({ protocol, from: number, to: number });
+  return {
+    monitor: { name: own.name, announce_to: [targetOf(own), targetOf(collector)], every_seconds: 5 },
+    reserved_ports: [port("udp", udp), port("tcp", xml), port("tcp", web)],
+  };
+}
+
+export async function writeMonitorConfig(
+  { directory, name, ip, ports }: MonitorPlace,
+  to: readonly string[],
+): Promise<string> {
+  return write(directory, "resource-monitor.toml", {
+    node: { name, ip, location: "testbed", disk: directory },
+    cluster: { name: "testbed" },
+    listen: { address: ip, udp_port: ports.udp, xml_port: ports.xml, web_port: ports.web },
+    announce: { to },
   });
 }
 

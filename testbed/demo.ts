@@ -44,6 +44,7 @@ async function main(): Promise<void> {
         engine,
         administrative: false,
         plain: false,
+        monitors: true,
         randomPorts: true,
         progress: say,
       },

@@ -1,5 +1,6 @@
 import type { AgentPart } from "./agent-part.ts";
 import type { Layout, TestbedEngine } from "./layout.ts";
+import type { Monitor, Monitors } from "./monitors.ts";
 import type { NodePart } from "./node-part.ts";
 import type { Person } from "./people.ts";
 import { fullCommand } from "./service-process.ts";
@@ -9,6 +10,17 @@ type Addresses = {
   readonly plain?: string;
   readonly web: string;
   readonly pid: number;
+};
+
+/** A resource monitor: `udp` takes packets, `xml` is the dump's TCP port, `web` is /metrics. */
+type MonitorAddresses = {
+  readonly ip: string;
+  readonly udp: number;
+  readonly xml: number;
+  readonly web: string;
+  /** Absent until it runs: a testbed is ready before its monitors are. */
+  readonly pid?: number;
+  readonly command: readonly string[];
 };
 
 /** testbed.json: a contract for outside programs. Members are only ever added. */
@@ -24,7 +36,11 @@ export type TestbedDescription = {
     readonly namespace?: string;
     /** What starts its node manager, in the project's directory. */
     readonly command: readonly string[];
+    /** Its resource monitor, if it has one. */
+    readonly monitor?: MonitorAddresses;
   })[];
+  /** The monitor that hears all nodes, which the agent asks. Absent: the testbed has no monitors. */
+  readonly collector?: MonitorAddresses;
   readonly principals: Readonly<
     Record<
       string,
@@ -41,10 +57,12 @@ type Parts = {
   agent: AgentPart;
   nodes: readonly NodePart[];
   people: readonly Person[];
+  monitors?: Monitors;
   engine: TestbedEngine;
 };
 
-export function describe({ agent, nodes, people, engine }: Parts): TestbedDescription {
+export function describe({ agent, nodes, people, monitors, engine }: Parts): TestbedDescription {
+  const [collector, ...ofNodes] = monitors?.all ?? [];
   return {
     authority: people[0]!.enrolled.ca,
     agent: {
@@ -52,13 +70,15 @@ export function describe({ agent, nodes, people, engine }: Parts): TestbedDescri
       sha256: agent.identity,
       command: fullCommand(agent.part.process.command),
     },
-    nodes: nodes.map((node) => ({
+    ...(collector && { collector: monitorAddresses(collector) }),
+    nodes: nodes.map((node, i) => ({
       ip: node.ip,
       node: node.node,
       ...addressesOf(node.addresses, node.part.process.pid),
       ssh: node.addresses.ssh,
       ...(node.namespace && { namespace: node.namespace }),
       command: fullCommand(node.part.process.command),
+      ...(ofNodes[i] && { monitor: monitorAddresses(ofNodes[i]) }),
     })),
     principals: Object.fromEntries(
       people.map(({ name, enrolled, home }) => [
@@ -68,6 +88,15 @@ export function describe({ agent, nodes, people, engine }: Parts): TestbedDescri
     ),
     engine,
     pid: process.pid,
+  };
+}
+
+function monitorAddresses({ place: { ip, ports }, command, part }: Monitor): MonitorAddresses {
+  const { udp, xml, web } = ports;
+  return {
+    ...{ ip, udp, xml, web: `http://${ip}:${web}/metrics` },
+    ...(part && { pid: part.process.pid }),
+    command: fullCommand(command),
   };
 }
 

@@ -5,10 +5,11 @@ import type { TestbedOptions } from "./options.ts";
 import { testbedTable } from "./table.ts";
 import type { Testbed } from "./testbed.ts";
 
-const USAGE = `Usage: npm run testbed -- --home DIR [--nodes N] [--engine ENGINE] [--administrative] [--plain] [--ports random]
+const USAGE = `Usage: npm run testbed -- --home DIR [--nodes N] [--engine ENGINE] [--administrative] [--plain] [--no-monitors]
+                          [--ports random]
 
-Runs a whole deployment on this machine until interrupted: PostgreSQL, an authority, an agent and N node managers, with
-alice and bob (researchers) and admin enrolled. Writes DIR/testbed.json for programs. Started again on the same DIR,
+Runs a whole deployment on this machine until interrupted: PostgreSQL, an authority, an agent and N node managers, each
+with a resource monitor, with alice and bob (researchers) and admin enrolled. Writes DIR/testbed.json for programs. Started again on the same DIR,
 everything comes back: leases, slivers and their disks.
 
   --home DIR           where all of it lives
@@ -16,6 +17,7 @@ everything comes back: leases, slivers and their disks.
   --engine ENGINE      what slivers are: container, microvm, docker (of DOCKER_HOST), or simulated (simulated)
   --administrative     nodes let admin have slices that see them whole (slice create … --capability CAP_NET_RAW)
   --plain              also open the ports without TLS that clients of version 0.5 probe
+  --no-monitors        no resource monitors: nothing tells the agent how loaded nodes are
   --ports random       choose all ports free, instead of the usual ones where they are free
 
 Ctrl-C ends it, stops the slivers and keeps their disks. SIGHUP starts services again that were killed.`;
@@ -38,6 +40,7 @@ function readArguments(): Omit<TestbedOptions, "progress"> | undefined {
       engine: { type: "string", default: "simulated" },
       administrative: { type: "boolean", default: false },
       plain: { type: "boolean", default: false },
+      "no-monitors": { type: "boolean", default: false },
       ports: { type: "string", default: "default" },
       help: { type: "boolean", short: "h", default: false },
     },
@@ -54,6 +57,7 @@ function readArguments(): Omit<TestbedOptions, "progress"> | undefined {
     engine: engine satisfies TestbedEngine,
     administrative: values.administrative,
     plain: values.plain,
+    monitors: !values["no-monitors"],
     randomPorts: values.ports === "random",
   };
 }
@@ -70,6 +74,7 @@ async function main(): Promise<void> {
   say(`ready: ${testbed.layout.description}; Ctrl-C ends it`);
   process.on("SIGHUP", () => revive(testbed));
   for (const { part } of [testbed.agent, ...testbed.nodes]) part.onEnd(report);
+  testbed.monitors?.onEnd(report);
   await asked.promise;
   say("ending services and stopping slivers; their disks stay");
 }

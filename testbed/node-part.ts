@@ -9,6 +9,7 @@ import type { AgentPart } from "./agent-part.ts";
 import { writeNodeConfig } from "./configuration.ts";
 import { enrolOnTestbed } from "./identities.ts";
 import type { Layout } from "./layout.ts";
+import type { MonitorPlaces } from "./monitor-places.ts";
 import type { Place } from "./network.ts";
 import type { TestbedOptions } from "./options.ts";
 import { Part } from "./part.ts";
@@ -40,6 +41,7 @@ type Terms = {
   agent: AgentPart;
   place: Place;
   number: number;
+  monitors?: MonitorPlaces;
   capacity: Share;
 };
 
@@ -47,7 +49,7 @@ const run = promisify(execFile);
 
 /** Enrols a node, has the agent's administrator accept it, and starts its node manager. */
 export async function startNodePart(terms: Terms): Promise<NodePart> {
-  const { options, layout, authority, agent, place, number, capacity } = terms;
+  const { options, layout, authority, agent, place, number, capacity, monitors } = terms;
   const directory = layout.node(number);
   const name = `node-${number}`;
   const enrolled = await enrolOnTestbed(authority, directory, name, "server", [place.ip]);
@@ -63,6 +65,7 @@ export async function startNodePart(terms: Terms): Promise<NodePart> {
   const kept = { memory: join(directory, "ports.json"), random: options.randomPorts };
   const ports = place.namespace ? wanted : await choosePorts(place.ip, wanted, kept);
   const config = await writeNodeConfig(directory, {
+    ...(monitors && { monitors: { own: monitors.nodes[number - 1]!, collector: monitors.collector } }),
     ...{ enrolled, ip: place.ip, ports, engine: options.engine, capacity },
     agent: {
       identity: agent.identity,

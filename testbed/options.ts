@@ -9,6 +9,8 @@ export type TestbedOptions = {
   readonly administrative: boolean;
   /** Also open v0.5's plain ports. */
   readonly plain: boolean;
+  /** A resource monitor on every node, and one that collects what they tell, for the agent. */
+  readonly monitors: boolean;
   /** All ports chosen free, and any subnet, instead of only those that are taken. */
   readonly randomPorts: boolean;
   /** What is being done, for a person who waits. */

@@ -1,5 +1,6 @@
+import { createSocket } from "node:dgram";
 import { once } from "node:events";
-import { type AddressInfo, createServer } from "node:net";
+import { type AddressInfo, createServer, isIPv6 } from "node:net";
 import { setTimeout as pause } from "node:timers/promises";
 import { readIfPresent, writeDurably } from "#shared/runtime/durable-file.ts";
 
@@ -12,8 +13,12 @@ export type ServicePorts = {
   readonly slicestat?: number;
 };
 
+/** Ports of one resource monitor: by UDP what is announced to it, by TCP its dump and its page. */
+export type MonitorPorts = { readonly udp: number; readonly xml: number; readonly web: number };
+
 export const AGENT_PORTS: ServicePorts = { plain: 7000, tls: 7001, web: 7002 };
 export const NODE_PORTS: ServicePorts = { plain: 8000, tls: 8001, web: 8002, ssh: 8022, slicestat: 3100 };
+export const MONITOR_PORTS: MonitorPorts = { udp: 8649, xml: 8649, web: 8648 };
 
 const LET_GO_MILLISECONDS = 10_000;
 const LOOK_AGAIN_MILLISECONDS = 50;
@@ -26,22 +31,24 @@ export type PortTerms = { readonly memory: string; readonly random: boolean };
  * first they are the `wanted` ones where those are free, and free ones for those that are taken, or for all when
  * `random`. Somebody else may still take one before its service does; the service then says so and ends.
  */
-export async function choosePorts(
+export async function choosePorts<Ports extends { readonly [Use in keyof Ports]?: number }>(
   ip: string,
-  wanted: ServicePorts,
+  wanted: Ports,
   { memory, random }: PortTerms,
-): Promise<ServicePorts> {
+): Promise<Ports> {
   const earlier = await remembered(memory);
   const chosen = await Promise.all(
-    Object.entries(wanted).map(async ([use, port]) => {
+    Object.entries<number>(wanted as Record<string, number>).map(async ([use, port]) => {
       const own = earlier[use];
-      if (own !== undefined && (await becomesFree(ip, own))) return [use, own] as const;
-      return [use, await freePort(ip, random ? 0 : port)] as const;
+      const listened = use === "udp" ? boundByUdp : listenedByTcp;
+      if (own !== undefined && (await becomesFree(() => listened(ip, own)))) return [use, own] as const;
+      const chosen = await listened(ip, random ? 0 : port);
+      return [use, chosen ?? (await listened(ip, 0))] as const;
     }),
   );
   const ports = Object.fromEntries(chosen);
   await writeDurably(memory, `${JSON.stringify({ ...earlier, ...ports })}\n`);
-  return ports as ServicePorts;
+  return ports as Ports;
 }
 
 async function remembered(file: string): Promise<Record<string, number>> {
@@ -50,21 +57,17 @@ async function remembered(file: string): Promise<Record<string, number>> {
 }
 
 /** A killed testbed's services take a moment to end. */
-async function becomesFree(ip: string, port: number): Promise<boolean> {
+async function becomesFree(listened: () => Promise<number | undefined>): Promise<boolean> {
   const until = performance.now() + LET_GO_MILLISECONDS;
-  while ((await listened(ip, port)) === undefined) {
+  while ((await listened()) === undefined) {
     if (performance.now() > until) return false;
     await pause(LOOK_AGAIN_MILLISECONDS);
   }
   return true;
 }
 
-async function freePort(ip: string, wanted: number): Promise<number> {
-  return (await listened(ip, wanted)) ?? freePort(ip, 0);
-}
-
 /** The port that could be listened on, 0 being any; undefined when somebody else does. */
-async function listened(ip: string, wanted: number): Promise<number | undefined> {
+async function listenedByTcp(ip: string, wanted: number): Promise<number | undefined> {
   const server = createServer();
   server.listen(wanted, ip);
   try {
@@ -76,5 +79,21 @@ async function listened(ip: string, wanted: number): Promise<number | undefined>
   const { port } = server.address() as AddressInfo;
   server.close();
   await once(server, "close");
+  return port;
+}
+
+/** The same of a UDP port. */
+async function boundByUdp(ip: string, wanted: number): Promise<number | undefined> {
+  const socket = createSocket(isIPv6(ip) ? "udp6" : "udp4");
+  socket.bind(wanted, ip);
+  try {
+    await once(socket, "listening");
+  } catch (error) {
+    if ((error as NodeJS.ErrnoException).code === "EADDRINUSE" && wanted !== 0) return undefined;
+    throw error;
+  }
+  const { port } = socket.address();
+  socket.close();
+  await once(socket, "close");
   return port;
 }

@@ -7,6 +7,8 @@ import { capacityOfEach } from "./capacity.ts";
 import { describe, type TestbedDescription } from "./description.ts";
 import { testbedAuthority } from "./identities.ts";
 import { type Layout, layoutOf, PEOPLE } from "./layout.ts";
+import { monitorPlaces } from "./monitor-places.ts";
+import { type Monitors, startMonitors } from "./monitors.ts";
 import { bridgedNetwork, loopbackNetwork, type TestbedNetwork } from "./network.ts";
 import { type NodePart, startNodePart, stopSlivers } from "./node-part.ts";
 import type { TestbedOptions } from "./options.ts";
@@ -17,6 +19,7 @@ export type Testbed = AsyncDisposable & {
   readonly agent: AgentPart;
   readonly nodes: readonly NodePart[];
   readonly people: readonly Person[];
+  readonly monitors?: Monitors;
   /** What testbed.json says. */
   readonly description: TestbedDescription;
   /** Starts again every service that has ended; gives their names. */
@@ -41,31 +44,40 @@ export async function startTestbed(options: TestbedOptions): Promise<Testbed> {
   const network = owned.use(await networkOf(options, layout));
   const authority = await testbedAuthority(layout.authority);
   progress("starting PostgreSQL and the agent");
-  const agent = owned.use(await startAgentPart({ options, layout, authority, ip: network.agentIp }));
+  const places = options.monitors ? await monitorPlaces(network, layout, options.randomPorts) : undefined;
+  const terms = { options, layout, authority, monitors: places };
+  const agent = owned.use(
+    await startAgentPart({ ...terms, ip: network.agentIp, monitor: places?.collector }),
+  );
   const people = await Promise.all(PEOPLE.map((who) => settlePerson({ who, layout, authority, agent })));
 
   progress(`starting ${options.nodes} node managers (${options.engine})`);
   const capacity = await capacityOfEach(options.nodes, options.engine, layout);
   const nodes = await startAll(network, (place, number) =>
-    startNodePart({ options, layout, authority, agent, place, number, capacity }),
+    startNodePart({ ...terms, agent, place, number, capacity }),
   );
   owned.defer(() => endNodes(nodes));
   progress("waiting for the nodes' tickets to reach the agent");
   await agent.hearsFrom(nodes.map((node) => node.ip));
 
+  let rewriting: Promise<unknown> | undefined;
+  owned.defer(async () => void (await rewriting));
+  const monitors = places && owned.use(startMonitors({ places, layout, progress }));
   const write = async (): Promise<TestbedDescription> => {
-    const description = describe({ layout, agent, nodes, people, engine: options.engine });
+    const description = describe({ layout, agent, nodes, people, monitors, engine: options.engine });
     await writeDurably(layout.description, `${JSON.stringify(description, null, 2)}\n`);
     return description;
   };
   const description = await write();
+  // Once more with the monitors' processes, for which nobody has waited.
+  rewriting = monitors?.started.then(write).catch((error: Error) => progress(error.message));
   const kept = owned.move();
   return {
-    ...{ layout, agent, nodes, people, description },
+    ...{ layout, agent, nodes, people, monitors, description },
     async revive() {
       const revived = [
         ...(await agent.revive()),
-        ...(await Promise.all(nodes.map((n) => n.revive()))).flat(),
+        ...(await Promise.all([...nodes, ...(monitors ? [monitors] : [])].map((n) => n.revive()))).flat(),
       ];
       await write();
       return revived;

@@ -23,6 +23,8 @@ export type TestbedProcessOptions = {
   readonly engine?: TestbedEngine;
   /** Also open v0.5's ports without TLS. */
   readonly plain?: boolean;
+  /** With a resource monitor on every node. */
+  readonly monitors?: boolean;
 };
 
 export const PROJECT = fileURLToPath(new URL("../../", import.meta.url));
@@ -55,11 +57,11 @@ export class TestbedProcess implements AsyncDisposable {
   #running: { child: ChildProcess; description: TestbedDescription; clients: TestbedClients } | undefined;
 
   constructor(directory: TemporaryDirectory, options: TestbedProcessOptions) {
-    const { nodes = 3, engine = "simulated", plain = false } = options;
+    const { nodes = 3, engine = "simulated", plain = false, monitors = false } = options;
     this.#directory = directory;
     this.home = join(directory.path, "home");
     const given = ["--home", this.home, "--nodes", String(nodes), "--engine", engine, "--ports", "random"];
-    this.#args = plain ? [...given, "--plain"] : given;
+    this.#args = [...given, ...(plain ? ["--plain"] : []), ...(monitors ? [] : ["--no-monitors"])];
   }
 
   get #now() {

@@ -34,7 +34,7 @@ export type Announcer = AsyncDisposable & {
 
 /** More slivers than that are not told of. */
 export const MOST_SLICES = 500;
-/** How often it is said again what the metrics mean, for monitors that were not there. */
+/** How often it is said again what slices' metrics mean, for monitors that were not there. */
 const METADATA_MILLISECONDS = 60_000;
 /** What an engine said so long ago is no news: the slice's metrics are left to age. */
 const STALE_MILLISECONDS = 60_000;
@@ -48,7 +48,7 @@ export function startAnnouncer(options: AnnouncerOptions): Announcer {
   const facts = nodeManagerMetrics(options.node, options.started);
   const teller = openTeller((err, target) => log.warn({ err, ...target }, "a monitor could not be told"));
   let explainAt = Number.NEGATIVE_INFINITY;
-  /** The names that were told last, so that it is said at once what a new one means. */
+  /** What was told of slices last, so that it is said at once what a new metric means. */
   let known: ReadonlySet<string> = new Set();
   let timer: NodeJS.Timeout | undefined;
   let running: Promise<void> | undefined;
@@ -64,11 +64,14 @@ export function startAnnouncer(options: AnnouncerOptions): Announcer {
   async function turn(): Promise<void> {
     const explains = uptime() >= explainAt;
     if (explains) explainAt = uptime() + METADATA_MILLISECONDS;
-    const unknown = ({ name }: HostMetric) => explains || !known.has(name);
     const told = new Set<string>();
-    const packets = (metrics: Iterable<HostMetric>) => packetsOf({ of, metrics, unknown, told });
-    await teller.tell(announceTo, () => packets(facts));
-    await teller.tell(slicesTo, () => packets(slices()));
+    await teller.tell(announceTo, () => packetsOf(of, facts, () => true));
+    await teller.tell(slicesTo, () =>
+      packetsOf(of, slices(), ({ name }) => {
+        told.add(name);
+        return explains || !known.has(name);
+      }),
+    );
     known = told;
     if (!ended) timer = setTimeout(round, everySeconds * 1000);
   }
@@ -93,20 +96,14 @@ export function startAnnouncer(options: AnnouncerOptions): Announcer {
   };
 }
 
-type Telling = {
-  readonly of: HostName;
-  readonly metrics: Iterable<HostMetric>;
-  /** Whether it must be said what a metric means. */
-  readonly unknown: (metric: HostMetric) => boolean;
-  /** Takes the names of all that was told. */
-  readonly told: Set<string>;
-};
-
-/** Made one by one as they are sent, so that many of them hold no call up. */
-function* packetsOf({ of, metrics, unknown, told }: Telling): Generator<Packet> {
+/** Made one by one as they are sent, so that many of them hold no call up. What they mean stands before those it must. */
+function* packetsOf(
+  of: HostName,
+  metrics: Iterable<HostMetric>,
+  explains: (metric: HostMetric) => boolean,
+): Generator<Packet> {
   for (const metric of metrics) {
-    if (unknown(metric)) yield metadataPacket(of, metric);
+    if (explains(metric)) yield metadataPacket(of, metric);
     yield valuePacket(of, metric);
-    told.add(metric.name);
   }
 }

@@ -35,13 +35,17 @@ export type FeedOptions = Pick<SamplerDeps, "engines" | "uptime" | "log"> & {
 /** What tells others what slices use. `slicestat` is that feed's port, 0 where there is none. */
 export type UsageFeeds = AsyncDisposable & { readonly slicestat: number };
 
+const LOOKS_MILLISECONDS = 15_000;
+
 /** Slivers are looked at once for all who are told; where nobody is, no engine is asked. */
 export async function startUsageFeeds(options: FeedOptions): Promise<UsageFeeds> {
   const { slicestat, monitor, now } = options;
   await using owned = new AsyncDisposableStack();
   const history = new UsageHistory();
   const feed: SlicestatFeed = owned.use(await startSlicestat({ ...options, ...slicestat, history }));
-  if (feed.port !== 0 || monitor?.slicesTo.length) owned.use(startUsageSampler({ ...options, history }));
+  const everyMs = Math.min(LOOKS_MILLISECONDS, 1000 * (monitor?.everySeconds ?? Number.POSITIVE_INFINITY));
+  if (feed.port !== 0 || monitor?.slicesTo.length)
+    owned.use(startUsageSampler({ ...options, history, everyMs }));
   if (monitor) owned.use(startAnnouncer({ ...options, ...monitor, started: now(), history }));
   const kept = owned.move();
   return { slicestat: feed.port, [Symbol.asyncDispose]: () => kept.disposeAsync() };

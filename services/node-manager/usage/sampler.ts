@@ -16,7 +16,7 @@ export type SamplerDeps = {
   /** Milliseconds of a clock that nobody can set. */
   readonly uptime: () => number;
   readonly log: Log;
-  readonly everyMs?: number;
+  readonly everyMs: number;
   /** How long an engine is waited for, for one sliver. */
   readonly patienceMs?: number;
 };
@@ -26,7 +26,6 @@ export type UsageSampler = AsyncDisposable & {
   round(): Promise<void>;
 };
 
-const EVERY_MILLISECONDS = 15_000;
 const PATIENCE_MILLISECONDS = 5_000;
 const AT_ONCE = 4;
 
@@ -36,7 +35,7 @@ const AT_ONCE = 4;
  */
 export function startUsageSampler(deps: SamplerDeps): UsageSampler {
   const { live, engines, history, uptime, log } = deps;
-  const { everyMs = EVERY_MILLISECONDS, patienceMs: withinMs = PATIENCE_MILLISECONDS } = deps;
+  const { everyMs, patienceMs: withinMs = PATIENCE_MILLISECONDS } = deps;
   const owed = new Set<SliverId>();
   const limit = pLimit(AT_ONCE);
   const ending = new AbortController();

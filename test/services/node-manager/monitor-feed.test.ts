@@ -132,7 +132,7 @@ test("what a metric means is told with its first value, and with others only now
   await announcer.round();
   await eventually(() => heard.includes("value slice_s1_tx"));
   assert.deepEqual(
-    heard.filter((line) => line.startsWith("metadata")),
+    heard.filter((line) => line.startsWith("metadata slice_")),
     ["cpu", "memory", "rx", "tx"].map((what) => `metadata slice_s1_${what}`),
   );
   socket.close();
