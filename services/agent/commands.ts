@@ -6,6 +6,7 @@ import type { Database } from "#shared/runtime/database.ts";
 import { runService } from "#shared/runtime/lifecycle.ts";
 import { migrate } from "#shared/runtime/migrations.ts";
 import { loadAgentConfig } from "./config.ts";
+import { addHoldingCommands } from "./holding-commands.ts";
 import { addListCommands } from "./list-commands.ts";
 import { Registry } from "./registry.ts";
 import { addRegistryCommands } from "./registry-commands.ts";
@@ -65,6 +66,7 @@ function agentCommand(terminal: Terminal): Command {
   };
   addServe(command, terminal);
   addRegistryCommands(command, withBooks, terminal);
+  addHoldingCommands(command, withBooks, terminal);
   addListCommands(command, withBooks, terminal);
   return command;
 }

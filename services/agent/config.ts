@@ -34,6 +34,16 @@ export const agentConfig = z.strictObject({
       web_port: port.default(7002).describe("where its page is"),
     })
     .prefault({}),
+  agents: z
+    .array(
+      z.strictObject({
+        identity: z.string().regex(/^[0-9a-f]{64}$/, "must be the SHA-256 name of its key, 64 hex digits"),
+        url: z.url({ protocol: /^https$/ }),
+      }),
+    )
+    .default([])
+    .describe("agents that hand parts of their nodes on to this one, and are asked how these nodes are"),
+  gather_seconds: z.int().positive().default(20).describe("how often those agents are asked"),
   max_lease_seconds: z
     .int()
     .positive()

@@ -31,11 +31,14 @@ export class Deposits {
   readonly #database: Database;
   readonly #keys: TicketKeys;
   readonly #clock: Clock;
+  /** The key this agent makes calls with. */
+  readonly #identity: KeyName;
 
-  constructor(database: Database, keys: TicketKeys, clock: Clock) {
+  constructor(database: Database, keys: TicketKeys, clock: Clock, identity: KeyName) {
     this.#database = database;
     this.#keys = keys;
     this.#clock = clock;
+    this.#identity = identity;
   }
 
   /** `record` is called in the transaction, for what has to be kept with it. */
@@ -101,6 +104,11 @@ export class Deposits {
       this.#keys.all.some((key) => key.public.name === ticket.principal),
       "NOT_PRINCIPAL",
       "the holding is not for a ticket key of this agent; getconfig shows the key to give it to",
+    );
+    refuseUnless(
+      ticket.holder === undefined || ticket.holder === this.#identity,
+      "NOT_PRINCIPAL",
+      "the holding names another agent as its holder; getconfig shows the identity to name",
     );
     refuseUnless(
       above.length > 0 || depositor === node.node,

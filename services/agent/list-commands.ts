@@ -3,6 +3,7 @@ import { formatInstant, type Instant } from "#shared/model/time.ts";
 import type { Database } from "#shared/runtime/database.ts";
 import type { BooksOptions, Terminal, WithBooks } from "./commands.ts";
 import { onBooks } from "./registry-commands.ts";
+import { heldAndGranted } from "./store/held.ts";
 import { allPrincipals } from "./store/principals.ts";
 import { allNodes, allPrivileges, allSites } from "./store/registry.ts";
 
@@ -48,6 +49,22 @@ export function addListCommands(parent: Command, withBooks: WithBooks, terminal:
       node.node.slice(0, 16),
       node.suspended ? "suspended" : "active",
       node.heard === null ? "never" : formatInstant(node.heard),
+    ],
+  });
+  add({
+    of: "holding",
+    rows: (database) => heldAndGranted(database, terminal.clock.now()),
+    columns: ["HOLDING", "KIND", "NODE", "WHOSE", "SLIVERS", "MEMORY", "UNTIL", "STATE", "BENEATH"],
+    cells: (one) => [
+      one.id.slice(0, 16),
+      one.kind,
+      one.ip,
+      one.party.slice(0, 24),
+      one.slivers,
+      `${one.memory_mib} MiB`,
+      formatInstant(one.until),
+      one.state,
+      one.beneath,
     ],
   });
   add({

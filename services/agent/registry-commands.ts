@@ -26,6 +26,11 @@ export function onBooks(command: Command): Command {
     .option("--database <url>", "the agent's database (default: DATABASE_URL)");
 }
 
+/** Adds what a command takes that also signs or calls in the agent's name. */
+export function onConfig(command: Command): Command {
+  return command.requiredOption("--config <file>", "the agent's configuration");
+}
+
 function addSite(site: Command, withBooks: WithBooks): void {
   onBooks(site.command("add").argument("<name>").description("add a site")).action(
     (name: string, options: BooksOptions) => withBooks(options, ({ registry }) => registry.addSite(name)),
@@ -146,16 +151,16 @@ function addPrivilege(privilege: Command, withBooks: WithBooks, { out }: Termina
   );
 }
 
-function collect(value: string, earlier: readonly string[]): string[] {
+export function collect(value: string, earlier: readonly string[]): string[] {
   return [...earlier, value];
 }
 
-function collectCapability(value: string, earlier: readonly Capability[]): Capability[] {
+export function collectCapability(value: string, earlier: readonly Capability[]): Capability[] {
   if (isCapability(value)) return [...earlier, value];
   throw new InvalidArgumentError(`It is one of ${CAPABILITIES.join(", ")}.`);
 }
 
-function positive(value: string): number {
+export function positive(value: string): number {
   if (/^[1-9][0-9]{0,11}$/.test(value)) return Number(value);
   throw new InvalidArgumentError("Give a whole number above 0.");
 }

@@ -1,4 +1,3 @@
-import pLimit from "p-limit";
 import { type KeyName, publicKeyFromSpki } from "#shared/identity/key.ts";
 import { refuseUnless } from "#shared/model/errors.ts";
 import type { DocumentId } from "#shared/model/ticket.ts";
@@ -9,6 +8,7 @@ import type { Database, Tx } from "#shared/runtime/database.ts";
 import type { Log } from "#shared/runtime/log.ts";
 import { parseDocument, verifyLink } from "#shared/wire/document.ts";
 import { MAX_STATED_TICKETS, openStatement } from "#shared/wire/statement-document.ts";
+import { type AskNode, askNodes } from "./node-questions.ts";
 import { inBatches, sealAll } from "./seal.ts";
 import type { Settlement } from "./settlement.ts";
 import { writeAudit } from "./store/audit.ts";
@@ -24,9 +24,6 @@ import {
 } from "./store/tickets.ts";
 import type { TicketKeys } from "./ticket-keys.ts";
 
-/** Asks a node to cancel tickets; gives its signed statement of what became of them. */
-export type CancelAt = (node: Doubt, tickets: readonly string[], signal?: AbortSignal) => Promise<string>;
-
 /** How a released ticket stands: freed, still to be freed by its node's word, or used, so that only its lease can end. */
 export type Released = { readonly ticket: DocumentId; readonly state: "released" | "freed" | "redeemed" };
 
@@ -36,12 +33,10 @@ export type ReleaseParts = {
   readonly settlement: Settlement;
   readonly clock: Clock;
   readonly watch: ClockWatch;
-  readonly cancelAt: CancelAt;
+  /** Has tickets cancelled. */
+  readonly cancelAt: AskNode;
   readonly log: Log;
 };
-
-/** Nodes that are asked at the same time. */
-const AT_ONCE = 32;
 
 /**
  * Takes tickets back. Only a node knows whether one was redeemed, so each is put to its node until that has said what
@@ -117,20 +112,7 @@ export class Release {
     // A clock that may be wrong says nothing about whose time is over; what was given back is given back.
     const overdueBefore = watch.sure() ? clock.now() - CLOCK_SLACK : 0;
     const doubts = await doubtfulTickets(database, overdueBefore, MAX_STATED_TICKETS, only);
-    const limit = pLimit(AT_ONCE);
-    await Promise.all(
-      doubts.map((doubt) =>
-        limit(async () => {
-          if (signal?.aborted) return;
-          try {
-            await this.#ask(doubt, signal);
-          } catch (error) {
-            if (!signal?.aborted)
-              log.warn({ err: error, node: doubt.node }, "a node did not say what became of tickets");
-          }
-        }),
-      ),
-    );
+    await askNodes(doubts, (doubt) => this.#ask(doubt, signal), { log, signal });
   }
 
   async #ask(doubt: Doubt, signal?: AbortSignal): Promise<void> {

@@ -17,14 +17,18 @@ import packageJson from "../../package.json" with { type: "json" };
 import { Answers } from "./answers.ts";
 import { type AgentParts, type AgentSelf, agentHandlers } from "./api.ts";
 import { startBackground } from "./background.ts";
+import { Closing } from "./closing.ts";
 import type { AgentConfig } from "./config.ts";
 import { Deposits } from "./deposit.ts";
+import { Gathering, type OtherAgent } from "./gathering.ts";
+import { Inquiry } from "./inquiry.ts";
 import { startInspection } from "./inspection.ts";
 import { Issuance, type IssuingPolicy } from "./issuance.ts";
 import { startLookout } from "./lookout.ts";
 import { POLL_LIMITS, type PollLimits } from "./monitors/poll.ts";
+import type { AskNode } from "./node-questions.ts";
 import { Refusals } from "./refusals.ts";
-import { type CancelAt, Release } from "./release.ts";
+import { Release } from "./release.ts";
 import { Settlement } from "./settlement.ts";
 import { latestAudit } from "./store/audit.ts";
 import { saveTicketKey } from "./store/holdings.ts";
@@ -57,6 +61,8 @@ export type AgentService = Running & {
   scan(): Promise<void>;
   /** Polls monitors and samples liveness, as far as that is due now. */
   look(): Promise<void>;
+  /** What runs every `gather_seconds`, once, now: other agents are asked how the nodes are that they handed on. */
+  gather(): Promise<void>;
 };
 
 /** Certificates are valid by real time, whatever clock the agent was given. */
@@ -99,6 +105,7 @@ export async function startAgent(config: AgentConfig, deps: Partial<AgentDeps> =
     },
     scan: desk.scan,
     look: lookout.look,
+    gather: desk.gather,
     [Symbol.asyncDispose]: () => kept.disposeAsync(),
   };
 }
@@ -125,6 +132,7 @@ type AgentDesk = Pick<AgentParts, "issuance" | "deposits" | "settlement" | "rele
   readonly refusals: Refusals;
   readonly answers: Answers;
   scan(): Promise<void>;
+  gather(): Promise<void>;
 };
 
 async function openDesk(
@@ -136,21 +144,29 @@ async function openDesk(
   const watch = owned.use(watchClock(clock, (moved) => log.warn({ moved }, "the clock was set")));
   const connections = owned.use(new Connections(clientTlsOptions(identity.tls)));
   const settlement = new Settlement(database, clock);
-  const cancelAt = cancelling(connections, cancelTimeoutMs);
+  const { cancelAt, stateAt } = nodeQuestions(connections, cancelTimeoutMs);
   const release = new Release({ database, keys, settlement, clock, watch, cancelAt, log });
+  const closing = new Closing({ database, keys, clock, watch, cancelAt, log });
+  const inquiry = new Inquiry({ database, keys, settlement, clock, stateAt, log });
+  const gathering = new Gathering({ database, clock, log, agents: otherAgents(config, connections) });
   const refusals = owned.use(new Refusals(database, clock, log));
   const answers = new Answers(database, keys);
   const latest = Math.floor((await latestAudit(database)) / 1000);
   const issuance = new Issuance({ database, keys, clock, watch }, policyOf(config), latest);
   async function scan(signal?: AbortSignal): Promise<void> {
     await release.scan(signal);
+    await inquiry.scan(signal);
+    await closing.scan(signal);
     await answers.forget(clock.now());
     await forgetRequests(database, clock.now() - KEEP_REQUESTS_SECONDS);
     await refusals.flush();
   }
   const background = owned.use(startBackground(scan, config.scan_seconds, log));
-  const deposits = new Deposits(database, keys, clock);
-  return { issuance, deposits, settlement, release, refusals, answers, inBackground: background.run, scan };
+  const gather = (signal?: AbortSignal) => gathering.gather(signal);
+  if (config.agents.length > 0) owned.use(startBackground(gather, config.gather_seconds, log));
+  const deposits = new Deposits(database, keys, clock, identity.name);
+  const { run: inBackground } = background;
+  return { issuance, deposits, settlement, release, refusals, answers, inBackground, scan, gather };
 }
 
 function serveApi(
@@ -204,13 +220,26 @@ export function openAgentDatabase(url: string, log?: Log): Database {
  */
 const SETTINGS = { enable_seqscan: "off", enable_hashjoin: "off", enable_mergejoin: "off", jit: "off" };
 
-/** Asks a node, known by its key wherever it is. */
-function cancelling(connections: Connections, timeoutMs: number): CancelAt {
-  return async ({ node, ip, sslport }, tickets, signal) => {
-    const url = `https://${hostOf(ip)}:${sslport}/RPC2`;
-    const client = xmlRpcClient(nodeManagerApi, { url, connections, expectedPeer: node, timeoutMs });
-    return await client.canceltickets({ tickets: [...tickets] }, { signal });
-  };
+/** Questions to a node, known by its key wherever it is. */
+function nodeQuestions(
+  connections: Connections,
+  timeoutMs: number,
+): { readonly cancelAt: AskNode; readonly stateAt: AskNode } {
+  const asking =
+    (method: "canceltickets" | "statetickets"): AskNode =>
+    async ({ node, ip, sslport }, tickets, signal) => {
+      const url = `https://${hostOf(ip)}:${sslport}/RPC2`;
+      const client = xmlRpcClient(nodeManagerApi, { url, connections, expectedPeer: node, timeoutMs });
+      return await client[method]({ tickets: [...tickets] }, { signal });
+    };
+  return { cancelAt: asking("canceltickets"), stateAt: asking("statetickets") };
+}
+
+function otherAgents({ agents }: AgentConfig, connections: Connections): OtherAgent[] {
+  return agents.map(({ identity, url }) => ({
+    identity,
+    client: xmlRpcClient(agentApi, { url, connections, expectedPeer: identity }),
+  }));
 }
 
 /** An address as it stands in a URL. */

@@ -4,6 +4,7 @@ import type { DocumentId } from "#shared/model/ticket.ts";
 import type { Clock } from "#shared/runtime/clock.ts";
 import type { Database, Tx } from "#shared/runtime/database.ts";
 import type { StatedTicket } from "#shared/wire/statement-document.ts";
+import { closeLinesOf } from "./closing.ts";
 import { writeAudit } from "./store/audit.ts";
 import { hearNode } from "./store/nodes.ts";
 import { type KnownTicket, lockTickets, markSettled, type SettledState } from "./store/tickets.ts";
@@ -41,6 +42,7 @@ export class Settlement {
           "this agent knows no such node; have its administrator accept it",
         );
         await this.#book(tx, node, changesOf(known, said));
+        await closeLinesOf(tx, node, word.cancelled ?? []);
         await record?.(tx);
       },
       { repeatable: record === undefined },

@@ -84,7 +84,7 @@ export const advertisement = z.object({
 export type AdvertisementStruct = z.output<typeof advertisement>;
 
 /** What a node says of itself when it deposits. */
-const facts = z.strictObject({
+export const facts = z.strictObject({
   sslport: port,
   sshport: port,
   engines: z.array(z.enum(ENGINES)).max(16),

@@ -176,3 +176,13 @@ export function withoutParents(document: SignedDocument): string {
 export function lineageOf(document: SignedDocument): string[] {
   return [...document.parents, document].map(withoutParents);
 }
+
+/** The whole text of the last document of a lineage: with all that stand above it as its parent lines. */
+export function withLineage(lineage: readonly string[]): string {
+  const own = lineage.at(-1)!;
+  const end = own.indexOf("\n\n");
+  const parents = lineage
+    .slice(0, -1)
+    .map((one) => `\nparent-base64: ${Buffer.from(one).toString("base64")}`);
+  return `${own.slice(0, end)}${parents.join("")}${own.slice(end)}`;
+}

@@ -52,6 +52,30 @@ export async function countHoldings(tx: Tx, node: KeyName, now: Instant): Promis
   return row?.count ?? 0;
 }
 
+/** A holding that is valid now, with the documents of its chain, root first and itself last, and its node's key. */
+export type SplittableHolding = {
+  readonly id: string;
+  readonly lineage: readonly string[];
+  /** SubjectPublicKeyInfo. */
+  readonly nodeKey: Buffer;
+};
+
+/** The holdings on a node that can be split now, those that last longest first, and of these the ones that may more. */
+export async function splittableHoldings(
+  queries: Queries,
+  node: KeyName,
+  now: Instant,
+): Promise<SplittableHolding[]> {
+  return await queries.rows<SplittableHolding>(
+    `select h.id, h.lineage, p.public_key as "nodeKey" from holdings h join principals p on p.name = h.node
+     where h.node = $1 and not p.suspended
+       and h.valid_from <= to_timestamp($2) and to_timestamp($2) < h.valid_to
+       and h.term_start <= to_timestamp($2) and to_timestamp($2) < h.term_end
+     order by h.term_end desc, h.splits desc, h.id`,
+    [node, now],
+  );
+}
+
 export async function openAccount(tx: Tx, node: KeyName): Promise<number> {
   const row = await tx.row<{ id: number }>("insert into accounts (node) values ($1) returning id", [node]);
   return row!.id;
@@ -64,6 +88,7 @@ export async function mergeAccounts(tx: Tx, into: number, others: readonly numbe
   ]);
   await tx.run("update holdings set account = $1 where account = any($2::bigint[])", [into, others]);
   await tx.run("update tickets set account = $1 where account = any($2::bigint[])", [into, others]);
+  await tx.run("update grant_charges set account = $1 where account = any($2::bigint[])", [into, others]);
   await tx.run("delete from accounts where id = any($1::bigint[])", [others]);
 }
 

@@ -47,7 +47,7 @@ export async function outstandingTickets(
 /** Names of slices with tickets that count now or later. */
 export async function countedSlices(queries: Queries, now: Instant): Promise<string[]> {
   const rows = await queries.rows<{ slice: string }>(
-    "select distinct slice from charges where counted_to > to_timestamp($1) order by slice",
+    "select distinct slice from charges where slice <> '' and counted_to > to_timestamp($1) order by slice",
     [now],
   );
   return rows.map((row) => row.slice);

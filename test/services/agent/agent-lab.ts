@@ -118,6 +118,8 @@ export async function agentLab(options: LabOptions = {}): Promise<AgentLab> {
     scan_seconds: 3600,
     monitors: [],
     poll_seconds: 30,
+    agents: [],
+    gather_seconds: 3600,
     ...options.config,
   };
   const start = () => startAgent(config, { clock, log: silentLog(), ...options.deps });
@@ -227,11 +229,11 @@ export async function charges({ database }: AgentLab): Promise<string[]> {
 }
 
 /** The sums kept beside every account, which must be those of its charges. */
-export async function checkSums({ database }: AgentLab): Promise<void> {
+export async function checkSums({ database }: Pick<AgentLab, "database">): Promise<void> {
   const wrong = await database.rows(
-    `select a.id, a.charged_slivers, a.charged_memory_mib, count(c.id) as slivers
+    `select a.id, a.charged_slivers, a.charged_memory_mib, coalesce(sum(c.slivers), 0) as slivers
      from accounts a left join charges c on c.account = a.id group by a.id
-     having a.charged_slivers <> count(c.id)
+     having a.charged_slivers <> coalesce(sum(c.slivers), 0)
        or (a.charged_cpu_millis, a.charged_memory_mib, a.charged_disk_mib, a.charged_egress_kbps) is distinct from
           (coalesce(sum(c.cpu_millis), 0), coalesce(sum(c.memory_mib), 0), coalesce(sum(c.disk_mib), 0),
            coalesce(sum(c.egress_kbps), 0))`,

@@ -56,6 +56,7 @@ export type SliceLab = AsyncDisposable & {
   readonly clock: FixedClock;
   readonly authority: TestAuthority;
   readonly agent: AgentService;
+  readonly agentConfig: AgentConfig;
   readonly agentClient: XmlRpcClient<typeof agentApi>;
   readonly database: Database;
   readonly registry: Registry;
@@ -130,6 +131,8 @@ export async function sliceLab(options: SliceLabOptions = {}): Promise<SliceLab>
     scan_seconds: 3600,
     monitors: [],
     poll_seconds: 30,
+    agents: [],
+    gather_seconds: 3600,
     ...options.agent,
   };
   let agent: AgentService | undefined = await startAgent(agentConfig, {
@@ -207,7 +210,19 @@ export async function sliceLab(options: SliceLabOptions = {}): Promise<SliceLab>
 
   const kept = owned.move();
   return {
-    ...{ clock, authority, agentClient, database, registry, nodes, alice, home, files, sliceWith },
+    ...{
+      clock,
+      authority,
+      agentConfig,
+      agentClient,
+      database,
+      registry,
+      nodes,
+      alice,
+      home,
+      files,
+      sliceWith,
+    },
     get agent() {
       if (!agent) throw new Error("the agent is stopped");
       return agent;
