@@ -4,14 +4,26 @@ import type { SliverView } from "./sliver-view.ts";
 /** The slivers of a slice as they were at one moment. */
 export type Sight = { readonly at: Instant; readonly views: readonly SliverView[] };
 
-/** One thing that changed on one node. */
+/** One thing that changed: on one node, or, without one, about the slice as a whole or whoever watches it. */
 export type Happening = {
   readonly at: Instant;
-  readonly node: string;
-  readonly ip: string;
-  readonly event: "new" | "left" | "lost" | "back" | "state" | "renewed" | "ends-soon";
+  readonly node?: string;
+  readonly ip?: string;
+  readonly event: HappeningOfNode | "agent-away" | "agent-back" | "certificate" | "asleep" | "clock";
   readonly sentence: string;
 };
+
+export type HappeningOfNode =
+  | "new"
+  | "left"
+  | "lost"
+  | "back"
+  | "state"
+  | "renewed"
+  | "not-renewed"
+  | "ends-soon"
+  | "holding"
+  | "ended";
 
 type Change = Pick<Happening, "event" | "sentence">;
 

@@ -1,5 +1,6 @@
 import { type AgentConnection, agentConnection } from "#services/broker/agent-connection.ts";
 import { agentNamed } from "#services/broker/ask.ts";
+import type { Validity } from "#shared/identity/certificate.ts";
 import type { KeyName, PublicKey } from "#shared/identity/key.ts";
 import type { SigningKey } from "#shared/identity/signature.ts";
 import { Fault } from "#shared/model/errors.ts";
@@ -15,6 +16,8 @@ import type { NodeAddress } from "./slice-record.ts";
 /** Everybody this principal can talk to, over connections made in its name. */
 export type Network = Disposable & {
   readonly principal: KeyName;
+  /** How long the principal's certificate is accepted. */
+  readonly certified: Validity;
   readonly agents: readonly AgentConnection[];
   /** By its identity or its URL. Throws UNKNOWN_KEY for an agent that is not configured (any more). */
   agent(name: string): AgentConnection;
@@ -27,6 +30,7 @@ export type Network = Disposable & {
 
 type NetworkParts = {
   readonly principal: KeyName;
+  readonly certified: Validity;
   readonly agents: readonly Service[];
   readonly broker?: Service & { readonly signingKey: SigningKey };
   /** Disposed of with the network. */
@@ -34,10 +38,18 @@ type NetworkParts = {
   readonly effort: Effort;
 };
 
-export function networkOf({ principal, agents, broker, connections, effort }: NetworkParts): Network {
+export function networkOf({
+  principal,
+  certified,
+  agents,
+  broker,
+  connections,
+  effort,
+}: NetworkParts): Network {
   const known = agents.map((agent) => agentConnection(agent, connections, effort));
   return {
     principal,
+    certified,
     agents: known,
     agent(name) {
       const agent = agentNamed(known, name);

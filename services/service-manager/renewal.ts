@@ -30,8 +30,24 @@ export function nextEnd(leases: readonly Lease[], leaseSeconds: number): Instant
   return Math.min(...leases.map((lease) => lease.term.end)) + leaseSeconds;
 }
 
+/** Leases are renewed, when nobody says so, as soon as less than this part of their length is left. */
+const NEAR = 1 / 2;
+
 /**
- * Renews every lease of a slice to `until`, each node by itself. Where a lease can't be renewed that far, its agent is
+ * The end that leases are renewed to by themselves now; undefined while none is near its own. Those that are near alone,
+ * after others were renewed without them, get the others' end: so the ends stay together, and nobody is renewed again
+ * and again on account of one that cannot be.
+ */
+export function endInTime(leases: readonly Lease[], leaseSeconds: number, now: Instant): Instant | undefined {
+  const isNear = ({ term }: Lease) => term.end - now < leaseSeconds * NEAR;
+  if (!leases.some(isNear)) return undefined;
+  const ends = leases.filter((lease) => !isNear(lease)).map(({ term }) => term.end);
+  if (ends.length === 0) return Math.max(nextEnd(leases, leaseSeconds), now + leaseSeconds);
+  return Math.min(Math.max(...ends), now + Math.floor(leaseSeconds * (1 + NEAR)));
+}
+
+/**
+ * Renews every lease of a slice, or those on some nodes only, to `until`, each node by itself. Where a lease can't be renewed that far, its agent is
  * asked for a further ticket first; where that is refused, the lease is renewed as far as it goes.
  */
 export async function renewSlice(
@@ -41,8 +57,11 @@ export async function renewSlice(
   network: Network,
   effort: Effort,
   now: Instant,
+  nodes?: ReadonlySet<string>,
 ): Promise<Renewed[]> {
-  const leases = [...journal.leases.values()].map(({ lease }) => lease);
+  const leases = [...journal.leases.values()].flatMap(({ lease }) =>
+    !nodes || nodes.has(lease.node) ? [lease] : [],
+  );
   const short = leases.filter((lease) => lease.term.end < until && lease.renewableUntil < until);
   const unticketed = await getTickets(journal, short, description, until, network, now);
   const renewed = await onEach(

@@ -21,7 +21,7 @@ export async function runServiceManager(argv: readonly string[], terminal: Termi
 }
 
 /** Everybody the configuration of a home lets us talk to. Loaded only by commands that talk to somebody. */
-async function openNetwork(home: string, effort: Effort): Promise<Network> {
+export async function openNetwork(home: string, effort: Effort): Promise<Network> {
   const [{ loadServiceManagerConfig }, { loadIdentity }, { clientTlsOptions }, { Connections: Made }] =
     await Promise.all([
       import("./config.ts"),
@@ -32,13 +32,14 @@ async function openNetwork(home: string, effort: Effort): Promise<Network> {
   const { key, certificate: cert, authority: ca, agents, broker } = loadServiceManagerConfig(home);
   const identity = await loadIdentity({ key, cert, ca });
   const connections: Connections = new Made(clientTlsOptions(identity.tls));
-  const { networkOf } = await import("./network.ts");
+  const [{ networkOf }, { certificateFacts, parseCertificate }] = await Promise.all([
+    import("./network.ts"),
+    import("#shared/identity/certificate.ts"),
+  ]);
   const { name: principal, signingKey } = identity;
+  const { validity: certified } = certificateFacts(parseCertificate(identity.tls.cert));
   return networkOf({
-    principal,
-    agents,
+    ...{ principal, certified, agents, connections, effort },
     ...(broker && { broker: { ...broker, signingKey } }),
-    connections,
-    effort,
   });
 }

@@ -14,10 +14,14 @@ export function addWatch(parent: Command, tools: Tools): void {
     .summary("tell what changes in a slice, and renew its leases before they end")
     .description(
       "Looks at every sliver of a slice again and again, and prints a line for each change (-o json: an object a line).\n" +
-        "Leases are renewed, all to the same end, when half their length is left. Ctrl-C ends it.",
+        "Leases are renewed, all to the same end, when half their length is left; what will end otherwise (a holding, your\n" +
+        "certificate) is told in time. Ctrl-C ends it.",
     )
     .argument("<slice>", "its name")
-    .option("--repair", "also replace nodes that were lost at two looks, as slice repair does")
+    .option(
+      "--repair",
+      "also replace nodes that were lost at two looks, and fill a slice that is short of nodes",
+    )
     .option("--every <duration>", "how long from one look to the next", "30s")
     .action(async (name: string, options: WatchOptions & CommonOptions) => {
       await invoke(tools, options, (invocation) => watch(name, options, invocation, tools.terminal.clock));
@@ -30,13 +34,17 @@ async function watch(
   invocation: Invocation,
   clock: Tools["terminal"]["clock"],
 ): Promise<ExitCode> {
-  const { watchSlice } = await import("../watch.ts");
+  const [{ watchSlice }, { setTimeout: pause }] = await Promise.all([
+    import("../watch.ts"),
+    import("node:timers/promises"),
+  ]);
   const { home, effort } = invocation;
   try {
     await watchSlice({
       ...{ home, name, clock, effort },
       every: readDuration(every),
       repair: repair === true,
+      pause: (seconds) => pause(seconds * 1000, undefined, { signal: effort.signal }),
       openNetwork: () => invocation.network(),
       tell: async (happening) => await invocation.write(lineOf(happening, invocation.format)),
       warn: (sentence) => invocation.warn(`${formatInstant(clock.now())} ${sentence}`),
@@ -56,5 +64,5 @@ async function watch(
 function lineOf({ at, node, ip, event, sentence }: Happening, format: Invocation["format"]): string {
   const time = formatInstant(at);
   if (format === "json") return `${JSON.stringify({ time, node, ip, event, sentence })}\n`;
-  return `${printable(`${time} ${ip} ${event}: ${sentence}`)}\n`;
+  return `${printable(`${time} ${ip ?? "-"} ${event}: ${sentence}`)}\n`;
 }

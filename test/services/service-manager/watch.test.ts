@@ -5,8 +5,8 @@ import { formatInstant } from "#shared/model/time.ts";
 import { eventually } from "#test/support/deadline.ts";
 import { assertExactly, leasesAtNodes, nodesOf } from "./exactness.ts";
 import { sliceLab } from "./slice-lab.ts";
+import { hearAll } from "./watching.ts";
 
-/** So short that no node counts as silent when half of it has passed at one stroke. */
 const LEASE = 480;
 
 type Line = { readonly ip: string; readonly event: string; readonly sentence: string };
@@ -22,6 +22,7 @@ test("a watched slice is renewed before it ends, its lost node is told and repla
   // Nothing is said of a slice that is well: the first renewal shows that it is looked at.
   const { term } = (await leasesAtNodes(lab, "hello"))[0]!;
   lab.clock.advance(LEASE / 2 + 1);
+  await hearAll(lab);
   await eventually(async () => {
     const leases = await leasesAtNodes(lab, "hello");
     return leases.every((lease) => lease.term.end === term.end + LEASE);
