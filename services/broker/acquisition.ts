@@ -3,17 +3,10 @@ import { shareOfOne } from "#shared/model/resources.ts";
 import { defaultRenewableUntil } from "#shared/model/ticket.ts";
 import type { Instant, Term } from "#shared/model/time.ts";
 import { type CallFailure, isCallFailure } from "#shared/wire/xmlrpc/transport-error.ts";
-import {
-  type Ask,
-  type AskBook,
-  type GrantedTicket,
-  isRefusal,
-  makeAsk,
-  type Terms,
-  type TicketAgent,
-} from "./ask.ts";
+import { type Ask, type AskBook, isRefusal, makeAsk, type Terms, type TicketAgent } from "./ask.ts";
 import { tooFew } from "./explanation.ts";
 import { match } from "./matching.ts";
+import { type AskOutcome, Search } from "./search.ts";
 import type { Advertisement, HeldNode, Specification } from "./specification.ts";
 
 export type Acquisition = Terms & {
@@ -34,8 +27,6 @@ export type Acquired = {
   readonly failures: readonly CallFailure[];
 };
 
-/** Turns to other nodes this often when agents grant less than their advertisements promised. */
-const MAX_ROUNDS = 3;
 /** How many nodes one ask may list: a request's body stays far below its limit. */
 const MAX_LISTED = 2_000;
 
@@ -68,7 +59,8 @@ function asCallFailure(error: unknown): CallFailure {
 
 /**
  * The paper's broker at work: matches a description to the ads of agents and gathers the tickets. Nodes that their agent
- * cannot grant after all are passed over for others, as long as there are any.
+ * cannot grant after all are passed over for others, as long as there are any, and so are agents that fail, where the
+ * book takes care of what they may have granted.
  *
  * Throws NO_CAPACITY, with nothing asked, when not even `atleast` nodes fit; what else an agent refused, when none
  * granted anything.
@@ -79,53 +71,34 @@ export async function acquire(
   book: AskBook,
   now: Instant,
 ): Promise<Acquired> {
-  const search: Search = {
-    ruledOut: new Map(acquisition.ruledOut),
-    held: [...acquisition.held],
-    granted: 0,
-  };
+  const search = new Search(acquisition);
   const failures: CallFailure[] = [];
+  const during = countedTime(acquisition.description.leaseSeconds, now);
   for (let round = 0; ; round++) {
-    const { ads, failures: silent } = await advertised(
-      agents,
-      countedTime(acquisition.description.leaseSeconds, now),
-    );
+    const { ads, failures: silent } = await advertised(search.stillAsked(agents), during);
     if (round === 0) failures.push(...silent);
-    const specification = match(acquisition.description, ads, now, {
+    const specification = match(acquisition.description, search.stillOffered(ads), now, {
       demand: shareOfOne(acquisition.resources),
       wanted: acquisition.wanted - search.granted,
       standby: round === 0 ? acquisition.standby : 0,
-      ...search,
+      ruledOut: search.ruledOut,
+      held: search.held,
     });
     if (search.granted === 0 && specification.chosen.length < acquisition.atleast) {
       throw failures.find(isRefusal) ?? tooFew(specification, acquisition.atleast);
     }
-    const asks = await book.open(asksFor(specification, acquisition, agents.length));
+    const asks = await book.open(asksFor(specification, acquisition, agents.length), specification);
     const outcomes = await makeAsks(asks, acquisition, agents, book);
-    for (const outcome of outcomes) learn(search, outcome);
+    for (const outcome of outcomes) search.learn(outcome);
     const failed = outcomes.flatMap((outcome) => ("error" in outcome ? [outcome.error] : []));
     failures.push(...failed);
-    // An ask nobody knows the fate of may have been granted: asking for others would be asking twice.
     const unknown = failed.find((error) => !isRefusal(error));
-    if (!unknown && asks.length > 0 && search.granted < acquisition.wanted && round + 1 < MAX_ROUNDS)
-      continue;
+    // An ask nobody knows the fate of may have been granted: asking for others would be asking twice.
+    const free = book.doubtful !== undefined || unknown === undefined;
+    const more = asks.length > 0 && search.granted < acquisition.wanted && search.goesOn(round, agents);
+    if (free && more) continue;
     if (search.granted === 0 && failures.length > 0) throw unknown ?? failures.find(isRefusal) ?? failures[0];
     return { granted: search.granted, specification, failures };
-  }
-}
-
-/** What is known after some asks. */
-type Search = { readonly ruledOut: Map<string, string>; readonly held: HeldNode[]; granted: number };
-
-function learn(search: Search, outcome: AskOutcome): void {
-  const { nodes, count } = outcome.ask;
-  const had = new Set("tickets" in outcome ? outcome.tickets.map(({ ticket }) => ticket.node) : []);
-  search.granted += had.size;
-  for (const { node, site } of nodes) {
-    if (had.has(node)) search.held.push({ node, site });
-    if (had.has(node)) search.ruledOut.set(node, "has the slice");
-    // An agent that granted all it was asked for has not tried the others.
-    else if (had.size < count) search.ruledOut.set(node, "could not be granted by its agent");
   }
 }
 
@@ -152,11 +125,6 @@ function asksFor(
   });
 }
 
-type AskOutcome = { readonly ask: Ask } & (
-  | { readonly tickets: GrantedTicket[] }
-  | { readonly error: CallFailure }
-);
-
 async function makeAsks(
   asks: readonly Ask[],
   acquisition: Acquisition,
@@ -168,7 +136,9 @@ async function makeAsks(
       try {
         return { ask, tickets: await makeAsk(ask, acquisition, agents, book) };
       } catch (error) {
-        return { ask, error: asCallFailure(error) };
+        const failure = asCallFailure(error);
+        if (!isRefusal(failure)) await book.doubtful?.(ask, failure);
+        return { ask, error: failure };
       }
     }),
   );

@@ -37,10 +37,15 @@ export type AgentConnection = TicketAgent & {
   release(tickets: readonly string[]): Promise<Release[]>;
   /** Gives up what a request of the caller's has left there; gives back the tickets it brought that still count. */
   closeRequest(request: string): Promise<string[]>;
+  /** The same agent, which issues tickets for what this signed request asks, in the name of its principal. */
+  requesting(request: string): TicketAgent;
 };
 
 /** The most tickets one answer lists. */
 const LISTED_AT_ONCE = 1_000;
+
+/** More nodes than that no agent holds: what goes on and on is no list. */
+const MAX_PAGES = 50;
 
 /** Tickets of up to some 4 KiB each, in a request of less than 1 MiB. */
 const RELEASED_AT_ONCE = 100;
@@ -56,25 +61,33 @@ export function agentConnection(
   let facts: Promise<AgentFacts> | undefined;
   const askFacts = () => {
     facts ??= api.getconfig({}, options).then(factsOf);
-    return facts;
+    return facts.catch((error) => {
+      facts = undefined; // asked again the next time
+      throw error;
+    });
   };
 
+  /** All pages within one deadline: an agent that is slow with each is slow. */
   async function advertisements(during: Term): Promise<Advertisement[]> {
+    const until = performance.now() + timeoutMs;
     const ads: Advertisement[] = [];
     const [from, to] = [formatInstant(during.start), formatInstant(during.end)];
-    for (let after: string | undefined; ; after = ads.at(-1)!.node) {
-      const asked = api.getads({ from, to, after, limit: MAX_ADS }, options);
+    for (let pages = 0; pages < MAX_PAGES; pages++) {
+      const left = { signal, timeoutMs: Math.max(1, Math.ceil(until - performance.now())) };
+      const asked = api.getads({ from, to, after: ads.at(-1)?.node, limit: MAX_ADS }, left);
       const [page, { maxLease: maxLeaseSeconds }] = await Promise.all([asked, askFacts()]);
       for (const ad of page) ads.push({ ...advertisementOf({ name, url }, ad), maxLeaseSeconds });
       if (page.length < MAX_ADS) return ads;
     }
+    throw new TransportError("too-large", `${url} advertises more than ${MAX_PAGES * MAX_ADS} nodes`);
   }
 
+  const ticketKey = async () => (await askFacts()).ticketKey;
   return {
     name,
     url,
     facts: askFacts,
-    ticketKey: async () => (await askFacts()).ticketKey,
+    ticketKey,
     advertisements,
     tickets: async (description, { requestId, nodes }) =>
       await api.gettickets(
@@ -85,6 +98,14 @@ export function agentConnection(
         },
         options,
       ),
+    requesting: (request) => ({
+      ...{ name, url, ticketKey, advertisements },
+      tickets: async (_, { requestId, nodes, count, atleast }) =>
+        await api.gettickets(
+          { request, nodes: nodes.map(({ node }) => node), count, atleast, request_id: requestId },
+          options,
+        ),
+    }),
     outstanding: async () => await api.gettickets({}, options),
     async release(tickets) {
       const releases: Release[] = [];

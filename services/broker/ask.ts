@@ -5,7 +5,8 @@ import type { NodeCount, SliceDescription } from "#shared/model/slice-descriptio
 import type { DocumentId, SliceTicket } from "#shared/model/ticket.ts";
 import type { Term } from "#shared/model/time.ts";
 import { openIssuedTicket } from "#shared/wire/chain.ts";
-import type { Advertisement } from "./specification.ts";
+import type { CallFailure } from "#shared/wire/xmlrpc/transport-error.ts";
+import type { Advertisement, Specification } from "./specification.ts";
 
 /** A node as it is asked for: by its identity; the rest is for whoever redeems its ticket. */
 export type AskedNode = Pick<Advertisement, "node" | "ip" | "sslport" | "site">;
@@ -48,11 +49,16 @@ export function agentNamed<A extends Pick<TicketAgent, "name" | "url">>(
 
 /** Where asks are written down before they are made, and what came of them before anything is done with it. */
 export interface AskBook {
-  /** Durable when it resolves. Gives every ask its request id. */
-  open(asks: readonly Omit<Ask, "requestId">[]): Promise<Ask[]>;
+  /** Durable when it resolves. Gives every ask its request id. `because`: what the nodes were chosen by. */
+  open(asks: readonly Omit<Ask, "requestId">[], because?: Specification): Promise<Ask[]>;
   granted(ask: Ask, tickets: readonly GrantedTicket[]): Promise<void>;
   /** Nothing was granted, and never will be for this ask. */
-  refused(ask: Ask): Promise<void>;
+  refused(ask: Ask, why?: Fault): Promise<void>;
+  /**
+   * Takes over an ask that nobody knows the fate of: tickets that come of it after all are given back, so that others
+   * can be asked instead. A book without it keeps such asks open, and nothing more is asked for meanwhile.
+   */
+  doubtful?(ask: Ask, why: CallFailure): Promise<void>;
 }
 
 /** What the tickets of an ask have to say. */
@@ -85,7 +91,7 @@ export async function makeAsk(
     await book.granted(ask, tickets);
     return tickets;
   } catch (error) {
-    if (isRefusal(error)) await book.refused(ask);
+    if (isRefusal(error)) await book.refused(ask, error);
     throw error;
   }
 }

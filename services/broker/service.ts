@@ -1,0 +1,172 @@
+import { randomBytes } from "node:crypto";
+import { hostname } from "node:os";
+import { type Identity, loadIdentity } from "#shared/identity/identity.ts";
+import { clientTlsOptions, peerOf, serverTlsOptions } from "#shared/identity/tls.ts";
+import { type Clock, systemClock } from "#shared/runtime/clock.ts";
+import { type Database, openDatabase } from "#shared/runtime/database.ts";
+import type { Running } from "#shared/runtime/lifecycle.ts";
+import { createLog, type Log } from "#shared/runtime/log.ts";
+import { migrate } from "#shared/runtime/migrations.ts";
+import { listenForNotifications } from "#shared/runtime/notifications.ts";
+import { brokerApi } from "#shared/wire/broker-api.ts";
+import { Connections } from "#shared/wire/xmlrpc/connections.ts";
+import { startXmlRpcServer, type XmlRpcServer } from "#shared/wire/xmlrpc/server.ts";
+import packageJson from "../../package.json" with { type: "json" };
+import { type BrokerParts, type BrokerSelf, brokerHandlers } from "./api.ts";
+import { Clearing } from "./clearing.ts";
+import type { BrokerConfig } from "./config.ts";
+import { Intake } from "./intake.ts";
+import { Jobs, QUEUE_SCHEMA } from "./jobs.ts";
+import { KnownAgents } from "./known-agents.ts";
+import { News } from "./news.ts";
+import { startWeb, type WebServer } from "./pages/web.ts";
+import { Pursuit } from "./pursuit.ts";
+import { NEWS_CHANNEL, tally } from "./store/acquisitions.ts";
+
+/** The schema of this service in its database, and the name of its migrations. */
+export const SCHEMA = "broker";
+
+/** What a broker is given by whoever starts it. */
+export type BrokerDeps = { readonly clock: Clock; readonly log: Log };
+
+export type BrokerService = Running & {
+  readonly announce: {
+    readonly tls: string;
+    readonly plain?: string;
+    readonly web: string;
+    readonly broker: string;
+  };
+  /** The look for lost work that happens every `scan_seconds`, once, now. */
+  scan(): Promise<void>;
+};
+
+/** Certificates are valid by real time, whatever clock the broker was given. */
+const REAL_TIME = systemClock();
+const CONNECTIONS = 20;
+
+/** Starts a broker. It serves when this resolves, and until it is disposed of. */
+export async function startBroker(
+  config: BrokerConfig,
+  deps: Partial<BrokerDeps> = {},
+): Promise<BrokerService> {
+  const host: BrokerDeps = { clock: deps.clock ?? systemClock(), log: deps.log ?? createLog("broker") };
+  await using owned = new AsyncDisposableStack();
+  const { key, certificate: cert, authority: ca } = config.identity;
+  const identity = await loadIdentity({ key, cert, ca });
+  await migrate(config.database, SCHEMA, host.log);
+  const database = owned.use(openBrokerDatabase(config.database, host.log));
+  const ports = { plain: 0, tls: 0, web: 0 };
+  const self = (): BrokerSelf => ({ ports, broker: identity.name, version: packageJson.version });
+  const desk = await openDesk(config, host, { database, identity }, owned);
+  const server = owned.use(
+    await serveApi(config, host, identity, { ...desk, database, clock: host.clock, self }),
+  );
+  const web = owned.use(await servePage(config, host, desk, database, self));
+  Object.assign(ports, { plain: server.plainPort ?? 0, tls: server.port, web: web.port });
+
+  const kept = owned.move();
+  return {
+    announce: {
+      tls: server.url,
+      ...(server.plainUrl !== undefined && { plain: server.plainUrl }),
+      web: `http://${hostOf(config.listen.address)}:${web.port}/`,
+      broker: identity.name,
+    },
+    scan: () => desk.jobs.scan(),
+    [Symbol.asyncDispose]: () => kept.disposeAsync(),
+  };
+}
+
+/** The broker's own database. */
+export function openBrokerDatabase(url: string, log?: Log): Database {
+  return openDatabase(url, { schema: SCHEMA, log, connections: CONNECTIONS, settings: { jit: "off" } });
+}
+
+/** What works on what was written down. */
+type Desk = Pick<BrokerParts, "agents" | "intake" | "news" | "nudge"> & {
+  readonly jobs: Jobs;
+  readonly pursuit: Pursuit;
+  readonly clearing: Clearing;
+};
+
+async function openDesk(
+  config: BrokerConfig,
+  { clock, log }: BrokerDeps,
+  { database, identity }: { readonly database: Database; readonly identity: Identity },
+  owned: AsyncDisposableStack,
+): Promise<Desk> {
+  const ending = new AbortController();
+  const connections = owned.use(new Connections(clientTlsOptions(identity.tls)));
+  const agents = new KnownAgents({
+    ...{ agents: config.agents, connections, clock, signal: ending.signal },
+    deadlineMs: config.agent_seconds * 500, // half for advertisements, half for tickets
+    adsMs: config.ads_seconds * 1000,
+  });
+  const news = new News();
+  owned.use(
+    await listenForNotifications({
+      ...{ url: config.database, channel: NEWS_CHANNEL, log },
+      onMessage: (id) => news.tell(id),
+      onGap: () => news.tellAll(),
+    }),
+  );
+  const worker = `${hostname()} ${process.pid} ${randomBytes(6).toString("hex")}`;
+  const common = { database, agents, clock, log };
+  const pursuit = new Pursuit({ ...common, worker, claimSeconds: config.claim_seconds });
+  const clearing = new Clearing({ ...common, unfetchedSeconds: config.unfetched_seconds });
+  const jobs = owned.use(
+    await Jobs.start({
+      ...{ database, pursuit, clearing, log },
+      on: config.redis ? { redis: config.redis } : { postgres: config.database, schema: QUEUE_SCHEMA },
+      atOnce: config.working_at_once,
+      scanSeconds: config.scan_seconds,
+      stop: () => ending.abort(new Error("the broker is ending")),
+    }),
+  );
+  const limits = { atOnce: config.acquisitions_at_once, kept: config.acquisitions_kept };
+  const intake = new Intake({ database, agents, broker: identity.name, limits });
+  return { agents, intake, news, jobs, pursuit, clearing, nudge: (id) => void jobs.nudge(id) };
+}
+
+function serveApi(
+  { listen }: BrokerConfig,
+  { clock, log }: BrokerDeps,
+  identity: Identity,
+  parts: BrokerParts,
+): Promise<XmlRpcServer> {
+  const { address: host, tls_port, plain_port } = listen;
+  return startXmlRpcServer(brokerApi, brokerHandlers(parts), {
+    clock,
+    log,
+    // What a request has brought is found by the request itself, whatever the id of the call.
+    replies: { findReply: () => undefined },
+    tls: { host, port: tls_port, options: serverTlsOptions(identity.tls) },
+    ...(plain_port !== undefined && { plain: { host, port: plain_port } }),
+    authenticate: (socket) => peerOf(socket, { now: new Date(REAL_TIME.milliseconds()) }),
+  });
+}
+
+function servePage(
+  { listen }: BrokerConfig,
+  { clock, log }: BrokerDeps,
+  { agents, pursuit, clearing, news }: Desk,
+  database: Database,
+  self: () => BrokerSelf,
+): Promise<WebServer> {
+  const { address, web_port: port } = listen;
+  return startWeb({
+    ...{ address, port, log },
+    state: async () => ({
+      ...self(),
+      now: clock.now(),
+      agents: agents.addresses,
+      tally: await tally(database),
+      work: { ...pursuit.counts, ...clearing.counts, ...agents.counts, waiting: news.waiting },
+    }),
+  });
+}
+
+/** An address as it stands in a URL. */
+function hostOf(address: string): string {
+  return address.includes(":") ? `[${address}]` : address;
+}
