@@ -1,8 +1,8 @@
 import type { Command } from "commander";
-import type { Advertisement } from "#services/broker/specification.ts";
 import { EXIT, type ExitCode } from "../exit-code.ts";
 import { type CommonOptions, type Invocation, invoke, type Tools, withCommonOptions } from "../invocation.ts";
 import { type Listing, shortName } from "../output.ts";
+import type { PlannedNode } from "../planning.ts";
 import type { WishOptions } from "../wish.ts";
 import { wishAmong, withWishOptions } from "./wish-options.ts";
 
@@ -14,7 +14,7 @@ export function addPlan(parent: Command, tools: Tools): void {
         "Nothing is asked for and nothing changes. Exit code 6 when too few nodes fit.",
     )
     .action(async (target: string, options: WishOptions & CommonOptions) => {
-      await invoke(tools, options, (invocation) => plan(target, wishAmong(options), invocation));
+      await invoke(tools, options, (invocation) => showPlan(target, wishAmong(options), invocation));
     });
 }
 
@@ -26,18 +26,14 @@ type Verdict = {
   readonly reason?: string;
 };
 
-async function plan(target: string, options: WishOptions, invocation: Invocation): Promise<ExitCode> {
-  const [{ readWish }, { planSlice }, { tooFew }] = await Promise.all([
-    import("../wish.ts"),
-    import("../planning.ts"),
-    import("#services/broker/explanation.ts"),
-  ]);
+async function showPlan(target: string, options: WishOptions, invocation: Invocation): Promise<ExitCode> {
+  const [{ readWish }, { planSlice }] = await Promise.all([import("../wish.ts"), import("../planning.ts")]);
   const wish = await readWish(target, options);
   using network = await invocation.network();
-  const { specification, description, failures } = await planSlice(wish, network, invocation.now);
-  const { chosen, standby, spare, refused } = specification;
-  const said = (verdict: Verdict["verdict"]) => (ad: Advertisement) => {
-    return { node: ad.node, ip: ad.ip, site: ad.site, verdict };
+  const plan = await planSlice(wish, network, invocation.now);
+  const { chosen, standby, spare, refused, unnamed, description, shortage } = plan;
+  const said = (verdict: Verdict["verdict"]) => (planned: PlannedNode) => {
+    return { node: planned.node, ip: planned.ip, site: planned.site, verdict };
   };
   await invocation.print(
     listing([
@@ -47,12 +43,13 @@ async function plan(target: string, options: WishOptions, invocation: Invocation
       ...refused.map((refusal) => ({ ...refusal, verdict: "refused" as const })),
     ]),
   );
-  for (const failure of failures) invocation.warn(failure.message);
-  const { count, atleast } = description.nodes;
+  for (const failure of plan.failures) invocation.warn(failure.message);
+  if (unnamed.spare > 0) invocation.say(`${unnamed.spare} more would do as well`);
+  if (unnamed.refused > 0) invocation.say(`${unnamed.refused} more would not do; they are not listed`);
+  const { count } = description.nodes;
   invocation.say(`${chosen.length} of ${count} nodes for slice ${description.name}`);
-  if (chosen.length >= atleast) return EXIT.ok;
-  const { name, sentence } = tooFew(specification, atleast);
-  invocation.warn(`${name}: ${sentence}`);
+  if (!shortage) return EXIT.ok;
+  invocation.warn(`${shortage.name}: ${shortage.sentence}`);
   return EXIT.noCapacity;
 }
 

@@ -57,6 +57,28 @@ describe("with a broker", () => {
     await assertExactly(lab, "hello", 0);
   });
 
+  test("a plan is the broker's, and where it is away our own", async () => {
+    await using lab = await sliceLab({ nodes: 4 });
+    await using broker = await labBroker(lab);
+    const plan = (nodes: string) => lab.slice("plan", "hello", "--nodes", nodes);
+    const planned = await plan("2");
+    assert.equal(planned.code, 0, planned.err);
+    assert.deepEqual([...planned.out.matchAll(/chosen|refused/g)].map(String).sort(), [
+      "chosen",
+      "chosen",
+      "refused",
+    ]);
+    assert.match(planned.err, /1 more would do as well[\s\S]*1 more would not do[\s\S]*2 of 2 nodes/);
+    const short = await plan("4");
+    assert.equal(short.code, 6);
+    assert.match(short.err, /3 of the 4 nodes needed fit: 2 nodes are not liked here; ask for fewer/);
+    await broker.kill();
+    const own = await plan("4");
+    assert.equal(own.code, 0, own.err);
+    assert.match(own.err, PASSED_OVER);
+    assert.deepEqual(broker.asked, []);
+  });
+
   test("its standby tickets take the place of nodes that fail, and the rest are given back", async () => {
     await using lab = await sliceLab({ nodes: 4 });
     await using broker = await labBroker(lab);

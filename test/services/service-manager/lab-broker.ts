@@ -8,6 +8,7 @@ import { agentApi } from "#shared/wire/agent-api.ts";
 import { type AcquisitionStruct, brokerApi, type SpecifiedNodeStruct } from "#shared/wire/broker-api.ts";
 import { parseDocument } from "#shared/wire/document.ts";
 import { openRequest, type SliceRequest } from "#shared/wire/request-document.ts";
+import { readSliceDescription } from "#shared/wire/slice-description.ts";
 import { xmlRpcClient } from "#shared/wire/xmlrpc/client.ts";
 import { Connections } from "#shared/wire/xmlrpc/connections.ts";
 import type { Handlers } from "#shared/wire/xmlrpc/dispatch.ts";
@@ -105,8 +106,21 @@ export async function labBroker(lab: SliceLab): Promise<LabBroker> {
       ...{ port: 0, sslport: 1, httpport: 0, broker: identity.name, version: "lab" },
       agents: [{ identity: agentName, url: lab.agent.announce.tls }],
     }),
-    findslice: async () => {
-      throw new Fault("NO_METHOD", "the lab's broker only gathers");
+    findslice: async ({ description }) => {
+      const { count } = readSliceDescription(description).nodes;
+      const nodes = (await agent.getads({ limit: 1000 })).filter((ad) => typeof ad !== "string");
+      const [first, ...others] = nodes.map(({ node, ip, sslport, site }) => {
+        return { node, ip, sslport, site, agent: agentName };
+      });
+      return {
+        chosen: others.slice(0, count),
+        standby: [],
+        spare: Math.max(0, others.length - count),
+        refused: [{ ...first!, reason: "is not liked here" }],
+        refused_count: 2,
+        explanation: "2 nodes are not liked here",
+        advice: "ask for fewer",
+      };
     },
     acquireslice: async ({ request: text, holds = [], avoid = [] }, { peer }) => {
       const { request } = openRequest(text, peer.key);
