@@ -34,7 +34,8 @@ export type AgentConnection = TicketAgent & {
   facts(): Promise<AgentFacts>;
   /** Tickets of the caller that its agent still counts. */
   outstanding(): Promise<string[]>;
-  release(tickets: readonly string[]): Promise<Release[]>;
+  /** Gives tickets back, with another patience than usual where one is given. */
+  release(tickets: readonly string[], patience?: Patience): Promise<Release[]>;
   /** Gives up what a request of the caller's has left there; gives back the tickets it brought that still count. */
   closeRequest(request: string): Promise<string[]>;
   /** The same agent, which issues tickets for what this signed request asks, in the name of its principal. */
@@ -107,11 +108,12 @@ export function agentConnection(
         ),
     }),
     outstanding: async () => await api.gettickets({}, options),
-    async release(tickets) {
+    async release(tickets, patience) {
       const releases: Release[] = [];
+      const limits = patience ? { signal: patience.signal, timeoutMs: patience.deadlineMs } : options;
       for (let at = 0; at < tickets.length; at += RELEASED_AT_ONCE) {
         const some = tickets.slice(at, at + RELEASED_AT_ONCE);
-        releases.push(...(await api.releasetickets({ tickets: some }, options)));
+        releases.push(...(await api.releasetickets({ tickets: some }, limits)));
       }
       return releases;
     },

@@ -2,17 +2,21 @@ import { randomBytes } from "node:crypto";
 import { Fault } from "#shared/model/errors.ts";
 import type { Instant } from "#shared/model/time.ts";
 import type { CallFailure } from "#shared/wire/xmlrpc/transport-error.ts";
+import { endAbandoned } from "./abandonment.ts";
 import { failureName, failureSentence } from "./failure.ts";
 import { callOptions, type Effort, onEach } from "./fan-out.ts";
 import { Filling } from "./filling.ts";
 import type { Network } from "./network.ts";
-import { handOver, launchOn, unstop } from "./program-upkeep.ts";
+import { handOver, launchOn, starter, unstop } from "./program-upkeep.ts";
 import type { SliceJournal } from "./slice-journal.ts";
 import type { Order } from "./slice-order.ts";
 import { checkGoingOn } from "./slice-owner.ts";
 import { addressOf, type SliceRecord, type Trouble } from "./slice-record.ts";
 import { isGone } from "./ticket-disposal.ts";
 import { ticketSource } from "./ticket-source.ts";
+
+/** The share of a node's deadline after which its silence is an answer. */
+const SILENT = 1 / 5;
 
 /** What a creation came to; every node's lease, ticket or trouble is in the journal. */
 export type Creation = {
@@ -39,10 +43,16 @@ export async function createSlice(
   if (resumed) {
     checkGoingOn(journal.record, network.principal);
     if (order.description.program) await unstop(journal); // creating again is how it is started again
-    await dropLostLeases(journal, network, effort, now);
+    const given = journal.record.abandoned ?? [];
+    await Promise.all([
+      dropLostLeases(journal, network, brief(effort), now),
+      endAbandoned(journal, given, network, brief(effort), now),
+    ]);
   } else await journal.begin(beginning(order, network.principal, now));
   const source = ticketSource({ journal, order, network, now });
-  const filling = new Filling({ journal, order, source, network, effort, now });
+  const had = new Set(journal.record.phase === "created" ? journal.leases.keys() : []);
+  const start = { had, run: starter(journal, order.description).run };
+  const filling = new Filling({ journal, order, source, network, effort, now, start });
   try {
     await filling.fill();
     const nothing = journal.leases.size === 0 && journal.tickets.size === 0;
@@ -52,10 +62,12 @@ export async function createSlice(
     throw error;
   }
   const nodes = [...journal.leases.keys()];
-  await handOver(journal, nodes);
-  const unlaunched = await launchOn(journal, order.description, nodes, effort);
+  const lacking = new Set([...had, ...(await handOver(journal, nodes))]);
+  const started = nodes.filter((node) => lacking.has(node) && filling.isUp(node));
+  const unlaunched = await launchOn(journal, order.description, started, effort);
   for (const [node, failure] of unlaunched) filling.troubles.set(node, failure);
-  const complete = journal.leases.size >= order.description.nodes.atleast && unlaunched.size === 0;
+  const isWhole = nodes.every((node) => filling.isUp(node) && !unlaunched.has(node));
+  const complete = nodes.length >= order.description.nodes.atleast && isWhole;
   const troubles = [...filling.troubles].map(([node, failure]) => troubleOf(node, failure, now));
   await journal.update((record) => ({
     ...record,
@@ -87,6 +99,11 @@ function beginning(order: Order, principal: string, now: Instant) {
     troubles: [],
   };
   return { record, description: order.xml, files: order.contents };
+}
+
+/** For looking at what is there already: a node that is silent for so long has its sliver still, as far as we know. */
+function brief(effort: Effort): Effort {
+  return { ...effort, deadlineMs: Math.ceil(effort.deadlineMs * SILENT) };
 }
 
 /** Leases that have ended, here or as their nodes say: those slivers are gone and are made again. */

@@ -69,6 +69,18 @@ export function callOptions({ signal, deadlineMs }: Pick<Effort, "signal" | "dea
   return { signal, timeoutMs: deadlineMs };
 }
 
+/** An effort whose deadline is one for all it is spent on together: `ms` from now, by a clock that is never set. */
+export function sharing(effort: Effort, ms: number, elapsed: () => number): Effort {
+  const end = elapsed() + ms;
+  return {
+    signal: effort.signal,
+    progress: effort.progress,
+    get deadlineMs() {
+      return Math.max(1, Math.ceil(end - elapsed()));
+    },
+  };
+}
+
 /** Gives `work` a signal that ends it at the node's deadline, and tells a missed deadline as such. */
 export async function withinDeadline<T>(
   what: string,

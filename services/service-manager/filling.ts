@@ -1,23 +1,28 @@
-import { isRefusal } from "#services/broker/ask.ts";
-import { Fault } from "#shared/model/errors.ts";
+import type { Lease } from "#shared/model/lease.ts";
 import type { Instant } from "#shared/model/time.ts";
 import { type CallFailure, isCallFailure, TransportError } from "#shared/wire/xmlrpc/transport-error.ts";
+import { abandonLease, endAbandoned } from "./abandonment.ts";
 import { failureName, failureSentence } from "./failure.ts";
-import type { Effort } from "./fan-out.ts";
+import { type Effort, sharing } from "./fan-out.ts";
+import type { Leg } from "./lateness.ts";
 import type { Network } from "./network.ts";
-import { type Fate, fateAfter, redeem } from "./redemption.ts";
+import { type Attempt, race } from "./race.ts";
+import { fateAfter, redeem } from "./redemption.ts";
 import type { SliceJournal } from "./slice-journal.ts";
 import type { Order } from "./slice-order.ts";
-import type { NodeAddress } from "./slice-record.ts";
+import { addressOf } from "./slice-record.ts";
 import type { HeldTicket } from "./slice-state.ts";
 import { disposeOfUnwanted, rejectTickets } from "./ticket-disposal.ts";
 import type { TicketSource } from "./ticket-source.ts";
+import { type Lost, TicketSupply } from "./ticket-supply.ts";
 
-/** How often nodes that have no use for a ticket are replaced by others in one run. */
-const MAX_REPLACEMENTS = 5;
-
-/** Nodes of the slice that others are to stand in for, each with the reason. */
-export type Lost = ReadonlyMap<string, string>;
+/** What is to run in a sliver before it counts: the programs of its slice. */
+export type Start = {
+  /** Slivers that had it before: what runs there is not touched. */
+  readonly had: ReadonlySet<string>;
+  /** Throws CallFailure. */
+  readonly run: (lease: Lease, effort: Pick<Effort, "signal" | "deadlineMs">) => Promise<void>;
+};
 
 /** What a filling works on and with. */
 export type FillingParts = {
@@ -27,34 +32,40 @@ export type FillingParts = {
   readonly network: Network;
   readonly effort: Effort;
   readonly now: Instant;
-  /** Given by a repair alone. */
+  readonly start: Start;
+  /** Given by a repair alone, which goes on with a slice whatever becomes of it. */
   readonly lost?: Lost;
 };
 
-/** One run towards as many leases as are wanted. With lost nodes, it goes on with a slice whatever becomes of it. */
-export class Filling {
-  /** What kept agents from granting more. */
-  readonly shortfall: CallFailure[] = [];
-  /** The last thing that went wrong on each node that has no lease. */
-  readonly troubles = new Map<string, CallFailure>();
-  readonly #journal: SliceJournal;
-  readonly #order: Order;
-  readonly #source: TicketSource;
-  readonly #network: Network;
-  readonly #effort: Effort;
-  readonly #now: Instant;
-  readonly #lost: Lost | undefined;
-  /** Tickets that failed in this run; the next run tries them again. */
-  readonly #tried = new Set<string>();
+/** A ticket to be redeemed, or a sliver that only lacks its programs. */
+type Candidate = { readonly node: string; readonly held?: HeldTicket };
 
-  constructor({ journal, order, source, network, effort, now, lost }: FillingParts) {
-    this.#journal = journal;
-    this.#order = order;
-    this.#source = source;
-    this.#network = network;
-    this.#effort = effort;
-    this.#now = now;
-    this.#lost = lost;
+const MAKING: Leg = { name: "making slivers", latest: 1 / 5 };
+/** It carries files, whose size nobody knows here. */
+const STARTING: Leg = { name: "starting programs", latest: 1 / 2 };
+
+/** Giving back takes this share of a node's deadline, for all nodes together, and what is left is left to the next run. */
+const GIVING_BACK = 1 / 10;
+const GIVING_BACK_LEAST_MS = 1000;
+
+/** One run towards as many slivers, with what is to run there, as are wanted. */
+export class Filling {
+  /** The last thing that went wrong on each node that has not done what it should. */
+  readonly troubles = new Map<string, CallFailure>();
+  readonly #parts: FillingParts;
+  readonly #supply: TicketSupply;
+  /** Nodes with a lease that counts, and all that is to run there. */
+  readonly #up = new Set<string>();
+
+  constructor(parts: FillingParts) {
+    const dispose = () => this.#dispose();
+    this.#parts = parts;
+    this.#supply = new TicketSupply({ ...parts, lost: parts.lost, troubles: this.troubles, dispose });
+  }
+
+  /** What kept agents from granting more. */
+  get shortfall(): readonly CallFailure[] {
+    return this.#supply.shortfall(this.#up.size >= this.#count);
   }
 
   /** Why there is nothing, if there is nothing. */
@@ -62,132 +73,120 @@ export class Filling {
     return [...this.troubles.values()].at(-1) ?? this.shortfall.at(-1);
   }
 
-  /** Nodes with a lease that counts. */
-  get #good(): string[] {
-    return [...this.#journal.leases.keys()].filter((node) => !this.#lost?.has(node));
+  /** Whether a node has a lease that counts, and all that is to run there. */
+  isUp(node: string): boolean {
+    return this.#up.has(node);
   }
 
-  async fill(): Promise<void> {
-    const { count, atleast } = this.#order.description.nodes;
-    const unknown = await this.#source.settle();
-    this.shortfall.push(...unknown);
-    for (let replacements = 0; ; replacements++) {
-      await this.#redeemAll(count);
-      await this.#dispose();
-      const held = this.#good.length + this.#journal.redeemable.length;
-      // While it is unknown what was granted, nothing more is asked for.
-      if (held >= count || unknown.length > 0 || replacements >= MAX_REPLACEMENTS) break;
-      if (!(await this.#acquire(count - held, atleast - held))) break;
-    }
-    if (this.#good.length >= count) await this.#giveBackAll(); // standbys nobody needs any more
-  }
-
-  /** Redeems tickets until enough slivers are made, standbys in the place of those that fail. */
-  async #redeemAll(wanted: number): Promise<void> {
-    for (;;) {
-      const untried = this.#inOrder().filter(({ id }) => !this.#tried.has(id));
-      const next = untried.slice(0, Math.max(0, wanted - this.#good.length));
-      if (next.length === 0) return;
-      const outcomes = await redeem(this.#journal, next, this.#network, this.#effort);
-      for (const outcome of outcomes) {
-        this.#tried.add(outcome.item.id);
-        if (outcome.ok) this.troubles.delete(outcome.item.ticket.node);
-        else await this.#failed(outcome.item, outcome.error);
-      }
-    }
-  }
-
-  async #failed({ id, ticket }: HeldTicket, failure: CallFailure): Promise<void> {
-    this.troubles.set(ticket.node, failure);
-    await this.#journal.note(this.#now, `${ticket.ip}: ${failureName(failure)}: ${failureSentence(failure)}`);
-    if (this.#fate(failure) !== "keep") await rejectTickets(this.#journal, [id]);
-  }
-
-  /** A creation waits for nodes that are away; a repair is there to do without them. */
-  #fate(failure: CallFailure): Fate {
-    return this.#lost && failure instanceof TransportError ? "useless" : fateAfter(failure);
-  }
-
-  #inOrder() {
-    const rank = new Map(this.#journal.record.nodes.map(({ node }, index) => [node, index]));
-    return this.#journal.redeemable.sort(
-      (a, b) => (rank.get(a.ticket.node) ?? 0) - (rank.get(b.ticket.node) ?? 0),
-    );
+  get #count(): number {
+    return this.#parts.order.description.nodes.count;
   }
 
   /**
-   * Gets tickets for more nodes; whether there are any new ones. A slice that cannot begin with at least as many as
-   * its description needs does not begin: then what was granted is given back.
+   * Redeems tickets, and gets more of them, until enough slivers are up. Whoever fails is replaced at once; whoever is
+   * much slower than others gets a stand-in beside it. Then what is not needed is given back.
    */
-  async #acquire(wanted: number, atleast: number): Promise<boolean> {
-    const journal = this.#journal;
-    const first =
-      !this.#lost && journal.leases.size === 0 && journal.tickets.size === 0 && this.#tried.size === 0;
-    const acquisition = {
-      wanted,
-      atleast: first ? atleast : 1,
-      standby: first ? this.#order.description.nodes.standby : 0,
-      ruledOut: this.#ruledOut(),
-      held: this.#held(),
-    };
+  async fill(): Promise<void> {
+    const { effort, start } = this.#parts;
+    await this.#supply.settle();
+    const begun: Candidate[] = [];
+    for (const { node } of this.#leases()) {
+      if (start.had.has(node)) this.#up.add(node);
+      else begun.push({ node });
+    }
+    const wanted = Math.max(0, this.#count - this.#up.size);
+    const { succeeded, cutOff } = await race<Candidate>({
+      ...{ wanted, deadlineMs: effort.deadlineMs, signal: effort.signal, elapsed },
+      candidates: [...begun, ...candidatesOf(this.#supply.inOrder())],
+      attempt: (candidate, attempt) => this.#attempt(candidate, attempt),
+      more: async (count) => candidatesOf(await this.#supply.more(count)),
+      progress: (done, failed) => effort.progress(MAKING.name, done, wanted, failed),
+    });
+    for (const { node } of succeeded) this.#up.add(node);
+    for (const { node } of cutOff) this.troubles.set(node, this.#tooSlow(node));
+    await this.#letGo();
+  }
+
+  async #attempt({ node, held }: Candidate, { signal, begin }: Attempt): Promise<boolean> {
+    const { journal, network, start } = this.#parts;
+    const effort = { ...this.#parts.effort, signal };
     try {
-      const { granted, failures } = await this.#source.acquire(acquisition);
-      this.shortfall.push(...failures);
-      if (first && granted < atleast) await this.#giveUp(granted, atleast);
-      return granted > 0;
+      if (held) {
+        begin(MAKING);
+        await redeem(journal, held, network, effort);
+      }
+      begin(STARTING);
+      await start.run(journal.leases.get(node)!.lease, effort);
     } catch (error) {
-      if (first || !isCallFailure(error)) throw error;
-      this.shortfall.push(error);
+      signal.throwIfAborted();
+      if (!isCallFailure(error)) throw error;
+      await this.#failed(node, held, error);
       return false;
     }
+    return true;
   }
 
-  async #giveUp(granted: number, atleast: number): Promise<never> {
-    await this.#giveBackAll();
-    throw (
-      this.shortfall.find(isRefusal) ??
-      new Fault(
-        "NO_CAPACITY",
-        `agents granted ${granted} of the ${atleast} nodes needed, others having got the rest meanwhile; ask again, or for fewer nodes`,
-      )
-    );
+  async #failed(node: string, held: HeldTicket | undefined, failure: CallFailure): Promise<void> {
+    const { journal, now } = this.#parts;
+    this.troubles.set(node, failure);
+    const { ip } = addressOf(journal.record, node);
+    await journal.note(now, `${ip}: ${failureName(failure)}: ${failureSentence(failure)}`);
+    if (held && journal.tickets.has(held.id) && fateAfter(failure) !== "keep")
+      await rejectTickets(journal, [held.id]);
   }
 
-  #ruledOut(): Map<string, string> {
-    const reasons = new Map<string, string>(this.#lost);
-    for (const { node } of this.#journal.record.abandoned ?? [])
-      reasons.set(node, "has a lease of the slice that was given up");
-    for (const [node, failure] of this.troubles) {
-      if (this.#fate(failure) === "useless")
-        reasons.set(
-          node,
-          `has just ${failure instanceof TransportError ? "failed" : "refused"}: ${failureSentence(failure)}`,
-        );
-    }
-    for (const { ticket } of this.#journal.tickets.values())
-      reasons.set(ticket.node, "has a ticket of the slice");
-    for (const node of this.#good) reasons.set(node, "has the slice");
-    return reasons;
+  #tooSlow(node: string): TransportError {
+    const { ip } = addressOf(this.#parts.journal.record, node);
+    return new TransportError("timeout", `${ip} had not done it when enough other nodes had`);
   }
 
-  #held(): NodeAddress[] {
-    const { record, redeemable } = this.#journal;
-    const held = new Set([...this.#good, ...redeemable.map(({ ticket }) => ticket.node)]);
-    return record.nodes.filter(({ node }) => held.has(node));
+  #leases(): Lease[] {
+    const { journal, lost } = this.#parts;
+    return [...journal.leases.values()].map(({ lease }) => lease).filter(({ node }) => !lost?.has(node));
   }
 
-  async #giveBackAll(): Promise<void> {
-    const { redeemable } = this.#journal;
+  /**
+   * Keeps as many leases as are wanted, those that are up first, and tickets for what is still missing, which the next
+   * run redeems. The rest is given up and given back, as far as its nodes answer soon.
+   */
+  async #letGo(): Promise<void> {
+    const { journal } = this.#parts;
+    const isUp = ({ node }: Lease) => Number(this.#up.has(node));
+    const leases = this.#leases().sort((a, b) => isUp(b) - isUp(a));
+    const missing = Math.max(0, this.#count - leases.length);
+    const tickets = this.#supply.inOrder().slice(missing);
     await rejectTickets(
-      this.#journal,
-      redeemable.map(({ id }) => id),
+      journal,
+      tickets.map(({ id }) => id),
     );
-    await this.#dispose();
+    const surplus = leases.slice(this.#count);
+    for (const lease of surplus) await abandonLease(journal, lease);
+    const { network, now } = this.#parts;
+    await Promise.all([this.#dispose(), endAbandoned(journal, surplus, network, this.#aWhile(), now)]);
   }
 
-  async #dispose(): Promise<void> {
-    const outcomes = await disposeOfUnwanted(this.#journal, this.#network, this.#effort, this.#now);
-    for (const outcome of outcomes)
-      if (!outcome.ok) this.troubles.set(outcome.item.ticket.node, outcome.error);
+  /** Gives tickets back; whether any is settled now. */
+  async #dispose(): Promise<boolean> {
+    const { journal, network, now } = this.#parts;
+    const outcomes = await disposeOfUnwanted(journal, network, this.#aWhile(), now);
+    for (const outcome of outcomes) {
+      const { node } = outcome.item.ticket;
+      if (!outcome.ok && !this.troubles.has(node)) this.troubles.set(node, outcome.error);
+    }
+    return outcomes.some(({ ok }) => ok);
   }
+
+  #aWhile(): Effort {
+    const { effort } = this.#parts;
+    return sharing(effort, Math.max(GIVING_BACK_LEAST_MS, effort.deadlineMs * GIVING_BACK), elapsed);
+  }
+}
+
+function candidatesOf(tickets: readonly HeldTicket[]): Candidate[] {
+  return tickets.map((held) => ({ node: held.ticket.node, held }));
+}
+
+/** Nothing is decided by it but who is waited for. */
+function elapsed(): number {
+  return performance.now();
 }

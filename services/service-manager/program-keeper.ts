@@ -25,7 +25,11 @@ export const MAIN_PROGRAM = "main";
 /** What a sliver said of its programs: lines of words. Where an engine only pretends, there is none. */
 export type KeeperAnswer = { readonly lines: readonly (readonly string[])[]; readonly said: string };
 
-export type Keeper = { readonly access: SshAccess; readonly privateKey: string; readonly effort: Effort };
+export type Keeper = {
+  readonly access: SshAccess;
+  readonly privateKey: string;
+  readonly effort: Pick<Effort, "signal" | "deadlineMs">;
+};
 
 /** The name of a program. Throws UsageError for what is none. */
 export function checkProgramName(text: string): string {

@@ -53,7 +53,7 @@ export async function launch(
   { words, archive }: Launch,
   access: SshAccess,
   privateKey: string,
-  effort: Effort,
+  effort: Pick<Effort, "signal" | "deadlineMs">,
 ): Promise<Launched> {
   const { lines, said } = await askKeeper({ access, privateKey, effort }, words, archive);
   const [result, exit] = lines.at(-1) ?? ["pretended"];

@@ -1,4 +1,5 @@
 import { isDeepStrictEqual } from "node:util";
+import type { Lease } from "#shared/model/lease.ts";
 import type { SliceDescription } from "#shared/model/slice-description.ts";
 import type { CallFailure } from "#shared/wire/xmlrpc/transport-error.ts";
 import { type Effort, onEach } from "./fan-out.ts";
@@ -15,8 +16,6 @@ import {
   withArrived,
   withoutMainStops,
 } from "./slice-programs.ts";
-
-type Due = { readonly name: string; readonly launch: Launch };
 
 /**
  * Hands programs of some nodes only over, from those that are lost to fresh ones. Gives back the nodes that are owed a
@@ -46,68 +45,77 @@ export async function launchOn(
   nodes: readonly string[],
   effort: Effort,
 ): Promise<Map<string, CallFailure>> {
-  const due = await dueOn(journal, description, nodes);
-  if (due.size === 0) return new Map();
-  const privateKey = await journal.identity();
-  const arrived: { name: string; node: string }[] = [];
-  const outcomes = await onEach(
-    "starting the program",
-    [...due],
-    async ([node, launches]) => {
-      const { ssh } = journal.leases.get(node)!.lease;
-      for (const one of launches) {
-        await launch(one.launch, ssh, privateKey, effort);
-        arrived.push({ name: one.name, node });
-      }
-    },
-    effort,
-  );
-  await crossOut(journal, arrived);
-  return new Map(outcomes.flatMap((outcome) => (outcome.ok ? [] : [[outcome.item[0], outcome.error]])));
+  const start = starter(journal, description);
+  const leases = nodes.map((node) => journal.leases.get(node)!.lease);
+  const busy = leases.filter(({ node }) => start.hasWork(node));
+  const outcomes = await onEach("starting the program", busy, (lease) => start.run(lease, effort), effort);
+  return new Map(outcomes.flatMap((outcome) => (outcome.ok ? [] : [[outcome.item.node, outcome.error]])));
 }
 
-/** What is to be launched on each node that something belongs on. */
-async function dueOn(
-  journal: SliceJournal,
-  { program }: SliceDescription,
-  nodes: readonly string[],
-): Promise<Map<string, Due[]>> {
-  const { programs = [], files, createdAt } = journal.record;
-  const described = program && { name: MAIN_PROGRAM, run: program, files, at: createdAt };
+/** Starts what belongs on nodes of a slice, one after the other or many at once. */
+export type Starter = {
+  /** Whether anything belongs there. */
+  hasWork(node: string): boolean;
+  /** Has it running, whether or not it ran before. Throws as `launch`. */
+  run(lease: Lease, effort: Pick<Effort, "signal" | "deadlineMs">): Promise<void>;
+};
+
+/** A starter makes every archive once, however many nodes it is for. */
+export function starter(journal: SliceJournal, { program }: SliceDescription): Starter {
   const archives = new Archives(journal);
-  const due = new Map<string, Due[]>();
-  for (const node of nodes) {
+  const dueOn = (node: string) => {
+    const { programs = [], files, createdAt } = journal.record;
+    const described = program && { name: MAIN_PROGRAM, run: program, files, at: createdAt };
     // What came in by another way than this journal is what its owner wants now; what is owed was asked for here.
-    const said = belongingOn(programs, node).map((one) => archives.dueOf(one, one.owed ? "replace" : "keep"));
-    const own = described && !isOverruled(programs, node) ? [archives.dueOf(described, "keep")] : [];
-    const launches = await Promise.all([...own, ...said]);
-    if (launches.length > 0) due.set(node, launches);
-  }
-  return due;
+    const said = belongingOn(programs, node).map((one) => ({
+      launching: one,
+      others: one.owed ? ("replace" as const) : ("keep" as const),
+    }));
+    const own =
+      described && !isOverruled(programs, node) ? [{ launching: described, others: "keep" as const }] : [];
+    return [...own, ...said];
+  };
+  return {
+    hasWork: (node) => dueOn(node).length > 0,
+    async run({ node, ssh }, effort) {
+      const due = dueOn(node);
+      if (due.length === 0) return;
+      const privateKey = await journal.identity();
+      const arrived: { name: string; node: string }[] = [];
+      try {
+        for (const { launching, others } of due) {
+          await launch(await archives.launchOf(launching, others), ssh, privateKey, effort);
+          arrived.push({ name: launching.name, node });
+        }
+      } finally {
+        await crossOut(journal, arrived);
+      }
+    },
+  };
 }
 
 /** Programs as they are sent, each made once, however many nodes it is for. */
 class Archives {
   readonly #journal: SliceJournal;
-  readonly #made = new Map<string, Promise<Due>>();
+  readonly #made = new Map<string, Promise<Launch>>();
 
   constructor(journal: SliceJournal) {
     this.#journal = journal;
   }
 
-  dueOf(launching: Launching, others: "keep" | "replace"): Promise<Due> {
+  launchOf(launching: Launching, others: "keep" | "replace"): Promise<Launch> {
     const { name, run, files } = launching;
     const key = `${name} ${others} ${programDigest(run, files)}`;
-    const due = this.#made.get(key) ?? this.#make(launching, others);
-    this.#made.set(key, due);
-    return due;
+    const made = this.#made.get(key) ?? this.#make(launching, others);
+    this.#made.set(key, made);
+    return made;
   }
 
-  async #make({ name, run, files, at }: Launching, others: "keep" | "replace"): Promise<Due> {
+  async #make({ name, run, files, at }: Launching, others: "keep" | "replace"): Promise<Launch> {
     const contents = await Promise.all(
       files.map(async (file) => ({ ...file, contents: await this.#journal.file(file.sha256) })),
     );
-    return { name, launch: launchOf(run, { name, others, files: contents, modified: at }) };
+    return launchOf(run, { name, others, files: contents, modified: at });
   }
 }
 

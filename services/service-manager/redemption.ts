@@ -1,7 +1,7 @@
 import { Fault } from "#shared/model/errors.ts";
 import type { Lease } from "#shared/model/lease.ts";
 import type { CallFailure } from "#shared/wire/xmlrpc/transport-error.ts";
-import { callOptions, type Effort, type Outcome, onEach } from "./fan-out.ts";
+import { callOptions, type Effort } from "./fan-out.ts";
 import { acceptLease } from "./lease-acceptance.ts";
 import type { Network } from "./network.ts";
 import type { SliceJournal } from "./slice-journal.ts";
@@ -9,37 +9,28 @@ import { addressOf } from "./slice-record.ts";
 import type { HeldTicket } from "./slice-state.ts";
 
 /**
- * Redeems tickets, each at its node, all nodes at once (WIRE.md §2, newleasevm). The lease is on our disk before its
- * ticket is forgotten. Asking again with the same ticket gets the same lease, so nothing needs to be known of earlier
- * attempts. What one node does changes nothing for the others.
+ * Redeems a ticket at its node (WIRE.md §2, newleasevm). The lease is on our disk before its ticket is forgotten. Asking
+ * again with the same ticket gets the same lease, so nothing needs to be known of earlier attempts. When the signal is
+ * aborted before the answer came, the node may have made a sliver all the same.
  */
 export async function redeem(
   journal: SliceJournal,
-  tickets: readonly HeldTicket[],
+  held: HeldTicket,
   network: Network,
-  effort: Effort,
-): Promise<Outcome<HeldTicket, Lease>[]> {
+  effort: Pick<Effort, "signal" | "deadlineMs">,
+): Promise<Lease> {
   const publickey = await journal.publicIdentity();
-  return await onEach(
-    "making slivers",
-    tickets,
-    async (held) => {
-      const node = network.node(addressOf(journal.record, held.ticket.node));
-      const text = await node.api.newleasevm({ ticketdata: held.text, publickey }, callOptions(effort));
-      const key = node.key();
-      const lease = acceptLease(text, key, held);
-      await journal.keepLease(text, lease, key);
-      await journal.forgetTicket(held.id);
-      for (const more of journal.record.keys) {
-        await node.api.addkey(
-          { slice: lease.slice, key: more, lease_serial: lease.serial },
-          callOptions(effort),
-        );
-      }
-      return lease;
-    },
-    effort,
-  );
+  const node = network.node(addressOf(journal.record, held.ticket.node));
+  const text = await node.api.newleasevm({ ticketdata: held.text, publickey }, callOptions(effort));
+  const key = node.key();
+  const lease = acceptLease(text, key, held);
+  effort.signal.throwIfAborted(); // nobody wants it any more
+  await journal.keepLease(text, lease, key);
+  await journal.forgetTicket(held.id);
+  for (const more of journal.record.keys) {
+    await node.api.addkey({ slice: lease.slice, key: more, lease_serial: lease.serial }, callOptions(effort));
+  }
+  return lease;
 }
 
 /**

@@ -8,7 +8,7 @@ import { failureName } from "./failure.ts";
 import { callOptions, type Effort, onEach } from "./fan-out.ts";
 import { Filling } from "./filling.ts";
 import type { Network } from "./network.ts";
-import { handOver, launchOn } from "./program-upkeep.ts";
+import { handOver, launchOn, starter } from "./program-upkeep.ts";
 import type { SliceJournal } from "./slice-journal.ts";
 import type { Order } from "./slice-order.ts";
 import { checkGoingOn } from "./slice-owner.ts";
@@ -72,12 +72,15 @@ export async function repairSlice(
   for (const [node, { result }] of standing) if (result === "gone") await journal.forgetLease(node);
   await noteBeginning(journal);
   const source = ticketSource({ journal, order, network, now });
-  const filling = new Filling({ journal, order, source, network, effort, now, lost });
+  const had = new Set(journal.record.repairing);
+  const start = { had, run: starter(journal, order.description).run };
+  const filling = new Filling({ journal, order, source, network, effort, now, start, lost });
   await filling.fill();
-  for (const [node, failure] of filling.troubles)
-    if (!journal.leases.has(node)) mending.set(node, { result: "failed", failure });
   for (const node of journal.leases.keys()) if (!standing.has(node)) mending.set(node, { result: "new" });
-  const unlaunched = await launchReplacements(work, order, lost);
+  const abandoned = new Set(journal.record.abandoned?.map(({ node }) => node));
+  for (const [node, failure] of filling.troubles)
+    if (!lost.has(node)) mending.set(node, { result: abandoned.has(node) ? "abandoned" : "failed", failure });
+  const unlaunched = await launchHandedOver(work, order, lost, filling);
   for (const [node, failure] of unlaunched) mending.set(node, { result: "failed", failure });
   await giveUpSurplus(work, order, standing, mending);
   return await conclude(work, order, mending, filling.shortfall);
@@ -122,15 +125,17 @@ async function noteBeginning(journal: SliceJournal): Promise<void> {
   await journal.update((record) => ({ ...record, repairing: had.filter((node) => nodes.includes(node)) }));
 }
 
-async function launchReplacements(
+/** Starts what was launched on some nodes only, where others have taken their place. */
+async function launchHandedOver(
   { journal, effort }: Work,
   { description }: Order,
   lost: ReadonlyMap<string, string>,
+  filling: Filling,
 ): Promise<Map<string, CallFailure>> {
   const had = journal.record.repairing ?? [];
-  const nodes = [...journal.leases.keys()].filter((node) => !had.includes(node) && !lost.has(node));
-  const owing = await handOver(journal, nodes, lost);
-  return await launchOn(journal, description, [...new Set([...nodes, ...owing])], effort);
+  const fresh = [...journal.leases.keys()].filter((node) => !had.includes(node) && !lost.has(node));
+  const owing = await handOver(journal, fresh, lost);
+  return await launchOn(journal, description, owing.filter(filling.isUp, filling), effort);
 }
 
 /**

@@ -2,7 +2,7 @@ import type { AgentConnection } from "#services/broker/agent-connection.ts";
 import { Fault } from "#shared/model/errors.ts";
 import type { Instant } from "#shared/model/time.ts";
 import { openStatement, type TicketState } from "#shared/wire/statement-document.ts";
-import { TransportError } from "#shared/wire/xmlrpc/transport-error.ts";
+import { isCallFailure, TransportError } from "#shared/wire/xmlrpc/transport-error.ts";
 import { callOptions, type Effort, type Outcome, onEach } from "./fan-out.ts";
 import type { Network, NodeConnection } from "./network.ts";
 import type { SliceJournal } from "./slice-journal.ts";
@@ -21,23 +21,27 @@ export async function disposeOfUnwanted(
   now: Instant,
 ): Promise<Outcome<HeldTicket, void>[]> {
   const tickets = journal.unwanted;
-  const freed = await release(journal, tickets, network, effort);
-  return await onEach(
+  const freed = release(journal, tickets, network, effort);
+  const outcomes = onEach(
     "giving tickets back",
     tickets,
     async (held) => {
-      if (!freed.has(held.id)) await settleAtNode(journal, held, network, effort, now);
+      try {
+        await settleAtNode(journal, held, network, effort, now);
+      } catch (error) {
+        if (!isCallFailure(error) || !(await freed).has(held.id)) throw error;
+      }
       await journal.forgetTicket(held.id);
     },
     effort,
   );
+  return (await Promise.all([outcomes, freed]))[0];
 }
 
 /** Marks tickets as not to be redeemed, durably. */
 export async function rejectTickets(journal: SliceJournal, ids: readonly string[]): Promise<void> {
-  const added = ids.filter((id) => !journal.record.unwanted.includes(id));
-  if (added.length > 0)
-    await journal.update((record) => ({ ...record, unwanted: [...record.unwanted, ...added] }));
+  if (ids.every((id) => journal.record.unwanted.includes(id))) return;
+  await journal.update((record) => ({ ...record, unwanted: [...new Set([...record.unwanted, ...ids])] }));
 }
 
 /** Releases tickets at their agents; gives back those that are free for certain. An agent that fails is no hindrance. */
@@ -53,7 +57,11 @@ async function release(
   const outcomes = await onEach(
     "releasing tickets",
     agents,
-    (agent) => agent.release(tickets.filter((held) => isOf(agent, held)).map((held) => held.text)),
+    (agent) =>
+      agent.release(
+        tickets.filter((held) => isOf(agent, held)).map((held) => held.text),
+        effort,
+      ),
     effort,
   );
   const states = outcomes.flatMap((outcome) => (outcome.ok ? outcome.value : []));
