@@ -11,8 +11,12 @@ export const SILENT_SECONDS = 90;
 /** What of a description decides which nodes will do. */
 export type Need = Pick<SliceDescription, "nodes" | "engine" | "image" | "where" | "leaseSeconds"> & Needy;
 
-/** Why a node will not do, or undefined when it will, as far as this goes. */
-export type Constraint = (ad: Advertisement) => Reason | undefined;
+/** One thing asked of a node. Most nodes are only ever asked whether they meet it; why not is told of the others. */
+export type Constraint = {
+  readonly admits: (ad: Advertisement) => boolean;
+  /** Why a node that is not admitted will not do. */
+  readonly reason: (ad: Advertisement) => Reason;
+};
 
 /**
  * All that a need asks of a node by itself, and nothing that it does not ask. What is lasting comes first, what may pass
@@ -38,9 +42,9 @@ export function constraintsOf(
 }
 
 function notRuledOut(reasons: ReadonlyMap<string, string>): Constraint {
-  return ({ node }) => {
-    const reason = reasons.get(node);
-    return reason === undefined ? undefined : { reason };
+  return {
+    admits: ({ node }) => !reasons.has(node),
+    reason: ({ node }) => ({ reason: reasons.get(node)! }),
   };
 }
 
@@ -52,7 +56,7 @@ function placeConstraints(where: Whereabouts): (Constraint | false)[] {
     sites.length > 0 && atSites(sites),
     avoidSites.length > 0 && notAtSites(avoidSites),
     ...where.tags.map(tagged),
-    where.distinctSites && atKnownSite,
+    where.distinctSites && AT_KNOWN_SITE,
   ];
 }
 
@@ -61,105 +65,128 @@ function elsewhere(reason: string, kind?: string): Reason {
 }
 
 function among(names: readonly string[]): Constraint {
-  const named = naming(names);
-  return (ad) => (named(ad) ? undefined : elsewhere("is not among the nodes asked for"));
+  return { admits: naming(names), reason: () => elsewhere("is not among the nodes asked for") };
 }
 
 function notAmong(names: readonly string[]): Constraint {
   const named = naming(names);
-  return (ad) => (named(ad) ? elsewhere("is to be avoided") : undefined);
+  return { admits: (ad) => !named(ad), reason: () => elsewhere("is to be avoided") };
 }
 
 function atSites(names: readonly string[]): Constraint {
   const sites = new Set(names);
-  return ({ site }) => {
-    if (sites.has(site)) return undefined;
-    const kind = "is not at a site asked for";
-    return { reason: `is at ${site || "no known site"}, not at one asked for`, kind, remedy: "other sites" };
+  const kind = "is not at a site asked for";
+  return {
+    admits: ({ site }) => sites.has(site),
+    reason: ({ site }) => {
+      return {
+        reason: `is at ${site || "no known site"}, not at one asked for`,
+        kind,
+        remedy: "other sites",
+      };
+    },
   };
 }
 
 function notAtSites(names: readonly string[]): Constraint {
   const sites = new Set(names);
-  return ({ site }) => (sites.has(site) ? elsewhere(`is at ${site}, which is to be avoided`) : undefined);
-}
-
-function tagged({ name, value }: Tag): Constraint {
-  const kind = `is not of ${name} ${value}`;
-  return ({ tags }) => {
-    const has = tags.get(name);
-    if (has?.includes(value)) return undefined;
-    const says = has?.length ? `has ${name} ${has.join(", ")}` : `says nothing of ${name}`;
-    return elsewhere(`${says}, not ${value}`, kind);
+  return {
+    admits: ({ site }) => !sites.has(site),
+    reason: ({ site }) => elsewhere(`is at ${site}, which is to be avoided`),
   };
 }
 
-const atKnownSite: Constraint = ({ site }) =>
-  site === "" ? elsewhere("is at no known site, so it cannot be told to be a distinct one") : undefined;
+function tagged({ name, value }: Tag): Constraint {
+  return {
+    admits: ({ tags }) => tags.get(name)?.includes(value) === true,
+    reason: ({ tags }) => {
+      const has = tags.get(name);
+      const says = has?.length ? `has ${name} ${has.join(", ")}` : `says nothing of ${name}`;
+      return elsewhere(`${says}, not ${value}`, `is not of ${name} ${value}`);
+    },
+  };
+}
+
+const AT_KNOWN_SITE: Constraint = {
+  admits: ({ site }) => site !== "",
+  reason: () => elsewhere("is at no known site, so it cannot be told to be a distinct one"),
+};
 
 function runs(engine: string): Constraint {
   const kind = `does not run ${engine}`;
-  return ({ engines }) =>
-    engines.includes(engine)
-      ? undefined
-      : { reason: `${kind} (it runs ${listed(engines)})`, kind, remedy: "another engine" };
+  return {
+    admits: ({ engines }) => engines.includes(engine),
+    reason: ({ engines }) => {
+      return { reason: `${kind} (it runs ${listed(engines)})`, kind, remedy: "another engine" };
+    },
+  };
 }
 
 function keeps(image: string): Constraint {
   const kind = `does not have the image ${image}`;
-  return ({ images }) =>
-    images.includes(image)
-      ? undefined
-      : { reason: `${kind} (it has ${listed(images)})`, kind, remedy: "another image" };
+  return {
+    admits: ({ images }) => images.includes(image),
+    reason: ({ images }) => {
+      return { reason: `${kind} (it has ${listed(images)})`, kind, remedy: "another image" };
+    },
+  };
 }
 
 function able(need: Need): Constraint {
-  return ({ abilities }) => {
-    const missing = missingAbility(abilities, need);
-    if (missing === undefined) return undefined;
-    return { reason: lacks(missing), remedy: need.engine ? "another engine" : "other nodes" };
+  const missing = ({ abilities }: Advertisement) => missingAbility(abilities, need);
+  return {
+    admits: (ad) => missing(ad) === undefined,
+    reason: (ad) => ({ reason: lacks(missing(ad)!), remedy: need.engine ? "another engine" : "other nodes" }),
   };
 }
 
 function heldFor(leaseSeconds: number, now: Instant): Constraint {
-  const asked = formatLength(leaseSeconds);
-  const kind = `is held for less than ${asked}`;
-  return ({ heldUntil, maxLeaseSeconds = Number.POSITIVE_INFINITY }) => {
-    if (heldUntil === undefined || now + leaseSeconds <= heldUntil) return undefined;
-    const left = Math.max(0, heldUntil - now);
-    const reason = `is held by its agent for ${formatLength(left)} more, not for ${asked}`;
-    return { reason, kind, remedy: "a shorter lease", longest: Math.min(left, maxLeaseSeconds) };
+  const end = now + leaseSeconds;
+  return {
+    admits: ({ heldUntil = end }) => end <= heldUntil,
+    reason: ({ heldUntil = end, maxLeaseSeconds = Number.POSITIVE_INFINITY }) => {
+      const asked = formatLength(leaseSeconds);
+      const left = Math.max(0, heldUntil - now);
+      const reason = `is held by its agent for ${formatLength(left)} more, not for ${asked}`;
+      const kind = `is held for less than ${asked}`;
+      return { reason, kind, remedy: "a shorter lease", longest: Math.min(left, maxLeaseSeconds) };
+    },
   };
 }
 
 function loadedAtMost(most: number): Constraint {
   const kind = `has a load of more than ${most}`;
-  return ({ load }) => {
-    if (load === undefined) return { reason: "has a load that nobody knows", remedy: "any load" };
-    if (load <= most) return undefined;
-    return { reason: `has a load of ${load.toFixed(2)}, more than ${most}`, kind, remedy: "a higher load" };
+  return {
+    admits: ({ load }) => load !== undefined && load <= most,
+    reason: ({ load }) => {
+      if (load === undefined) return { reason: "has a load that nobody knows", remedy: "any load" };
+      return { reason: `has a load of ${load.toFixed(2)}, more than ${most}`, kind, remedy: "a higher load" };
+    },
   };
 }
 
 function roomFor(demand: Share): Constraint {
-  return ({ free }) => {
-    const short = exceeds(demand, free);
-    if (!short) return undefined;
-    const reason = `has ${free[short]} of ${demand[short]} ${unitOf(short)} free`;
-    const kind = `has less than ${demand[short]} ${unitOf(short)} free`;
-    return { reason, kind, remedy: remedyOfShortage(short, free[short]) };
+  return {
+    admits: ({ free }) => exceeds(demand, free) === undefined,
+    reason: ({ free }) => {
+      const short = exceeds(demand, free)!;
+      const reason = `has ${free[short]} of ${demand[short]} ${unitOf(short)} free`;
+      const kind = `has less than ${demand[short]} ${unitOf(short)} free`;
+      return { reason, kind, remedy: remedyOfShortage(short, free[short]) };
+    },
   };
 }
 
 function heardLately({ nodes }: Whereabouts, now: Instant): Constraint {
   const named = naming(nodes);
   const kind = `has not been heard for ${SILENT_SECONDS} s`;
-  return (ad) => {
-    if (ad.heard !== undefined && now - ad.heard <= SILENT_SECONDS) return undefined;
-    if (named(ad)) return undefined;
-    if (ad.heard === undefined) return { reason: "has never reported to its agent", remedy: "later" };
-    const reason = `has not been heard for ${formatLength(now - ad.heard)}`;
-    return { reason: `${reason}${stillMonitored(ad, now)}`, kind, remedy: "later" };
+  return {
+    admits: (ad) => (ad.heard !== undefined && now - ad.heard <= SILENT_SECONDS) || named(ad),
+    reason: (ad) => {
+      if (ad.heard === undefined) return { reason: "has never reported to its agent", remedy: "later" };
+      const reason = `has not been heard for ${formatLength(now - ad.heard)}`;
+      return { reason: `${reason}${stillMonitored(ad, now)}`, kind, remedy: "later" };
+    },
   };
 }
 

@@ -28,10 +28,11 @@ export function inclusionOf(
   const missing: string[] = [];
   const has = new Set(held.flatMap(({ node, ip }) => [node, ip]));
   const sites = new Set(held.map(siteOf));
-  const named = where.include.length > 0 ? byName(best) : undefined;
-  for (const name of new Set(where.include)) {
+  const names = new Set(where.include);
+  const named = byName(best, names);
+  for (const name of names) {
     if (has.has(name)) continue;
-    const node = named?.get(name);
+    const node = named.get(name);
     if (node && nodes.has(node)) continue;
     const full = held.length === 0 && nodes.size >= wanted;
     const reason = node && crowding(node, { sites, where, full });
@@ -53,11 +54,13 @@ function crowding({ ad }: Ranked, { sites, where, full }: Beside): Reason | unde
   return { reason: `is at ${ad.site}, where another node is that has to be there`, remedy: "other nodes" };
 }
 
-/** By identity and address; where several have one address, the best one. */
-function byName(best: readonly Ranked[]): Map<string, Ranked> {
+/** Those that have one of these names; where several have one address, the best one. */
+function byName(best: readonly Ranked[], names: ReadonlySet<string>): Map<string, Ranked> {
   const named = new Map<string, Ranked>();
+  if (names.size === 0) return named;
   for (const node of best) {
-    for (const name of [node.ad.node, node.ad.ip]) if (!named.has(name)) named.set(name, node);
+    for (const name of [node.ad.node, node.ad.ip])
+      if (names.has(name) && !named.has(name)) named.set(name, node);
   }
   return named;
 }

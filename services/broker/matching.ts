@@ -43,16 +43,13 @@ export function match(
   const held = (matching.held ?? []).map((node) => located(node, nodes));
   const has = held.map(({ node }) => [node, "has the slice"] as const);
   const ruledOut = new Map([...has, ...(matching.ruledOut ?? [])]);
-  const { best, refused } = judged(nodes, constraintsOf(need, now, { demand, ruledOut }), demand);
-  refused.push(...unadvertised(need, nodes, held));
+  const { best, misfits } = judged(nodes, constraintsOf(need, now, { demand, ruledOut }), demand);
 
   const inclusion = inclusionOf(need, best, held, wanted);
-  refused.push(...inclusion.crowded.entries().map(([{ ad }, reason]) => refusal(ad, reason)));
-  const unmet = refused.filter(({ node, ip }) =>
-    inclusion.missing.some((name) => name === node || name === ip),
-  );
-  const refusedWhole = unmet.length > 0 && held.length === 0;
-  const chosen = refusedWhole ? 0 : Math.max(0, wanted - unmet.length);
+  const missing = inclusion.missing.length;
+  const refusedWhole = missing > 0 && held.length === 0;
+  const chosen = refusedWhole ? 0 : Math.max(0, wanted - missing);
+  const reserved = refusedWhole ? 0 : chosen + standby;
   const { ordered, crowded } = arranged(
     best.filter((node) => !inclusion.crowded.has(node)),
     {
@@ -63,29 +60,41 @@ export function match(
       wanted: chosen,
     },
   );
-  refused.push(...crowded.map(({ ad }) => refusal(ad, crowding(ad))));
+  const refused = once(() =>
+    [
+      ...misfits.map(({ ad, constraint }) => refusal(ad, constraint.reason(ad))),
+      ...inclusion.crowded.entries().map(([{ ad }, reason]) => refusal(ad, reason)),
+      ...crowded.map(({ ad }) => refusal(ad, crowding(ad))),
+      ...unadvertised(need, nodes, held),
+    ].sort((a, b) => compareNames(a.node, b.node)),
+  );
   const inOrder = ordered.map(({ ad }) => ad);
-  const reserved = refusedWhole ? 0 : chosen + standby;
   return {
     chosen: inOrder.slice(0, chosen),
     standby: inOrder.slice(chosen, reserved),
     spare: inOrder.slice(reserved),
-    refused: refused.sort((a, b) => compareNames(a.node, b.node)),
-    ...(unmet.length > 0 && { unmet }),
+    // Thousands of sentences, which nobody reads as long as there are enough nodes.
+    get refused() {
+      return refused();
+    },
+    ...(missing > 0 && { unmet: refused().filter(isAmong(inclusion.missing)) }),
   };
 }
+
+/** A node that will not do, and the first constraint that it does not meet. */
+type Misfit = { readonly ad: Advertisement; readonly constraint: Constraint };
 
 /** Nodes that will do, the best first, and those that will not. */
 function judged(nodes: AdvertisedNodes, constraints: readonly Constraint[], demand: Share) {
   const best: Ranked[] = [];
-  const refused: Refusal[] = [];
+  const misfits: Misfit[] = [];
   for (const offers of nodes.offers) {
     const verdict = verdictOn(offers.length > 1 ? roomiest(offers, demand) : offers, constraints);
-    if ("reason" in verdict) refused.push(verdict);
+    if ("constraint" in verdict) misfits.push(verdict);
     else best.push(ranked(verdict, demand));
   }
   // Sorting is stable: equal nodes stay in the order of their names.
-  return { best: best.sort(compareRanked), refused };
+  return { best: best.sort(compareRanked), misfits };
 }
 
 function roomiest(offers: readonly Advertisement[], demand: Share): readonly Advertisement[] {
@@ -96,22 +105,14 @@ function roomiest(offers: readonly Advertisement[], demand: Share): readonly Adv
 function verdictOn(
   offers: readonly Advertisement[],
   constraints: readonly Constraint[],
-): Advertisement | Refusal {
-  let first: Refusal | undefined;
+): Advertisement | Misfit {
+  let first: Misfit | undefined;
   for (const ad of offers) {
-    const reason = reasonAgainst(ad, constraints);
-    if (!reason) return ad;
-    first ??= refusal(ad, reason);
+    const constraint = constraints.find(({ admits }) => !admits(ad));
+    if (!constraint) return ad;
+    first ??= { ad, constraint };
   }
   return first!;
-}
-
-function reasonAgainst(ad: Advertisement, constraints: readonly Constraint[]): Reason | undefined {
-  for (const constraint of constraints) {
-    const reason = constraint(ad);
-    if (reason) return reason;
-  }
-  return undefined;
 }
 
 const STRANGER: Reason = { reason: "is advertised by no agent", remedy: "other nodes" };
@@ -119,11 +120,14 @@ const STRANGER: Reason = { reason: "is advertised by no agent", remedy: "other n
 /** Nodes that were asked for and that nobody advertises: they would otherwise be missing from the explanation. */
 function unadvertised({ where }: Need, nodes: AdvertisedNodes, held: readonly Held[]): Refusal[] {
   const asked = [...new Set([...where.nodes, ...where.include])];
-  if (asked.length === 0) return [];
   const has = new Set(held.flatMap(({ node, ip }) => [node, ip]));
   return asked
     .filter((name) => !has.has(name) && !nodes.find(name))
     .map((name) => ({ node: name, ip: "", site: "", ...STRANGER }));
+}
+
+function isAmong(names: readonly string[]): (refusal: Refusal) => boolean {
+  return ({ node, ip }) => names.includes(node) || names.includes(ip);
 }
 
 /** Where a node of the slice is: as it is advertised, else as the slice remembers. */
@@ -139,4 +143,13 @@ function crowding({ site }: Advertisement): Reason {
 
 function refusal({ node, ip, site }: Advertisement, reason: Reason): Refusal {
   return { node, ip, site, ...reason };
+}
+
+/** Does some work when it is first asked for, and no more than once. */
+function once<T>(work: () => T): () => T {
+  let done: { readonly result: T } | undefined;
+  return () => {
+    done ??= { result: work() };
+    return done.result;
+  };
 }
