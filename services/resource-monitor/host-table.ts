@@ -17,10 +17,19 @@ export type Moment = { readonly now: number; readonly uptimeMs: number };
 /** Why nothing was kept. */
 export type Refusal = "hosts_full" | "metrics_full" | "bytes_full" | "bad_heartbeat";
 
-type Metric = { metadata?: Metadata; value?: string; at: number; bytes: number };
+type Metric = {
+  metadata?: Metadata;
+  value?: string;
+  /** When the last value came. */
+  at: number;
+  /** When somebody was last asked what it means. */
+  askedAt?: number;
+  bytes: number;
+};
 type Host = { readonly of: HostName; readonly metrics: Map<string, Metric>; at: number } & HostFacts;
 type HostFacts = { started: number; location: string };
 
+const ASK_AGAIN_MILLISECONDS = 60_000;
 /** Ganglia's: heartbeats come at least this often, and a host is down when four were missed. */
 const HOST_TMAX_SECONDS = 20;
 /** What entries, texts and pairs of them cost in memory beside their characters, measured. */
@@ -58,6 +67,24 @@ export class HostTable {
     if (isNew) this.#hosts.set(key, host);
     host.at = uptimeMs;
     return undefined;
+  }
+
+  /** Whether a value of this metric came, it is not known what it means, and nobody was asked within the minute. */
+  isUnexplained(of: HostName, name: string, uptimeMs: number): boolean {
+    const metric = this.#metricOf(of, name);
+    if (!metric || metric.metadata || FACTS.includes(name)) return false;
+    return metric.askedAt === undefined || uptimeMs - metric.askedAt >= ASK_AGAIN_MILLISECONDS;
+  }
+
+  /** The same, and remembers that it is now asked. */
+  asks(of: HostName, name: string, uptimeMs: number): boolean {
+    if (!this.isUnexplained(of, name, uptimeMs)) return false;
+    this.#metricOf(of, name)!.askedAt = uptimeMs;
+    return true;
+  }
+
+  #metricOf({ ip, name: host }: HostName, name: string): Metric | undefined {
+    return this.#hosts.get(`${ip} ${host}`)?.metrics.get(name);
   }
 
   #recordIn(

@@ -19,6 +19,9 @@ const PACKETS: Kind = { group: "network", units: "packets/sec" };
 const CPUS: Kind = { group: "cpu", units: "CPUs", type: "uint16", slope: "zero" };
 const BOOTED: Kind = { group: "system", units: "s", type: "uint32", slope: "zero" };
 
+const SYNCHRONISED: Kind = { group: "clock", units: " ", type: "uint32" };
+const MILLISECONDS: Kind = { group: "clock", units: "ms" };
+
 /** By the names that gmond gives them, so that everything that reads gmond understands them. */
 const MEMORY: readonly (readonly [metric: string, kernel: string])[] = [
   ["mem_total", "MemTotal"],
@@ -65,6 +68,11 @@ export function nodeMetrics(
   if (now.disk) {
     add("disk_total", gigabytes(now.disk.totalBytes), GB);
     add("disk_free", gigabytes(now.disk.freeBytes), GB);
+  }
+  if (now.clock) add("clock_synchronised", now.clock.synchronised ? "1" : "0", SYNCHRONISED);
+  if (now.clock?.error) {
+    add("clock_error_ms", now.clock.error.estimatedMs.toFixed(3), MILLISECONDS);
+    add("clock_error_max_ms", now.clock.error.maximumMs.toFixed(3), MILLISECONDS);
   }
   if (!before || seconds <= 0) return found;
   for (const [name, percent] of processorShares(now.ticks, before.ticks))

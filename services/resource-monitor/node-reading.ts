@@ -1,5 +1,6 @@
 import { readFile, statfs } from "node:fs/promises";
 import { join } from "node:path";
+import type { ClockState } from "./clock-state.ts";
 
 /** What the kernel says of a node at one moment, in its own units. Only what could be read is there. */
 export type NodeReading = {
@@ -14,6 +15,7 @@ export type NodeReading = {
   readonly memory?: ReadonlyMap<string, number>;
   readonly network?: NetworkCounts;
   readonly disk?: { readonly totalBytes: number; readonly freeBytes: number };
+  readonly clock?: ClockState;
 };
 
 /** What went through the interfaces that lead out, since they are there. */
@@ -26,12 +28,18 @@ export type NetworkCounts = {
 
 export const CPU_STATES = ["user", "nice", "system", "idle", "wio", "intr", "sintr", "steal"] as const;
 
-/** Reads `proc` (normally /proc), and how full the file system of `diskPath` is. */
-export async function readNode(proc: string, diskPath: string): Promise<NodeReading> {
+/** Reads `proc` (normally /proc), how full the file system of `diskPath` is, and how the clock is. */
+export async function readNode(
+  proc: string,
+  diskPath: string,
+  clock: () => ClockState | undefined,
+): Promise<NodeReading> {
   const [stat, load, memory, network, routes] = await Promise.all(
     ["stat", "loadavg", "meminfo", "net/dev", "net/route"].map((name) => contents(join(proc, name))),
   );
+  const clockState = clock();
   return {
+    ...(clockState && { clock: clockState }),
     ...(stat && readStat(stat)),
     ...(load && readLoad(load)),
     ...(memory && { memory: readMemory(memory) }),

@@ -2,6 +2,7 @@ import type { Clock } from "#shared/runtime/clock.ts";
 import type { DumpHost, DumpMetric, HostName } from "#shared/wire/ganglia/host.ts";
 import { type HostMetric, metadataPacket, valuePacket } from "#shared/wire/ganglia/host-metric.ts";
 import type { MetadataPacket, ValuePacket } from "#shared/wire/ganglia/packet.ts";
+import type { ClockState } from "./clock-state.ts";
 import { HostTable, type Moment, type Refusal } from "./host-table.ts";
 import { nodeMetrics } from "./node-metrics.ts";
 import { type NodeReading, readNode } from "./node-reading.ts";
@@ -14,6 +15,8 @@ export type OwnHostOptions = {
   /** The file system that slivers' disks are on. */
   readonly disk: string;
   readonly clock: Clock;
+  /** How well the machine's clock goes. */
+  readonly clockState: () => ClockState | undefined;
   /** Seconds within which the node is looked at again. */
   readonly tmax: number;
   /** Seconds after which others may forget it. */
@@ -69,8 +72,8 @@ export class OwnHost {
 
   /** Looks at the node, and gives what is to be told of it, the heartbeat first. */
   async look(): Promise<Announced> {
-    const { proc, disk, clock, tmax, of } = this.#options;
-    const reading = await readNode(proc, disk);
+    const { proc, disk, clock, clockState, tmax, of } = this.#options;
+    const reading = await readNode(proc, disk, clockState);
     const uptimeMs = clock.uptime();
     const seconds = this.#before ? (uptimeMs - this.#before.uptimeMs) / 1000 : 0;
     this.#metrics = nodeMetrics(reading, this.#before?.reading, seconds, tmax);

@@ -33,6 +33,8 @@ export type ReceiverOptions = {
   /** Takes in what somebody on this node says of it. */
   readonly onOwn: (packet: MetadataPacket | ValuePacket) => Drop | undefined;
   readonly table: HostTable;
+  /** Called when a value was kept. */
+  readonly onValue: (of: HostName, id: MetricId) => void;
   readonly rate: PacketRate;
   readonly uptime: () => number;
   /** Called when somebody asks what this node's metrics mean. */
@@ -95,7 +97,7 @@ type Rules = ReceiverOptions & {
 };
 
 function receive(bytes: Buffer, sender: string, rules: Rules): Drop | undefined {
-  const { allowed, here, own, onOwn, table, uptime, onRequest } = rules;
+  const { allowed, here, own, onOwn, table, uptime, onRequest, onValue } = rules;
   const isHere = isOf(here, sender);
   const isAllowed = !allowed || isOf(allowed, sender);
   if (!isHere && !isAllowed) return "sender";
@@ -115,7 +117,9 @@ function receive(bytes: Buffer, sender: string, rules: Rules): Drop | undefined 
     return undefined;
   }
   if (isOwn) return isHere ? onOwn(packet) : "own_name";
-  return table.record(host, packet, uptime());
+  const refusal = table.record(host, packet, uptime());
+  if (!refusal && packet.kind === "value") onValue(host, packet.id);
+  return refusal;
 }
 
 /** Those of this machine's interfaces: the node's configured one may be somebody else's to send from, behind a NAT. */

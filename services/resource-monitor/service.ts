@@ -6,9 +6,11 @@ import { dumpText } from "#shared/wire/ganglia/dump-writer.ts";
 import { openTeller, type Teller } from "#shared/wire/ganglia/teller.ts";
 import packageJson from "../../package.json" with { type: "json" };
 import { type Announcer, startAnnouncer } from "./announcer.ts";
+import { readClockState } from "./clock-state.ts";
 import type { MonitorConfig } from "./config.ts";
 import { type DumpServer, startDumpServer } from "./dump-server.ts";
 import { HostTable } from "./host-table.ts";
+import { MetadataRequests } from "./metadata-requests.ts";
 import { nodeFamilies, nodeManagerFamilies, sliceFamilies } from "./open-metrics.ts";
 import { OwnHost } from "./own-host.ts";
 import { PacketRate } from "./packet-rate.ts";
@@ -45,12 +47,16 @@ export async function startMonitor(
     openTeller((err, target) => host.log.warn({ err, ...target }, "the node could not be announced")),
   );
   const announcer = owned.use(await startAnnouncing(config, host, own, teller));
-  const receiver = owned.use(await startReceiving(config, host, { own, table, announcer }));
+  const { to: targets } = config.announce;
+  const requests = owned.use(
+    new MetadataRequests({ table, teller, targets, uptime: () => host.clock.uptime() }),
+  );
+  const receiver = owned.use(await startReceiving(config, host, { own, table, announcer, requests }));
   const dumps = owned.use(await startDumping(config, host, table, own));
   const forgetting = setInterval(() => table.forget(host.clock.uptime()), FORGET_EVERY_MILLISECONDS);
   owned.defer(() => clearInterval(forgetting));
   const metrics = () =>
-    openMetrics([...ownFamilies(own), ...workFamilies({ table, receiver, dumps, teller })]);
+    openMetrics([...ownFamilies(own), ...workFamilies({ table, receiver, dumps, teller, requests })]);
   const { address, web_port } = config.listen;
   const web = owned.use(await startWeb({ address, port: web_port, metrics }));
 
@@ -73,7 +79,8 @@ function ownHostOf({ node, announce, limits }: MonitorConfig, clock: Clock): Own
   const tmax = 2 * announce.every_seconds;
   const forgetSeconds = limits.forget_seconds;
   const metricsHeard = limits.metrics_of_host;
-  return new OwnHost({ of: { ip, name }, location, proc, disk, clock, tmax, forgetSeconds, metricsHeard });
+  const machine = { proc, disk, clock, clockState: readClockState };
+  return new OwnHost({ ...machine, of: { ip, name }, location, tmax, forgetSeconds, metricsHeard });
 }
 
 function tableOf({ limits }: MonitorConfig): HostTable {
@@ -99,7 +106,7 @@ function startAnnouncing(
 function startReceiving(
   { node, listen, limits }: MonitorConfig,
   { clock, log }: MonitorDeps,
-  { own, table, announcer }: Pick<Parts, "own" | "table" | "announcer">,
+  { own, table, announcer, requests }: Pick<Parts, "own" | "table" | "announcer" | "requests">,
 ): Promise<Receiver> {
   return startReceiver({
     address: listen.address,
@@ -109,6 +116,7 @@ function startReceiving(
     own: { ip: node.ip, name: node.name },
     onOwn: (packet) => own.hear(packet),
     table,
+    onValue: (of, id) => requests.heard(of, id),
     rate: new PacketRate({ all: limits.packets_per_second, ofSender: limits.packets_of_sender }),
     uptime: () => clock.uptime(),
     onRequest: () => announcer.explain(),
@@ -145,6 +153,7 @@ type Parts = {
   readonly dumps: DumpServer;
   readonly teller: Teller;
   readonly announcer: Announcer;
+  readonly requests: MetadataRequests;
 };
 
 /** The node, its manager and its slices. */
@@ -158,7 +167,8 @@ function workFamilies({
   receiver,
   dumps,
   teller,
-}: Pick<Parts, "table" | "receiver" | "dumps" | "teller">): readonly Family[] {
+  requests,
+}: Omit<Parts, "own" | "announcer">): readonly Family[] {
   const { taken, dropped } = receiver.counts();
   const { served, abandoned } = dumps.counts();
   const { sent, failed } = teller.counts();
@@ -178,6 +188,7 @@ function workFamilies({
     one("dumps", "counter", "Dumps that were read to their end.", served),
     one("dumps_abandoned", "counter", "Dumps that were not, or not in time.", abandoned),
     one("packets_sent", "counter", "Packets that told of this node.", sent),
+    one("metadata_requests", "counter", "Times it was asked what a metric means.", requests.count),
     one("announcements_failed", "counter", "Times somebody could not be told of this node.", failed),
   ];
 }

@@ -1,6 +1,4 @@
 import assert from "node:assert/strict";
-import { createSocket } from "node:dgram";
-import { once } from "node:events";
 import { describe, test } from "node:test";
 import type { Usage } from "#services/node-manager/backends/backend.ts";
 import { startAnnouncer } from "#services/node-manager/usage/announcer.ts";
@@ -11,10 +9,9 @@ import type { Counted } from "#services/node-manager/usage/slicestat.ts";
 import { silentLog } from "#shared/runtime/log.ts";
 import type { DumpHost } from "#shared/wire/ganglia/host.ts";
 import { metadataPacket, valuePacket } from "#shared/wire/ganglia/host-metric.ts";
-import { readPacket } from "#shared/wire/ganglia/packet.ts";
 import type { Target } from "#shared/wire/ganglia/target.ts";
 import { gmond, withoutGmond } from "#test/services/resource-monitor/gmond.ts";
-import { dumpAt, monitorLab, send, told } from "#test/services/resource-monitor/monitor-lab.ts";
+import { dumpAt, listener, monitorLab, send, told } from "#test/services/resource-monitor/monitor-lab.ts";
 import { eventually } from "#test/support/deadline.ts";
 import { KEYS } from "#test/support/documents.ts";
 import { type NodeLab, nodeLab } from "./lab/node-lab.ts";
@@ -116,26 +113,21 @@ function announcing({ slivers, port, age = 0 }: { slivers: number; port: number;
 }
 
 test("what a metric means is told with its first value, and with others only now and then", async () => {
-  const heard: string[] = [];
-  const socket = createSocket("udp4").on("message", (bytes) => {
-    const { kind, id } = readPacket(bytes);
-    heard.push(`${kind} ${id.name}`);
-  });
-  socket.bind(0, "127.0.0.1");
-  await once(socket, "listening");
-  await using announcer = announcing({ slivers: 1, port: socket.address().port });
+  const { heard, port, close } = await listener();
+  const kinds = () => heard.map(({ kind, id }) => `${kind} ${id.name}`);
+  await using announcer = announcing({ slivers: 1, port });
   await announcer.round();
-  await eventually(() => heard.includes("value slice_s0_tx"));
-  assert.ok(heard.includes("metadata slice_s0_tx"));
+  await eventually(() => kinds().includes("value slice_s0_tx"));
+  assert.ok(kinds().includes("metadata slice_s0_tx"));
   announcer.add("s1");
   heard.length = 0;
   await announcer.round();
-  await eventually(() => heard.includes("value slice_s1_tx"));
+  await eventually(() => kinds().includes("value slice_s1_tx"));
   assert.deepEqual(
-    heard.filter((line) => line.startsWith("metadata slice_")),
+    kinds().filter((line) => line.startsWith("metadata slice_")),
     ["cpu", "memory", "rx", "tx"].map((what) => `metadata slice_s1_${what}`),
   );
-  socket.close();
+  await close();
 });
 
 test("five hundred slices are told, and no more, and the process is free for other work meanwhile", async () => {

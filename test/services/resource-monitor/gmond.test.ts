@@ -2,8 +2,8 @@ import assert from "node:assert/strict";
 import { describe, test } from "node:test";
 import { eventually } from "#test/support/deadline.ts";
 import { runToSuccess } from "#test/support/program.ts";
-import { gmond, withoutGmond } from "./gmond.ts";
-import { dumpAt, monitorLab, send, told } from "./monitor-lab.ts";
+import { freePort, gmond, withoutGmond } from "./gmond.ts";
+import { dumpAt, listener, monitorLab, send, told } from "./monitor-lab.ts";
 
 describe("with Debian's gmond", { skip: withoutGmond }, () => {
   test("it shows our node by the name and address that the node gives itself, alive, with its metrics", async () => {
@@ -45,6 +45,33 @@ describe("with Debian's gmond", { skip: withoutGmond }, () => {
     });
     const seen = Object.fromEntries(host.metrics.map(({ name, value }) => [name, Number(value)]));
     assert.deepEqual(seen, { ...values });
+  });
+
+  test("asked what its metrics mean, it says so to a monitor that came too late to hear it", async () => {
+    const early = await listener();
+    await using real = await gmond(early.port, { metadataSeconds: 0 });
+    await eventually(() => early.heard.some(({ kind, id }) => kind === "metadata" && id.name === "load_one"));
+    await early.close();
+    const to = [`127.0.0.1:${real.port}`];
+    await using lab = await monitorLab({ listen: { udp_port: early.port }, announce: { to } });
+    const load = await eventually(async () => {
+      const hosts = [...(await dumpAt(lab.monitor.announce.xml)).values()];
+      return hosts
+        .flatMap(({ metrics }) => metrics)
+        .find(({ name, extra }) => name === "load_one" && extra.length > 1);
+    });
+    assert.equal(load.units, " ");
+  });
+
+  test("it asks what our metrics mean that it came too late to hear, and is told", async () => {
+    const port = await freePort();
+    await using lab = await monitorLab({ announce: { to: [`127.0.0.1:${port}`], metadata_seconds: 3600 } });
+    await using real = await gmond(lab.monitor.announce.udp, { port });
+    const shown = await eventually(async () => {
+      await lab.monitor.round();
+      return (await dumpAt(real.port)).get("own")?.metrics.some(({ name }) => name === "mem_available");
+    });
+    assert.ok(shown);
   });
 
   test("what it and gmetric tell is in our dump as it is in its own", async () => {

@@ -17,13 +17,20 @@ export type Gmond = AsyncDisposable & { readonly port: number; readonly config: 
 
 const NOBODY = 65_534;
 
+export type GmondOptions = {
+  /** A port that is free, if the test has to know it before. */
+  readonly port?: number;
+  /** How often it says what its metrics mean; 0: at its start, and when somebody asks. */
+  readonly metadataSeconds?: number;
+};
+
 /** A gmond on the loopback, nobody's when root runs this. It tells `tellsPort` of its load, or nobody. */
-export async function gmond(tellsPort?: number): Promise<Gmond> {
+export async function gmond(tellsPort?: number, options: GmondOptions = {}): Promise<Gmond> {
   await using owned = new AsyncDisposableStack();
   const directory = owned.use(await temporaryDirectory());
-  const port = await freePort();
+  const port = options.port ?? (await freePort());
   const config = join(directory.path, "gmond.conf");
-  await writeFile(config, configuration(port, tellsPort ?? port));
+  await writeFile(config, configuration(port, tellsPort ?? port, options.metadataSeconds ?? 1));
   await chmod(directory.path, 0o755);
   owned.use(daemon("gmond", ["-f", "-c", config]));
   await eventually(async () => (await dumpAt(port)) !== undefined, { what: "gmond's dump" });
@@ -54,13 +61,13 @@ export async function freePort(): Promise<number> {
   return port;
 }
 
-function configuration(port: number, tellsPort: number): string {
+function configuration(port: number, tellsPort: number, metadataSeconds: number): string {
   const [module] = globSync("/usr/lib/*/ganglia/modload.so");
   return `
 globals {
   daemonize = no
   setuid = no
-  send_metadata_interval = 1
+  send_metadata_interval = ${metadataSeconds}
   cleanup_threshold = 1
 }
 cluster {

@@ -6,7 +6,7 @@ import { type MonitorService, startMonitor } from "#services/resource-monitor/se
 import { silentLog } from "#shared/runtime/log.ts";
 import { readDump } from "#shared/wire/ganglia/dump-reader.ts";
 import type { DumpHost } from "#shared/wire/ganglia/host.ts";
-import { type Packet, writePacket } from "#shared/wire/ganglia/packet.ts";
+import { type Packet, readPacket, writePacket } from "#shared/wire/ganglia/packet.ts";
 import { type FixedClock, fixedClock } from "#test/support/clock.ts";
 
 const PORTS = { udp_port: 0, xml_port: 0, web_port: 0 };
@@ -37,6 +37,29 @@ export async function dumpAt(port: number): Promise<ReadonlyMap<string, DumpHost
   const hosts = new Map<string, DumpHost>();
   for await (const host of readDump(socket)) hosts.set(host.name, host);
   return hosts;
+}
+
+/** Somebody who only hears, on a port of its own. */
+export type Listener = {
+  readonly port: number;
+  /** What was heard, which a test may empty. */
+  readonly heard: Packet[];
+  close(): Promise<void>;
+};
+
+export async function listener(): Promise<Listener> {
+  const heard: Packet[] = [];
+  const socket = createSocket("udp4").on("message", (bytes) => heard.push(readPacket(bytes)));
+  socket.bind(0, "127.0.0.1");
+  await once(socket, "listening");
+  const { port } = socket.address();
+  return {
+    ...{ port, heard },
+    async close() {
+      socket.close();
+      await once(socket, "close");
+    },
+  };
 }
 
 /** Sends packets, or any bytes, from the loopback. */

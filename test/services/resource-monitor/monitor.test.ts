@@ -3,9 +3,9 @@ import { createSocket } from "node:dgram";
 import { once } from "node:events";
 import { test } from "node:test";
 import { monitorConfig } from "#services/resource-monitor/config.ts";
-import { type Packet, readPacket, writePacket } from "#shared/wire/ganglia/packet.ts";
+import { writePacket } from "#shared/wire/ganglia/packet.ts";
 import { eventually } from "#test/support/deadline.ts";
-import { dumpAt, monitorLab, send, told } from "./monitor-lab.ts";
+import { dumpAt, listener, monitorLab, send, told } from "./monitor-lab.ts";
 
 async function pageOf(web: string): Promise<string> {
   return await (await fetch(web)).text();
@@ -95,11 +95,8 @@ test("one monitor is told of another's node", async () => {
 });
 
 test("what metrics mean is told at first, now and then, and when somebody asks", async () => {
-  const heard: Packet[] = [];
-  const socket = createSocket("udp4").on("message", (bytes) => heard.push(readPacket(bytes)));
-  socket.bind(0, "127.0.0.1");
-  await once(socket, "listening");
-  await using lab = await monitorLab({ announce: { to: [`127.0.0.1:${socket.address().port}`] } });
+  const { heard, port, close } = await listener();
+  await using lab = await monitorLab({ announce: { to: [`127.0.0.1:${port}`] } });
   const kinds = () => heard.map(({ kind, id }) => `${kind} ${id.name}`);
   const round = async () => {
     heard.length = 0;
@@ -117,7 +114,29 @@ test("what metrics mean is told at first, now and then, and when somebody asks",
   assert.equal(await round(), false);
   lab.clock.advance(60);
   assert.equal(await round(), true);
-  socket.close();
+  await close();
+});
+
+test("it is asked what metrics mean that were heard without that, once in a while, of those who are told and nobody else", async () => {
+  const asked = await listener();
+  const stranger = await listener();
+  await using lab = await monitorLab({ announce: { to: [`127.0.0.1:${asked.port}`] } });
+  const { udp, web } = lab.monitor.announce;
+  const requests = () => asked.heard.filter(({ kind }) => kind === "request").map(({ id }) => id.name);
+  const value = (host: string, name: string) => told(host, name, "1", true)[1]!;
+  await send(udp, ...told(`127.0.0.1:h`, "explained", "1", true), value("127.0.0.1:h", "bare"));
+  await send(udp, value("127.0.0.1:h", "heartbeat"), value("192.0.2.7:own", "slice_own_cpu"));
+  await eventually(() => requests().length > 0);
+  await send(udp, value("127.0.0.1:h", "bare"), value("127.0.0.1:h", "other"));
+  await eventually(() => requests().includes("other"));
+  assert.deepEqual(requests(), ["bare", "other"], "not at once again");
+  lab.clock.advance(60);
+  await send(udp, value("127.0.0.1:h", "bare"));
+  await eventually(() => requests().length === 3);
+
+  await counted(web, "slicelab_monitor_metadata_requests_total 3");
+  assert.deepEqual(stranger.heard, []);
+  await Promise.all([asked.close(), stranger.close()]);
 });
 
 test("a multicast group is listened to, as gmond's are", async () => {

@@ -2,9 +2,15 @@ import assert from "node:assert/strict";
 import { mkdir, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { test } from "node:test";
+import { clockStateFrom, readClockState } from "#services/resource-monitor/clock-state.ts";
 import { nodeMetrics } from "#services/resource-monitor/node-metrics.ts";
 import { readNode } from "#services/resource-monitor/node-reading.ts";
 import { temporaryDirectory } from "#test/support/directory.ts";
+import { runToSuccess } from "#test/support/program.ts";
+import { isThere } from "#testbed/packages.ts";
+
+/** A machine whose clock may not be asked about. */
+const noClock = () => undefined;
 
 type Counts = { readonly idle: number; readonly user: number; readonly received: number };
 
@@ -30,9 +36,9 @@ async function writeProc(proc: string, { idle, user, received }: Counts): Promis
 test("a node is read from the files of its kernel, and told by gmond's names", async () => {
   await using directory = await temporaryDirectory();
   await writeProc(directory.path, { user: 100, idle: 1000, received: 5000 });
-  const before = await readNode(directory.path, directory.path);
+  const before = await readNode(directory.path, directory.path, noClock);
   await writeProc(directory.path, { user: 175, idle: 1025, received: 6000 });
-  const now = await readNode(directory.path, directory.path);
+  const now = await readNode(directory.path, directory.path, noClock);
   const values = new Map(nodeMetrics(now, before, 10, 30).map(({ name, value }) => [name, value]));
   const { disk_total: total, disk_free: free, ...told } = Object.fromEntries(values);
   assert.ok(Number(total) >= Number(free) && Number(free) > 0);
@@ -64,9 +70,9 @@ test("a node is read from the files of its kernel, and told by gmond's names", a
 test("counters that began again are no negative rates, and the first look has no rates", async () => {
   await using directory = await temporaryDirectory();
   await writeProc(directory.path, { user: 100, idle: 1000, received: 5000 });
-  const before = await readNode(directory.path, directory.path);
+  const before = await readNode(directory.path, directory.path, noClock);
   await writeProc(directory.path, { user: 1, idle: 1, received: 10 });
-  const now = await readNode(directory.path, directory.path);
+  const now = await readNode(directory.path, directory.path, noClock);
   const metrics = nodeMetrics(now, before, 10, 30);
   assert.ok(metrics.every(({ value }) => Number(value) >= 0));
   assert.ok(
@@ -77,14 +83,44 @@ test("counters that began again are no negative rates, and the first look has no
 test("what a node does not tell is left out, and what makes no sense is, too", async () => {
   await using directory = await temporaryDirectory();
   const missing = join(directory.path, "nothing");
-  assert.deepEqual(await readNode(missing, missing), {});
+  assert.deepEqual(await readNode(missing, missing, noClock), {});
   await writeFile(join(directory.path, "stat"), "cpu  a b c\nbtime x\n");
   await writeFile(join(directory.path, "loadavg"), "");
-  assert.deepEqual(nodeMetrics(await readNode(directory.path, missing), undefined, 0, 30), []);
+  assert.deepEqual(nodeMetrics(await readNode(directory.path, missing, noClock), undefined, 0, 30), []);
 });
 
 test("the node this runs on is told whole", async () => {
-  const names = nodeMetrics(await readNode("/proc", "/"), undefined, 0, 30).map(({ name }) => name);
+  const names = nodeMetrics(await readNode("/proc", "/", noClock), undefined, 0, 30).map(({ name }) => name);
   for (const name of ["cpu_num", "boottime", "load_one", "proc_total", "mem_total", "mem_free", "disk_free"])
     assert.ok(names.includes(name), name);
+});
+
+/** What adjtimex(2) writes: how wrong the clock is at most and by estimate, in microseconds. */
+function timex(maximum: bigint, estimated: bigint): Buffer {
+  const bytes = Buffer.alloc(208);
+  bytes.writeBigInt64LE(maximum, 24);
+  bytes.writeBigInt64LE(estimated, 32);
+  return bytes;
+}
+
+test("a clock that is kept right is told with its error, one that is not without, one that is not known not at all", () => {
+  const told = (state: number) => {
+    const clock = clockStateFrom(state, timex(12_500n, 750n));
+    const metrics = nodeMetrics({ ...(clock && { clock }) }, undefined, 0, 30);
+    return Object.fromEntries(metrics.map(({ name, value }) => [name, value]));
+  };
+  const errors = { clock_error_ms: "0.750", clock_error_max_ms: "12.500" };
+  assert.deepEqual(told(0), { clock_synchronised: "1", ...errors });
+  assert.deepEqual(told(1), { clock_synchronised: "1", ...errors }, "with a leap second to come");
+  assert.deepEqual(told(5), { clock_synchronised: "0" });
+  assert.deepEqual(told(-1), {});
+});
+
+const ASKING = "import ctypes; b = ctypes.create_string_buffer(208); print(ctypes.CDLL(None).adjtimex(b))";
+
+test("the state of this machine's clock is what the kernel tells others", {
+  skip: !isThere("python3") && "python3 is not installed",
+}, async () => {
+  const state = Number(await runToSuccess("python3", ["-c", ASKING]));
+  assert.equal(readClockState()?.synchronised, state < 0 ? undefined : state !== 5);
 });
