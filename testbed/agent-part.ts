@@ -24,6 +24,8 @@ export type AgentPart = AsyncDisposable & {
   readonly identity: string;
   readonly addresses: { readonly tls: string; readonly plain?: string; readonly web: string };
   readonly part: Part;
+  /** The URL of the PostgreSQL it is on. */
+  readonly database: string;
   /** What an administrator can decide on the agent's machine. */
   readonly registry: Registry;
   /** Resolves when the agent advertises nodes of all these addresses. */
@@ -67,6 +69,7 @@ export async function startAgentPart({ options, layout, authority, ip, monitor }
     identity: enrolled.sha256,
     addresses: announced,
     part,
+    database,
     registry,
     async hearsFrom(ips) {
       const identity = await loadIdentity(enrolled);

@@ -37,6 +37,30 @@ export async function writeAgentConfig(
   });
 }
 
+export async function writeBrokerConfig(
+  directory: string,
+  broker: {
+    enrolled: Enrolled;
+    ip: string;
+    ports: ServicePorts;
+    database: string;
+    agent: { identity: string; url: string };
+  },
+): Promise<string> {
+  const { enrolled, ip, ports, database, agent } = broker;
+  return write(directory, "broker.toml", {
+    database,
+    identity: { key: enrolled.key, certificate: enrolled.cert, authority: enrolled.ca },
+    listen: {
+      address: ip,
+      tls_port: ports.tls,
+      web_port: ports.web,
+      ...(ports.plain !== undefined && { plain_port: ports.plain }),
+    },
+    agents: [agent],
+  });
+}
+
 export async function writeNodeConfig(
   directory: string,
   node: {
@@ -94,14 +118,19 @@ export async function writeMonitorConfig(
 /** What makes a directory a home of the `slice` command. */
 export async function writeResearcherConfig(
   home: string,
-  person: { enrolled: Enrolled; agent: { identity: string; url: string } },
+  person: {
+    enrolled: Enrolled;
+    agent: { identity: string; url: string };
+    broker?: { identity: string; url: string };
+  },
 ): Promise<string> {
-  const { enrolled, agent } = person;
+  const { enrolled, agent, broker } = person;
   return write(home, "config.toml", {
     authority: enrolled.ca,
     key: enrolled.key,
     certificate: enrolled.cert,
     agents: [agent],
+    ...(broker && { broker }),
   });
 }
 

@@ -45,6 +45,7 @@ async function main(): Promise<void> {
         administrative: false,
         plain: false,
         monitors: true,
+        broker: true,
         randomPorts: true,
         progress: say,
       },

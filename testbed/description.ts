@@ -1,4 +1,5 @@
 import type { AgentPart } from "./agent-part.ts";
+import type { BrokerPart } from "./broker-part.ts";
 import type { Layout, TestbedEngine } from "./layout.ts";
 import type { Monitor, Monitors } from "./monitors.ts";
 import type { NodePart } from "./node-part.ts";
@@ -27,6 +28,8 @@ type MonitorAddresses = {
 export type TestbedDescription = {
   readonly authority: string;
   readonly agent: Addresses & { readonly sha256: string; readonly command: readonly string[] };
+  /** Absent: the testbed has none. */
+  readonly broker?: Addresses & { readonly sha256: string; readonly command: readonly string[] };
   readonly nodes: readonly (Addresses & {
     readonly ip: string;
     readonly node: string;
@@ -55,21 +58,19 @@ export type TestbedDescription = {
 type Parts = {
   layout: Layout;
   agent: AgentPart;
+  broker?: BrokerPart;
   nodes: readonly NodePart[];
   people: readonly Person[];
   monitors?: Monitors;
   engine: TestbedEngine;
 };
 
-export function describe({ agent, nodes, people, monitors, engine }: Parts): TestbedDescription {
+export function describe({ agent, broker, nodes, people, monitors, engine }: Parts): TestbedDescription {
   const [collector, ...ofNodes] = monitors?.all ?? [];
   return {
     authority: people[0]!.enrolled.ca,
-    agent: {
-      ...addressesOf(agent.addresses, agent.part.process.pid),
-      sha256: agent.identity,
-      command: fullCommand(agent.part.process.command),
-    },
+    agent: serviceOf(agent),
+    ...(broker && { broker: serviceOf(broker) }),
     ...(collector && { collector: monitorAddresses(collector) }),
     nodes: nodes.map((node, i) => ({
       ip: node.ip,
@@ -98,6 +99,11 @@ function monitorAddresses({ place: { ip, ports }, command, part }: Monitor): Mon
     ...(part && { pid: part.process.pid }),
     command: fullCommand(command),
   };
+}
+
+function serviceOf({ addresses, part, identity }: AgentPart | BrokerPart) {
+  const { pid, command } = part.process;
+  return { ...addressesOf(addresses, pid), sha256: identity, command: fullCommand(command) };
 }
 
 function addressesOf({ tls, plain, web }: Omit<Addresses, "pid">, pid: number): Addresses {

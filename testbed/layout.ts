@@ -21,6 +21,7 @@ export function layoutOf(home: string) {
     postgres: join(home, "postgres"),
     logs: join(home, "logs"),
     agent: join(home, "agent"),
+    broker: join(home, "broker"),
     collector: join(home, "collector"),
     node: (number: number) => join(home, "nodes", String(number)),
     principal: (name: string) => join(home, "principals", name),

@@ -5,12 +5,12 @@ import type { TestbedOptions } from "./options.ts";
 import { testbedTable } from "./table.ts";
 import type { Testbed } from "./testbed.ts";
 
-const USAGE = `Usage: npm run testbed -- --home DIR [--nodes N] [--engine ENGINE] [--administrative] [--plain] [--no-monitors]
+const USAGE = `Usage: npm run testbed -- --home DIR [--nodes N] [--engine ENGINE] [--administrative] [--plain] [--no-monitors] [--no-broker]
                           [--ports random]
 
-Runs a whole deployment on this machine until interrupted: PostgreSQL, an authority, an agent and N node managers, each
-with a resource monitor, with alice and bob (researchers) and admin enrolled. Writes DIR/testbed.json for programs. Started again on the same DIR,
-everything comes back: leases, slivers and their disks.
+Runs a whole deployment on this machine until interrupted: PostgreSQL, an authority, an agent, a broker and N node managers,
+each with a resource monitor, with alice and bob (researchers) and admin enrolled. Writes DIR/testbed.json for programs.
+Started again on the same DIR, everything comes back: leases, slivers and their disks.
 
   --home DIR           where all of it lives
   --nodes N            how many nodes (3)
@@ -18,6 +18,7 @@ everything comes back: leases, slivers and their disks.
   --administrative     nodes let admin have slices that see them whole (slice create … --capability CAP_NET_RAW)
   --plain              also open the ports without TLS that clients of version 0.5 probe
   --no-monitors        no resource monitors: nothing tells the agent how loaded nodes are
+  --no-broker          no broker: people's commands find nodes and gather tickets themselves
   --ports random       choose all ports free, instead of the usual ones where they are free
 
 Ctrl-C ends it, stops the slivers and keeps their disks. SIGHUP starts services again that were killed.`;
@@ -41,6 +42,7 @@ function readArguments(): Omit<TestbedOptions, "progress"> | undefined {
       administrative: { type: "boolean", default: false },
       plain: { type: "boolean", default: false },
       "no-monitors": { type: "boolean", default: false },
+      "no-broker": { type: "boolean", default: false },
       ports: { type: "string", default: "default" },
       help: { type: "boolean", short: "h", default: false },
     },
@@ -58,6 +60,7 @@ function readArguments(): Omit<TestbedOptions, "progress"> | undefined {
     administrative: values.administrative,
     plain: values.plain,
     monitors: !values["no-monitors"],
+    broker: !values["no-broker"],
     randomPorts: values.ports === "random",
   };
 }
@@ -73,7 +76,8 @@ async function main(): Promise<void> {
   process.stdout.write(`${testbedTable(testbed)}\n`);
   say(`ready: ${testbed.layout.description}; Ctrl-C ends it`);
   process.on("SIGHUP", () => revive(testbed));
-  for (const { part } of [testbed.agent, ...testbed.nodes]) part.onEnd(report);
+  const { agent, broker, nodes } = testbed;
+  for (const { part } of [agent, ...(broker ? [broker] : []), ...nodes]) part.onEnd(report);
   testbed.monitors?.onEnd(report);
   await asked.promise;
   say("ending services and stopping slivers; their disks stay");

@@ -11,6 +11,8 @@ export type TestbedOptions = {
   readonly plain: boolean;
   /** A resource monitor on every node, and one that collects what they tell, for the agent. */
   readonly monitors: boolean;
+  /** With a broker, which people's commands ask first. */
+  readonly broker: boolean;
   /** All ports chosen free, and any subnet, instead of only those that are taken. */
   readonly randomPorts: boolean;
   /** What is being done, for a person who waits. */

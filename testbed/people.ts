@@ -1,6 +1,7 @@
 import { readFile } from "node:fs/promises";
 import type { Authority } from "#services/authority/authority.ts";
 import type { AgentPart } from "./agent-part.ts";
+import type { BrokerPart } from "./broker-part.ts";
 import { writeResearcherConfig } from "./configuration.ts";
 import { type Enrolled, enrolOnTestbed } from "./identities.ts";
 import type { Layout, PEOPLE } from "./layout.ts";
@@ -8,10 +9,16 @@ import type { Layout, PEOPLE } from "./layout.ts";
 /** Somebody enrolled on the testbed, whose home the `slice` command can use (SLICELAB_HOME). */
 export type Person = { readonly name: string; readonly enrolled: Enrolled; readonly home: string };
 
-type Terms = { who: (typeof PEOPLE)[number]; layout: Layout; authority: Authority; agent: AgentPart };
+type Terms = {
+  who: (typeof PEOPLE)[number];
+  layout: Layout;
+  authority: Authority;
+  agent: AgentPart;
+  broker?: BrokerPart;
+};
 
 /** Enrols a person, registers them with the agent, and gives them a home. */
-export async function settlePerson({ who, layout, authority, agent }: Terms): Promise<Person> {
+export async function settlePerson({ who, layout, authority, agent, broker }: Terms): Promise<Person> {
   const { name, role } = who;
   const home = layout.principal(name);
   const enrolled = await enrolOnTestbed(authority, home, name, "client");
@@ -25,6 +32,7 @@ export async function settlePerson({ who, layout, authority, agent }: Terms): Pr
   await writeResearcherConfig(home, {
     enrolled,
     agent: { identity: agent.identity, url: agent.addresses.tls },
+    broker: broker && { identity: broker.identity, url: broker.addresses.tls },
   });
   return { name, enrolled, home };
 }

@@ -1,10 +1,13 @@
 import type { Testbed } from "./testbed.ts";
 
 /** The testbed as a person wants to see it: where everything answers, and how to be alice. */
-export function testbedTable({ agent, nodes, people, description }: Testbed): string {
+export function testbedTable({ agent, broker, nodes, people, description }: Testbed): string {
   const rows = [
     ["SERVICE", "ADDRESS", "PAGE", "PID"],
     ["agent", agent.addresses.tls, agent.addresses.web, String(agent.part.process.pid)],
+    ...(broker
+      ? [["broker", broker.addresses.tls, broker.addresses.web, String(broker.part.process.pid)]]
+      : []),
     ...nodes.map((node) => [
       `node ${node.node.slice(0, 8)}`,
       node.addresses.tls,

@@ -3,6 +3,7 @@ import pLimit from "p-limit";
 import { writeDurably } from "#shared/runtime/durable-file.ts";
 import { lockFile } from "#shared/runtime/lock-file.ts";
 import { type AgentPart, startAgentPart } from "./agent-part.ts";
+import { type BrokerPart, startBrokerPart } from "./broker-part.ts";
 import { capacityOfEach } from "./capacity.ts";
 import { describe, type TestbedDescription } from "./description.ts";
 import { testbedAuthority } from "./identities.ts";
@@ -17,6 +18,7 @@ import { type Person, settlePerson } from "./people.ts";
 export type Testbed = AsyncDisposable & {
   readonly layout: Layout;
   readonly agent: AgentPart;
+  readonly broker?: BrokerPart;
   readonly nodes: readonly NodePart[];
   readonly people: readonly Person[];
   readonly monitors?: Monitors;
@@ -27,7 +29,7 @@ export type Testbed = AsyncDisposable & {
 };
 
 /**
- * A whole deployment on one machine: PostgreSQL, an authority, an agent and node managers, each a process of its own.
+ * A whole deployment on one machine: PostgreSQL, an authority, an agent, a broker and node managers, each a process of its own.
  * Disposing of it ends them and stops the slivers, whose disks stay; started again on the same home everything comes
  * back. Throws BUSY when another testbed runs on that home.
  */
@@ -37,7 +39,7 @@ export async function startTestbed(options: TestbedOptions): Promise<Testbed> {
   const layout = layoutOf(await realpath(options.home));
   await using owned = new AsyncDisposableStack();
   owned.use(await lockFile(layout.lock, `the testbed in ${layout.home}`));
-  for (const directory of [layout.logs, layout.agent])
+  for (const directory of [layout.logs, layout.agent, layout.broker])
     await mkdir(directory, { recursive: true, mode: 0o700 });
 
   progress("making addresses for the nodes");
@@ -49,7 +51,10 @@ export async function startTestbed(options: TestbedOptions): Promise<Testbed> {
   const agent = owned.use(
     await startAgentPart({ ...terms, ip: network.agentIp, monitor: places?.collector }),
   );
-  const people = await Promise.all(PEOPLE.map((who) => settlePerson({ who, layout, authority, agent })));
+  // Its start is nothing that nodes wait for.
+  const brokering = options.broker ? startBrokerPart({ ...terms, agent, ip: network.agentIp }) : undefined;
+  brokering?.catch(() => undefined); // told where it is waited for
+  owned.defer(async () => (await brokering?.catch(() => undefined))?.[Symbol.asyncDispose]());
 
   progress(`starting ${options.nodes} node managers (${options.engine})`);
   const capacity = await capacityOfEach(options.nodes, options.engine, layout);
@@ -57,6 +62,10 @@ export async function startTestbed(options: TestbedOptions): Promise<Testbed> {
     startNodePart({ ...terms, agent, place, number, capacity }),
   );
   owned.defer(() => endNodes(nodes));
+  const broker = await brokering;
+  const people = await Promise.all(
+    PEOPLE.map((who) => settlePerson({ who, layout, authority, agent, broker })),
+  );
   progress("waiting for the nodes' tickets to reach the agent");
   await agent.hearsFrom(nodes.map((node) => node.ip));
 
@@ -64,7 +73,7 @@ export async function startTestbed(options: TestbedOptions): Promise<Testbed> {
   owned.defer(async () => void (await rewriting));
   const monitors = places && owned.use(startMonitors({ places, layout, progress }));
   const write = async (): Promise<TestbedDescription> => {
-    const description = describe({ layout, agent, nodes, people, monitors, engine: options.engine });
+    const description = describe({ layout, agent, broker, nodes, people, monitors, engine: options.engine });
     await writeDurably(layout.description, `${JSON.stringify(description, null, 2)}\n`);
     return description;
   };
@@ -73,10 +82,11 @@ export async function startTestbed(options: TestbedOptions): Promise<Testbed> {
   rewriting = monitors?.started.then(write).catch((error: Error) => progress(error.message));
   const kept = owned.move();
   return {
-    ...{ layout, agent, nodes, people, monitors, description },
+    ...{ layout, agent, broker, nodes, people, monitors, description },
     async revive() {
       const revived = [
         ...(await agent.revive()),
+        ...((await broker?.revive()) ?? []),
         ...(await Promise.all([...nodes, ...(monitors ? [monitors] : [])].map((n) => n.revive()))).flat(),
       ];
       await write();

@@ -14,8 +14,8 @@ import { TestbedClients } from "./testbed-clients.ts";
 
 export type Person = (typeof PEOPLE)[number]["name"];
 
-/** A service of a testbed: its agent, or the node manager of a node, the first of which is 0. */
-export type Service = "agent" | number;
+/** A service of a testbed: its agent, its broker if it has one, or the node manager of a node, the first of which is 0. */
+export type Service = "agent" | "broker" | number;
 
 export type TestbedProcessOptions = {
   /** Three unless given. */
@@ -25,6 +25,8 @@ export type TestbedProcessOptions = {
   readonly plain?: boolean;
   /** With a resource monitor on every node. */
   readonly monitors?: boolean;
+  /** With a broker, which `slice` asks first. */
+  readonly broker?: boolean;
 };
 
 export const PROJECT = fileURLToPath(new URL("../../", import.meta.url));
@@ -57,11 +59,12 @@ export class TestbedProcess implements AsyncDisposable {
   #running: { child: ChildProcess; description: TestbedDescription; clients: TestbedClients } | undefined;
 
   constructor(directory: TemporaryDirectory, options: TestbedProcessOptions) {
-    const { nodes = 3, engine = "simulated", plain = false, monitors = false } = options;
+    const { nodes = 3, engine = "simulated", plain = false, monitors = false, broker = false } = options;
     this.#directory = directory;
     this.home = join(directory.path, "home");
     const given = ["--home", this.home, "--nodes", String(nodes), "--engine", engine, "--ports", "random"];
-    this.#args = [...given, ...(plain ? ["--plain"] : []), ...(monitors ? [] : ["--no-monitors"])];
+    const without = [...(monitors ? [] : ["--no-monitors"]), ...(broker ? [] : ["--no-broker"])];
+    this.#args = [...given, ...(plain ? ["--plain"] : []), ...without];
   }
 
   get #now() {
@@ -116,7 +119,8 @@ export class TestbedProcess implements AsyncDisposable {
   }
 
   pidOf(service: Service): number {
-    const { agent, nodes } = this.description;
+    const { agent, broker, nodes } = this.description;
+    if (service === "broker") return broker!.pid;
     return (service === "agent" ? agent : nodes[service]!).pid;
   }
 
@@ -159,8 +163,8 @@ export class TestbedProcess implements AsyncDisposable {
 
   /** Kills it as a fault would; its services end by themselves. Resolves when all of them have gone. */
   async crash(): Promise<void> {
-    const { agent, nodes } = this.description;
-    const services = [agent, ...nodes].map(({ pid }) => pid);
+    const { agent, broker, nodes } = this.description;
+    const services = [agent, ...(broker ? [broker] : []), ...nodes].map(({ pid }) => pid);
     const child = this.#forget();
     child.kill("SIGKILL");
     await eventually(() => !services.some(isProcess), { what: "the end of a killed testbed's services" });
