@@ -57,6 +57,7 @@ export async function endAbandoned(
       await journal.update((now) => ({
         ...now,
         abandoned: now.abandoned?.filter((other) => other.serial !== serial),
+        troubles: now.troubles.filter((trouble) => trouble.node !== node),
       }));
     },
     effort,

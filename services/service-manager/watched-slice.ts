@@ -59,11 +59,11 @@ export class WatchedSlice {
     using network = await this.#terms.openNetwork();
     checkOwner(state.record, network.principal);
     const at = clock.now();
-    const [{ views }, away] = await Promise.all([
-      lookAtSlivers(state, network, effort, at),
-      agentsAway(network),
-    ]);
-    await this.#see({ at, views }, state, network);
+    const see = async () => {
+      const { views } = await lookAtSlivers(state, network, effort, at);
+      await this.#see({ at, views }, state, network);
+    };
+    const [away] = await Promise.all([agentsAway(network), see()]); // an agent that hangs keeps nothing waiting
     const terms = { leaseSeconds: this.#leaseSeconds ?? 0, at, uptime: clock.uptime() };
     const known = [...away, ...this.#unrenewed.values()];
     for (const happening of await this.#outlook.news(state, network, known, terms))

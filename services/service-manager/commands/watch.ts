@@ -34,11 +34,14 @@ async function watch(
   invocation: Invocation,
   clock: Tools["terminal"]["clock"],
 ): Promise<ExitCode> {
-  const [{ watchSlice }, { setTimeout: pause }] = await Promise.all([
+  const [{ watchSlice }, { existingSlice }, { setTimeout: pause }] = await Promise.all([
     import("../watch.ts"),
+    import("../slice-state.ts"),
     import("node:timers/promises"),
   ]);
   const { home, effort } = invocation;
+  const { leases } = await existingSlice(home, name);
+  invocation.say(`watching ${leases.size} slivers of slice ${name}; Ctrl-C ends it`);
   try {
     await watchSlice({
       ...{ home, name, clock, effort },
