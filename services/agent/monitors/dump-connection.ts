@@ -22,7 +22,7 @@ export async function* dumpChunks(
   signal.addEventListener("abort", abort, { once: true });
   try {
     signal.throwIfAborted();
-    await once(socket, "connect", { signal });
+    await once(socket, "connect");
     for await (const chunk of socket as AsyncIterable<Buffer>) {
       for (let at = 0; at < chunk.length; at += PIECE_BYTES) {
         yield chunk.subarray(at, at + PIECE_BYTES);

@@ -1,5 +1,6 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
+import { dumpChunks } from "#services/agent/monitors/dump-connection.ts";
 import { POLL_LIMITS } from "#services/agent/monitors/poll.ts";
 import { eventually } from "#test/support/deadline.ts";
 import { agentLab } from "../agent-lab.ts";
@@ -106,4 +107,14 @@ test("agents on one database poll each monitor once in its time, whichever comes
     assert.deepEqual([feeds[0].asked, feeds[1].asked], [round, round]);
     lab.clock.advance(1);
   }
+});
+
+test("a monitor that cannot be connected to in time is left with the reason", async () => {
+  await using one = await feed();
+  const giving = new AbortController();
+  const first = dumpChunks(one.address, giving.signal).next();
+  const late = new DOMException("late", "TimeoutError");
+  giving.abort(late);
+  await assert.rejects(first, late);
+  await assert.rejects(dumpChunks(one.address, giving.signal).next(), late);
 });
