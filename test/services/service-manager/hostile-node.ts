@@ -84,3 +84,17 @@ export function lie(lies: (honest: Lease) => Partial<Lease>): Behaviour {
 export function answer(value: unknown): Behaviour {
   return ({ response }) => response.end(encodeResponse(value));
 }
+
+/** Answers with up to a gigabyte of nothing, as fast as it is taken. `sent` is told how many MiB that were. */
+export function flood(sent: (mebibytes: number) => void = () => {}): Behaviour {
+  return ({ response }) => {
+    const mebibyte = Buffer.alloc(1024 ** 2, " ");
+    let count = 0;
+    const more = () => {
+      while (count < 1024 && !response.destroyed && response.write(mebibyte)) count += 1;
+      sent(count);
+    };
+    response.on("drain", more).on("error", () => {});
+    more();
+  };
+}

@@ -4,7 +4,7 @@ import { readSlice } from "#services/service-manager/slice-state.ts";
 import { sealLease } from "#shared/wire/lease-document.ts";
 import { encodeResponse } from "#shared/wire/xmlrpc/encode.ts";
 import { assertExactly, leasesAtNodes } from "./exactness.ts";
-import { answer, type Behaviour, hostileNode, lie, refuse } from "./hostile-node.ts";
+import { answer, type Behaviour, flood, hostileNode, lie, refuse } from "./hostile-node.ts";
 import { type SliceLab, sliceLab } from "./slice-lab.ts";
 
 const DEADLINE = "2s";
@@ -88,14 +88,9 @@ test("a node that sends without end is cut off after 16 MiB", async () => {
   await bad.stop();
   await using hostile = await hostileNode(bad.identity, address);
   let sent = 0;
-  hostile.behaviour = ({ response }) => {
-    const megabyte = Buffer.alloc(1024 ** 2, " ");
-    const more = () => {
-      while (sent < 1024 && !response.destroyed && response.write(megabyte)) sent += 1;
-    };
-    response.on("drain", more).on("error", () => {});
-    more();
-  };
+  hostile.behaviour = flood((mebibytes) => {
+    sent = mebibytes;
+  });
   const { code, out } = await lab.slice("create", "flooded", "--nodes", "2", "-o", "json");
   assert.equal(code, 3);
   assert.match(out, /BAD_ANSWER/);

@@ -1,6 +1,6 @@
 import { type ChildProcess, spawn } from "node:child_process";
 import { once } from "node:events";
-import { mkdir, readFile, rm, writeFile } from "node:fs/promises";
+import { mkdir, readdir, readFile, rm, writeFile } from "node:fs/promises";
 import { constants } from "node:os";
 import { join } from "node:path";
 import type {
@@ -97,8 +97,20 @@ export function localBackend(directory: string): LocalBackend {
 
 /** Ends what was left running with this directory as its own: supervisors of programs outlive their connections. */
 export async function endProcessesIn(home: string): Promise<void> {
-  const script = `for d in /proc/[0-9]*; do
-    if tr '\\0' '\\n' <"$d/environ" 2>/dev/null | grep -qxF "HOME=${home}"; then kill -9 "\${d#/proc/}" 2>/dev/null; fi
-  done; true`;
-  await once(spawn("sh", ["-c", script], { env: { PATH: process.env.PATH } }), "close");
+  const pids = (await readdir("/proc")).filter((name) => /^[0-9]+$/.test(name));
+  await Promise.all(
+    pids.map(async (pid) => {
+      // A process may end, or be another's, while it is looked at.
+      const environment = await readFile(`/proc/${pid}/environ`, "latin1").catch(() => "");
+      if (environment.split("\0").includes(`HOME=${home}`)) killIfThere(Number(pid));
+    }),
+  );
+}
+
+function killIfThere(pid: number): void {
+  try {
+    process.kill(pid, "SIGKILL");
+  } catch (error) {
+    if ((error as NodeJS.ErrnoException).code !== "ESRCH") throw error;
+  }
 }

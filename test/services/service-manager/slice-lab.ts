@@ -182,10 +182,16 @@ export async function sliceLab(options: SliceLabOptions = {}): Promise<SliceLab>
       agent: agentOfNode,
       share: options.share,
     });
-    owned.defer(() => node.stop());
-    owned.use(node.backend);
     nodes.push(node);
   }
+  owned.defer(async () => {
+    await Promise.all(
+      nodes.map(async (node) => {
+        await node.stop();
+        await node.backend[Symbol.asyncDispose]();
+      }),
+    );
+  });
   await Promise.all(nodes.map((node) => node.start()));
   await eventually(async () => (await agentClient.getads()).length === nodes.length, {
     what: "all nodes being advertised",
