@@ -1,24 +1,14 @@
-import { randomBytes } from "node:crypto";
-import type { AgentConnection } from "#services/broker/agent-connection.ts";
-import { Fault, type FaultName, refuseUnless } from "#shared/model/errors.ts";
-import type { NodeCount } from "#shared/model/slice-description.ts";
+import { Fault, type FaultName } from "#shared/model/errors.ts";
 import type { AcquisitionStruct } from "#shared/wire/broker-api.ts";
-import { documentId } from "#shared/wire/document.ts";
-import { describedRequest, MAX_REQUEST_AGENTS, writeRequest } from "#shared/wire/request-document.ts";
 import { type CallFailure, isCallFailure } from "#shared/wire/xmlrpc/transport-error.ts";
 import type { BrokerConnection } from "./broker-connection.ts";
 import { broughtTickets, type NamedAgent, type TicketTerms } from "./brokered-tickets.ts";
 import { failureSentence } from "./failure.ts";
 import { adoptTickets, crossOut, openInBook } from "./request-book.ts";
 import { type Closing, closeRequest } from "./request-closing.ts";
+import { type Asked, answeringAgents, signRequest } from "./request-signing.ts";
 import type { OpenRequest } from "./slice-record.ts";
 import type { Acquired, SourceParts, TicketSource, Wanted } from "./ticket-source.ts";
-
-/** How long a broker may act on a request, in seconds. */
-const REQUEST_SECONDS = 900;
-
-/** The most nodes one request is for: the tickets come back in one answer. */
-const MOST_NODES = 2_000;
 
 /** What a broker's refusal is passed on for: asking the agents ourselves would bring nothing else. */
 const PASSED_ON: ReadonlySet<FaultName> = new Set([
@@ -37,9 +27,6 @@ const PASSED_ON: ReadonlySet<FaultName> = new Set([
 export function brokeredSource(parts: SourceParts, embedded: TicketSource): TicketSource {
   return new BrokeredSource(parts, embedded);
 }
-
-/** A request with what its tickets are verified by. */
-type Asked = { readonly request: OpenRequest; readonly agents: readonly NamedAgent[] };
 
 class BrokeredSource implements TicketSource {
   readonly #parts: SourceParts;
@@ -63,7 +50,7 @@ class BrokeredSource implements TicketSource {
     if (!broker) return await this.#embedded.acquire(wanted);
     let asked: Asked;
     try {
-      asked = await this.#newRequest(broker, wanted);
+      asked = await signRequest(this.#parts, broker, wanted);
     } catch (failure) {
       this.#passOver(failure);
       return await this.#embedded.acquire(wanted);
@@ -77,7 +64,7 @@ class BrokeredSource implements TicketSource {
     try {
       return await this.#gather(broker, asked);
     } catch (failure) {
-      if (!isCallFailure(failure)) throw failure;
+      this.#rethrowUnlessItsOwn(failure);
       return await this.#withoutBroker(asked, wanted, failure);
     }
   }
@@ -101,7 +88,7 @@ class BrokeredSource implements TicketSource {
   /** After a broker failed: settles with the agents what it may have been granted, and gets the rest ourselves. */
   async #withoutBroker({ request }: Asked, wanted: Wanted, failure: CallFailure): Promise<Acquired> {
     const { found, failures } = await this.#close(request);
-    const passedOn = failure instanceof Fault && PASSED_ON.has(failure.name) && !(await this.#knowsMore());
+    const passedOn = isPassedOn(failure) && !(await this.#knowsMore());
     if (passedOn && found === 0) throw failure;
     if (!passedOn) this.#passOver(failure);
     const left = this.#leftOf(wanted, found);
@@ -120,11 +107,13 @@ class BrokeredSource implements TicketSource {
     const broker = this.#broker;
     if (broker?.url === request.broker && request.validTo > this.#parts.now) {
       try {
-        await this.#gather(broker, { request, agents: await this.#ownAgents(request.agents) });
+        const own = await answeringAgents(this.#parts.network);
+        const agents = own.filter(({ name }) => request.agents.includes(name));
+        await this.#gather(broker, { request, agents });
         return;
       } catch (failure) {
-        if (!isCallFailure(failure)) throw failure;
-        if (!(failure instanceof Fault && PASSED_ON.has(failure.name))) this.#passOver(failure);
+        this.#rethrowUnlessItsOwn(failure);
+        if (!isPassedOn(failure)) this.#passOver(failure);
       }
     }
     await this.#close(request);
@@ -141,57 +130,10 @@ class BrokeredSource implements TicketSource {
     return closing;
   }
 
-  async #newRequest(broker: BrokerConnection, wanted: Wanted): Promise<Asked> {
-    const { order, network, now } = this.#parts;
-    const nodes: NodeCount = {
-      count: wanted.wanted,
-      atleast: Math.max(1, Math.min(wanted.atleast, wanted.wanted)),
-      standby: wanted.standby,
-    };
-    refuseUnless(
-      nodes.count + nodes.standby <= MOST_NODES,
-      "TOO_LARGE",
-      `a broker is asked for up to ${MOST_NODES} nodes at a time`,
-    );
-    const facts = await broker.facts();
-    const agents = (await this.#ownAgents()).filter(({ identity }) => facts.agents.has(identity));
-    refuseUnless(agents.length > 0, "NO_CAPACITY", "it asks none of the agents that answer here");
-    const document = describedRequest(
-      {
-        principal: network.principal,
-        serial: randomBytes(16).toString("hex"),
-        broker: facts.identity,
-        agents: agents.map(({ identity }) => identity),
-        validTo: now + REQUEST_SECONDS,
-      },
-      { ...order.description, nodes },
-    );
-    const holds = wanted.held.map(({ node }) => node);
-    const request: OpenRequest = {
-      text: broker.seal(document),
-      id: documentId(writeRequest(document)),
-      broker: broker.url,
-      agents: agents.map(({ name }) => name),
-      holds,
-      avoid: [...wanted.ruledOut.keys()].filter((node) => !holds.includes(node)),
-      wanted: nodes.count,
-      standby: nodes.standby,
-      validTo: document.validTo,
-    };
-    return { request, agents };
-  }
-
-  /** Those of our agents that answer, or only some of them: what they say of themselves is what tickets are verified by. */
-  async #ownAgents(only?: readonly string[]): Promise<NamedAgent[]> {
-    const facts = await Promise.all(this.#parts.network.agents.map((agent) => namedAgent(agent)));
-    const named = facts.filter((agent) => agent !== undefined);
-    return named.filter(({ name }) => only === undefined || only.includes(name)).slice(0, MAX_REQUEST_AGENTS);
-  }
-
   /** Whether there is an agent that the broker does not ask. */
   async #knowsMore(): Promise<boolean> {
     const facts = await this.#broker?.facts();
-    return (await this.#ownAgents()).some(({ identity }) => !facts?.agents.has(identity));
+    return (await answeringAgents(this.#parts.network)).some(({ identity }) => !facts?.agents.has(identity));
   }
 
   #terms(agents: readonly NamedAgent[]): TicketTerms {
@@ -218,10 +160,16 @@ class BrokeredSource implements TicketSource {
 
   /** The broker is not asked again in this run. */
   #passOver(failure: unknown): void {
-    if (!isCallFailure(failure)) throw failure;
+    this.#rethrowUnlessItsOwn(failure);
     const { url } = this.#broker!;
     this.#broker = undefined;
     this.#notice(`the broker ${url} is passed over, its work is done here: ${failureSentence(failure)}`);
+  }
+
+  /** What a broker or agent did, and neither a defect of ours nor the end of the whole command. */
+  #rethrowUnlessItsOwn(failure: unknown): asserts failure is CallFailure {
+    this.#parts.network.effort.signal.throwIfAborted();
+    if (!isCallFailure(failure)) throw failure;
   }
 
   #notice(line: string): void {
@@ -229,14 +177,8 @@ class BrokeredSource implements TicketSource {
   }
 }
 
-async function namedAgent(agent: AgentConnection): Promise<NamedAgent | undefined> {
-  try {
-    const { identity, ticketKey } = await agent.facts();
-    return { name: agent.name, identity, ticketKey };
-  } catch (error) {
-    if (!isCallFailure(error)) throw error;
-    return undefined; // whoever does not answer is not named
-  }
+function isPassedOn(failure: CallFailure): boolean {
+  return failure instanceof Fault && PASSED_ON.has(failure.name);
 }
 
 /** Why there are fewer tickets than were wanted. */

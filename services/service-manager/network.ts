@@ -19,6 +19,8 @@ export type Network = Disposable & {
   /** How long the principal's certificate is accepted. */
   readonly certified: Validity;
   readonly agents: readonly AgentConnection[];
+  /** How everybody here is called. */
+  readonly effort: Effort;
   /** By its identity or its URL. Throws UNKNOWN_KEY for an agent that is not configured (any more). */
   agent(name: string): AgentConnection;
   /** The broker that is preferred to the one embedded here, where one is configured. */
@@ -51,6 +53,7 @@ export function networkOf({
     principal,
     certified,
     agents: known,
+    effort,
     agent(name) {
       const agent = agentNamed(known, name);
       if (!agent)

@@ -44,6 +44,7 @@ export async function planSlice(wish: Wish, network: Network, now: Instant): Pro
   try {
     return await planByBroker(order, broker);
   } catch (failure) {
+    network.effort.signal.throwIfAborted();
     if (!isCallFailure(failure)) throw failure;
     network.notice(
       `the broker ${broker.url} is passed over, its work is done here: ${failureSentence(failure)}`,

@@ -1,5 +1,7 @@
 import assert from "node:assert/strict";
+import { once } from "node:events";
 import { writeFile } from "node:fs/promises";
+import { type AddressInfo, createServer, type Socket } from "node:net";
 import { join } from "node:path";
 import { describe, test } from "node:test";
 import { readSlice } from "#services/service-manager/slice-state.ts";
@@ -9,7 +11,7 @@ import type { AcquisitionStruct } from "#shared/wire/broker-api.ts";
 import { writeSliceDescription } from "#shared/wire/slice-description.ts";
 import { eventually } from "#test/support/deadline.ts";
 import { assertExactly, nodesOf } from "./exactness.ts";
-import { configureBroker, labBroker } from "./lab-broker.ts";
+import { changeConfig, configureBroker, labBroker, readConfig } from "./lab-broker.ts";
 import { type SliceLab, sliceLab } from "./slice-lab.ts";
 
 const PASSED_OVER = /broker .* is passed over/;
@@ -95,6 +97,28 @@ describe("with a broker", () => {
     assert.equal(code, 0, err);
     assert.equal(broker.asked.length, 1, "nobody had to be asked again");
     await assertExactly(lab, "hello", 2);
+  });
+
+  test("an agent that hangs is not named, and holds nobody up", async () => {
+    await using lab = await sliceLab({ nodes: 2 });
+    await using broker = await labBroker(lab);
+    const sockets = new Set<Socket>();
+    const hanging = createServer((socket) => sockets.add(socket)).listen(0, "127.0.0.1");
+    await once(hanging, "listening");
+    const { port } = hanging.address() as AddressInfo;
+    const [agent] = (await readConfig(lab)).agents as object[];
+    await changeConfig(lab, {
+      agents: [agent!, { url: `https://127.0.0.1:${port}/RPC2`, identity: "e".repeat(64) }],
+    });
+    broker.conduct = async (honestly, { request }) => {
+      assert.equal(request.agents.length, 1);
+      return await honestly();
+    };
+    const begin = performance.now();
+    assert.doesNotMatch(await createsExactly(lab, "hello", "--deadline", "20s"), PASSED_OVER);
+    assert.ok(performance.now() - begin < 15_000, "a fifth of the deadline, not all of it");
+    for (const socket of sockets) socket.destroy();
+    hanging.close();
   });
 
   test("what it refuses is told, and leaves nothing", async () => {

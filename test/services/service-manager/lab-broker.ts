@@ -160,7 +160,20 @@ export async function configureBroker(
   lab: SliceLab,
   broker: { url: string; identity: string } | undefined,
 ): Promise<void> {
-  const path = join(lab.home, "config.toml");
-  const { broker: _, ...config } = parse(await readFile(path, "utf8"));
-  await writeFile(path, stringify({ ...config, ...(broker && { broker }) }));
+  await changeConfig(lab, { broker });
+}
+
+export async function readConfig(lab: SliceLab): Promise<Record<string, unknown>> {
+  return parse(await readFile(configPath(lab), "utf8"));
+}
+
+/** Replaces parts of alice's configuration; one that is undefined is left out. */
+export async function changeConfig(lab: SliceLab, change: Record<string, unknown>): Promise<void> {
+  const config = Object.entries({ ...(await readConfig(lab)), ...change });
+  const present = config.filter(([, value]) => value !== undefined);
+  await writeFile(configPath(lab), stringify(Object.fromEntries(present)));
+}
+
+function configPath(lab: SliceLab): string {
+  return join(lab.home, "config.toml");
 }
