@@ -59,6 +59,7 @@ export async function startMonitor(
     openMetrics([...ownFamilies(own), ...workFamilies({ table, receiver, dumps, teller, requests })]);
   const { address, web_port } = config.listen;
   const web = owned.use(await startWeb({ address, port: web_port, metrics }));
+  owned.defer(() => teller.stop()); // first of all, so that no part waits for whoever cannot be told
 
   const kept = owned.move();
   return {

@@ -12,7 +12,7 @@ export type TellerCounts = {
   readonly failed: number;
 };
 
-/** Sends packets to targets. Disposing of it breaks off what is being sent. */
+/** Sends packets to targets. Disposing of it stops it. */
 export type Teller = AsyncDisposable & {
   /**
    * Sends the packets to every target, and resolves when all was tried; never rejects. `packets` is called once for each,
@@ -20,6 +20,8 @@ export type Teller = AsyncDisposable & {
    * waiting.
    */
   tell(targets: readonly Target[], packets: () => Iterable<Packet>): Promise<void>;
+  /** Breaks off what is being sent, so that nobody waits for it, and sends no more. */
+  stop(): void;
   counts(): TellerCounts;
 };
 
@@ -74,6 +76,7 @@ export function openTeller(onFailure: (error: unknown, target?: Target) => void)
 
   return {
     tell,
+    stop: () => ending.abort(),
     counts: () => ({ sent, failed }),
     async [Symbol.asyncDispose]() {
       ending.abort();
@@ -95,7 +98,7 @@ function addresses(ending: AbortSignal): (host: string) => Promise<Address> {
     const stop = () => reject(new Error(`${host} could not be looked up in time`));
     const signal = AbortSignal.any([ending, AbortSignal.timeout(LOOKUP_MILLISECONDS)]);
     signal.addEventListener("abort", stop, { once: true });
-    return await Promise.race([limit(() => lookup(host)), late]);
+    return await Promise.race([limit(() => lookup(host, { order: "ipv4first" })), late]);
   };
 }
 

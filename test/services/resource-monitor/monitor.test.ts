@@ -2,6 +2,7 @@ import assert from "node:assert/strict";
 import { createSocket } from "node:dgram";
 import { once } from "node:events";
 import { test } from "node:test";
+import { readClockState } from "#services/resource-monitor/clock-state.ts";
 import { monitorConfig } from "#services/resource-monitor/config.ts";
 import { writePacket } from "#shared/wire/ganglia/packet.ts";
 import { eventually } from "#test/support/deadline.ts";
@@ -160,6 +161,7 @@ test("the page is OpenMetrics, and there is no other", async () => {
   assert.match(response.headers.get("content-type") ?? "", /^application\/openmetrics-text; version=1\.0\.0/);
   const page = await response.text();
   assert.match(page, /^# TYPE slicelab_node_load_one gauge\n# HELP .*\nslicelab_node_load_one [\d.]+$/m);
+  if (readClockState()) assert.match(page, /^slicelab_node_clock_synchronised [01]$/m);
   assert.match(page, /\n# EOF\n$/);
   for (const line of page.trimEnd().split("\n"))
     assert.match(line, /^(# (TYPE|HELP) [a-z_]+ .+|# EOF|[a-z_]+(\{reason="[a-z_]+"\})? [\d.e+]+)$/);
