@@ -48,6 +48,8 @@ export type Offer = {
   readonly images: readonly string[];
   readonly suspended: boolean;
   readonly heard?: Instant;
+  /** As a monitor measured it lately; nobody vouches for it. */
+  readonly load?: number;
   /** Whether the slice has a ticket there that counts. */
   readonly held: boolean;
   /** Those of the ports asked for that other slices' tickets have there, at any time this one would count. */
@@ -90,7 +92,7 @@ export function misfit(offer: Offer, order: Order, now: Instant): Reason | undef
   return (
     (offer.suspended ? elsewhere("is suspended") : undefined) ??
     misplaced(offer, order.where) ??
-    (order.among.kind === "any" ? unchosen(offer, now) : undefined) ??
+    (order.among.kind === "any" ? unchosen(offer, order.where, now) : undefined) ??
     unlike(offer, order) ??
     (offer.holding ? tooSmall(offer.holding, order) : unheld(offer.allowed, order, now))
   );
@@ -106,14 +108,23 @@ function misplaced(offer: Offer, where: Whereabouts): Reason | undefined {
   if (named(where.avoid, offer)) return elsewhere("is to be avoided");
   if (where.nodes.length > 0 && !named(where.nodes, offer))
     return elsewhere("is not among the nodes asked for");
+  if (where.sites.length > 0 && !where.sites.includes(offer.site ?? ""))
+    return { reason: "is not at a site asked for", remedy: "other sites" };
+  if (offer.site && where.avoidSites.includes(offer.site)) return elsewhere("is at a site to be avoided");
   return where.distinctSites && !offer.site ? elsewhere("is at no known site") : undefined;
 }
 
-/** Reasons against a node that nobody asked for by name. */
-function unchosen(offer: Offer, now: Instant): Reason | undefined {
+/**
+ * Reasons against a node that nobody asked for by name. Its load is one of them and of no others, since what monitors
+ * tell must keep nobody from a node they chose.
+ */
+function unchosen(offer: Offer, { maxLoad }: Whereabouts, now: Instant): Reason | undefined {
   if (offer.held) return { reason: "has the slice already" };
   if (offer.heard === undefined || now - offer.heard > SILENT_SECONDS)
     return { reason: "has been silent for minutes", remedy: "later" };
+  if (maxLoad === undefined) return undefined;
+  if (offer.load === undefined) return { reason: "has a load that nobody knows", remedy: "any load" };
+  if (offer.load > maxLoad) return { reason: `has a load of more than ${maxLoad}`, remedy: "a higher load" };
   return undefined;
 }
 

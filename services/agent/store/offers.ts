@@ -8,6 +8,7 @@ import type { Offer, OfferedHolding } from "../offer.ts";
 import type { Order } from "../order.ts";
 import type { OfferedPorts } from "../port-choice.ts";
 import { ALLOWED, type AllowedRow, allowedOf } from "./allowed.ts";
+import { FRESH_SECONDS } from "./conditions.ts";
 import { portRanges, portSet, portsIn } from "./port-set.ts";
 import { type CeilingRow, ceilingsOf, type ShareRow, shareOf } from "./share-columns.ts";
 
@@ -106,6 +107,8 @@ function statement(kind: keyof typeof CANDIDATES, free: "at least" | "exactly"):
     with candidate as (${CANDIDATES[kind]}),
     held as (select distinct c.node from charges c where c.slice = $6 and c.counted_to > to_timestamp($1))
     select n.node, n.ip, n.country, n.region, n.tags, n.engines, n.images, n.heard, p.site, p.suspended,
+      (select k.load from conditions k
+       where k.node = n.node and k.measured >= to_timestamp($1) - interval '${FRESH_SECONDS} s') as load,
       exists (select from held where held.node = n.node) as held,
       (select count(*) from held) as held_nodes,
       taken_by_others.tcp::text as taken_tcp, taken_by_others.udp::text as taken_udp,
@@ -185,6 +188,7 @@ type OfferRow = ShareRow &
     engines: string[];
     images: string[];
     heard: Instant | null;
+    load: number | null;
     site: string | null;
     suspended: boolean;
     held: boolean;
@@ -227,6 +231,7 @@ function offerOf(row: OfferRow): Offer {
     images: row.images,
     suspended: row.suspended,
     heard: row.heard ?? undefined,
+    load: row.load ?? undefined,
     held: row.held,
     portsTaken: portsIn(row.taken_tcp, row.taken_udp),
     portsKept: portsIn(row.kept_tcp, row.kept_udp),

@@ -1,7 +1,7 @@
 import type { Command } from "commander";
 import type { Advertisement } from "#services/broker/specification.ts";
 import type { Share } from "#shared/model/resources.ts";
-import { formatInstant } from "#shared/model/time.ts";
+import { formatInstant, type Instant } from "#shared/model/time.ts";
 import { EXIT, type ExitCode } from "../exit-code.ts";
 import { type CommonOptions, type Invocation, invoke, type Tools, withCommonOptions } from "../invocation.ts";
 import { type Listing, shortName } from "../output.ts";
@@ -50,6 +50,11 @@ function listing(rows: readonly Advertisement[], now: number): Listing<Advertise
         header: "HEARD",
         value: ({ heard }) => (heard === undefined ? "never" : `${formatDuration(now - heard)} ago`),
       },
+      {
+        header: "LIVENESS",
+        value: ({ liveness }) => (liveness === undefined ? "" : `${(100 * liveness).toFixed(1)} %`),
+        wide: true,
+      },
       { header: "IMAGES", value: ({ images }) => images.join(","), wide: true },
       { header: "ABILITIES", value: abilityList, wide: true },
       { header: "TAGS", value: ({ tags }) => tagList(tags).join(","), wide: true },
@@ -67,9 +72,14 @@ function listing(rows: readonly Advertisement[], now: number): Listing<Advertise
       },
       ...{ engines: ad.engines, images: ad.images, abilities: ad.abilities, simulated: ad.simulated },
       ...{ resources: shareMember(ad.resources), free: shareMember(ad.free) },
-      ...{ load: ad.load ?? null, heard: ad.heard === undefined ? null : formatInstant(ad.heard) },
+      ...{ load: ad.load ?? null, cpus: ad.cpus ?? null, liveness: ad.liveness ?? null },
+      ...{ heard: timeOrNull(ad.heard), monitored: timeOrNull(ad.monitored) },
     }),
   };
+}
+
+function timeOrNull(instant: Instant | undefined): string | null {
+  return instant === undefined ? null : formatInstant(instant);
 }
 
 /** What the slivers of each engine have; engines are named only where there are several. */
