@@ -76,6 +76,12 @@ export const REQUIREMENTS: readonly Requirement[] = [
     without: "no exchange with a real gmond in tests",
   },
   { package: "gmetad", provides: "gmetad", purposes: TESTS, without: "no real gmetad in tests" },
+  {
+    package: "redis-server",
+    provides: "redis-server",
+    purposes: TESTS,
+    without: "no queue on a Redis in tests",
+  },
   { package: "python3", provides: "python3", purposes: TESTS, without: "no outside XML-RPC client in tests" },
   { package: "openssl", provides: "openssl", purposes: TESTS, without: "no outside certificates in tests" },
   {

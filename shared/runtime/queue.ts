@@ -56,11 +56,17 @@ function redisQueue(options: JobQueueOptions, url: string): JobQueue {
   const worker = new Worker(options.name, processor(options), {
     ...{ connection: taking, concurrency: options.atOnce, skipWaitingForReady: true },
   });
-  return joined(options, { queue, worker, trouble }, () => {
-    leaving = true; // also for the connections that BullMQ made of these
-    const away = producing.status !== "ready";
-    if (away) for (const connection of connections) connection.disconnect();
-    return away;
+  const disconnect = () => {
+    for (const connection of connections) connection.disconnect();
+  };
+  return joined(options, {
+    ...{ queue, worker, trouble, disconnect },
+    leave() {
+      leaving = true; // also for the connections that BullMQ made of these
+      const away = producing.status !== "ready";
+      if (away) disconnect();
+      return away;
+    },
   });
 }
 
@@ -107,12 +113,15 @@ type QueueEnds = {
   readonly queue: Ends & Adds;
   readonly worker: Ends;
   readonly trouble: (error: Error) => void;
+  /** Begins the leaving; whether the queue is away. */
+  readonly leave?: () => boolean;
+  /** Ends connections that BullMQ was lent. */
+  readonly disconnect?: () => void;
 };
 
 function joined(
   { name, log }: JobQueueOptions,
-  { queue, worker, trouble }: QueueEnds,
-  isAway: () => boolean = () => false,
+  { queue, worker, trouble, leave, disconnect }: QueueEnds,
 ): JobQueue {
   queue.on("error", trouble);
   worker.on("error", trouble);
@@ -128,8 +137,9 @@ function joined(
     },
     async [Symbol.asyncDispose]() {
       // A queue that is away cannot be taken leave of: what waits for it is cut off.
-      const closing = Promise.allSettled([worker.close(isAway()), queue.close()]);
+      const closing = Promise.allSettled([worker.close(leave?.()), queue.close()]);
       await patiently(closing).catch((error) => log.debug({ err: error }, "left a queue without a word"));
+      disconnect?.();
     },
   };
 }

@@ -30,7 +30,7 @@ export type BrokerLab = AsyncDisposable & {
   readonly broker: BrokerService;
   /** Alice's client. */
   readonly client: BrokerClient;
-  clientOf(who: TestIdentity, at?: BrokerService): BrokerClient;
+  clientOf(who: TestIdentity, at?: Announced): BrokerClient;
   /** Another broker on the same database, with the same key. */
   sibling(overrides?: Partial<BrokerConfig>): Promise<BrokerService>;
   /** A request that alice signs for this broker. */
@@ -38,6 +38,9 @@ export type BrokerLab = AsyncDisposable & {
   stop(): Promise<void>;
   start(): Promise<void>;
 };
+
+/** As much of a broker as its clients need. */
+type Announced = { readonly announce: { readonly tls: string } };
 
 export type RequestWish = {
   readonly name?: string;
@@ -55,6 +58,8 @@ export type RequestWish = {
 export type BrokerLabOptions = {
   readonly agent?: LabOptions;
   readonly config?: Partial<BrokerConfig>;
+  /** Another way to the agent than its address. */
+  readonly through?: (url: string) => Promise<string>;
   /** Agents besides the real one. */
   readonly others?: readonly { readonly identity: string; readonly url: string }[];
 };
@@ -66,12 +71,13 @@ export async function brokerLab(options: BrokerLabOptions = {}): Promise<BrokerL
   const identity = await agents.authority.server("broker");
   const directory = owned.use(await temporaryDirectory()).path;
   const files = await writeIdentity(directory, "broker", identity.tls);
-  const { url } = owned.use(await testDatabase());
+  const databaseUrl = owned.use(await testDatabase()).url;
+  const url = options.through ? await options.through(announce.tls) : announce.tls;
   const config: BrokerConfig = {
-    database: url,
+    database: databaseUrl,
     identity: { key: files.key, certificate: files.cert, authority: files.ca },
     listen: { address: "127.0.0.1", tls_port: 0, web_port: 0 },
-    agents: [{ identity: announce.agent, url: announce.tls }, ...(options.others ?? [])],
+    agents: [{ identity: announce.agent, url }, ...(options.others ?? [])],
     agent_seconds: 10,
     ads_seconds: 0,
     scan_seconds: 3600,
@@ -92,12 +98,12 @@ export async function brokerLab(options: BrokerLabOptions = {}): Promise<BrokerL
   let broker: BrokerService | undefined = await begin();
   config.listen.tls_port = Number(new URL(broker.announce.tls).port); // the same when it starts again
   owned.defer(() => broker?.[Symbol.asyncDispose]());
-  const database = owned.use(openBrokerDatabase(url));
+  const database = owned.use(openBrokerDatabase(config.database));
   function running(): BrokerService {
     if (!broker) throw new Error("the broker is stopped");
     return broker;
   }
-  function clientOf(who: TestIdentity, at = running()): BrokerClient {
+  function clientOf(who: TestIdentity, at: Announced = running()): BrokerClient {
     const connections = clients.use(new Connections(clientTlsOptions(who.tls)));
     return xmlRpcClient(brokerApi, { url: at.announce.tls, connections, expectedPeer: identity.name });
   }
