@@ -69,9 +69,7 @@ export function brokerConnection(
     let [answer, told, toldAt] = [first, newsOf(first), performance.now()];
     for (;;) {
       refuseOther(url, answer, request);
-      const { wanted, standby } = request;
-      const got = answer.tickets.length + answer.standby.length;
-      progress(`broker: ${answer.progress.slice(0, 100)}`, got, wanted + standby, answer.refused.length);
+      progress(`broker: ${answer.progress.slice(0, 100)}`, 0, 0, 0);
       if (answer.state !== "working") return answer;
       if (newsOf(answer) !== told) [told, toldAt] = [newsOf(answer), performance.now()];
       if (performance.now() - toldAt > 2 * deadlineMs)

@@ -13,7 +13,7 @@ export type Effort = {
   readonly notice?: (line: string) => void;
 };
 
-/** Told how far the work on many nodes has come. */
+/** Told how far the work on many nodes has come; with a total of 0, the step says it all. */
 export type Progress = (step: string, done: number, total: number, failed: number) => void;
 
 /** What came of one of many. Failures are what a node or a network can do to us; defects of ours are thrown. */

@@ -27,7 +27,8 @@ export function progressLine(terminal: Pick<Terminal, "err" | "live">, quiet: bo
   let shown = "";
   return {
     progress(step, done, total, failed) {
-      const line = `${step}: ${done} of ${total}${failed > 0 ? `, ${failed} failed` : ""}`;
+      const count = `: ${done} of ${total}${failed > 0 ? `, ${failed} failed` : ""}`;
+      const line = total === 0 ? step : step + count;
       if (line === shown) return;
       shown = line;
       terminal.err(`${LINE_START}${printable(line)}`);
