@@ -1,5 +1,6 @@
-import { createSocket, type Socket } from "node:dgram";
+import { createSocket } from "node:dgram";
 import { lookup } from "node:dns/promises";
+import { once } from "node:events";
 import { isIP } from "node:net";
 import { setTimeout as pause } from "node:timers/promises";
 import pLimit from "p-limit";
@@ -33,9 +34,7 @@ const LOOKUPS_AT_ONCE = 2;
 const LOOKUP_MILLISECONDS = 5_000;
 
 /** `onFailure` learns once of a target that cannot be told, until that works again. */
-export function openTeller(onFailure: (error: unknown, target?: Target) => void): Teller {
-  const sockets = { 4: createSocket("udp4"), 6: createSocket("udp6") };
-  for (const socket of Object.values(sockets)) socket.on("error", (error) => onFailure(error));
+export function openTeller(onFailure: (error: unknown, target: Target) => void): Teller {
   const ending = new AbortController();
   const { signal } = ending;
   const addressOf = addresses(signal);
@@ -45,13 +44,13 @@ export function openTeller(onFailure: (error: unknown, target?: Target) => void)
 
   async function sendTo(target: Target, packets: Iterable<Packet>): Promise<void> {
     const { address, family } = await addressOf(target.host);
-    const socket = sockets[family as 4 | 6];
+    await using socket = await openSocket(family);
     let inBurst = 0;
     for (const packet of packets) {
       if (inBurst === BURST_PACKETS) await pause(PAUSE_MILLISECONDS, undefined, { signal });
       inBurst = (inBurst % BURST_PACKETS) + 1;
       signal.throwIfAborted();
-      await send(socket, writePacket(packet), target.port, address);
+      await socket.send(writePacket(packet), target.port, address);
       sent += 1;
     }
   }
@@ -81,7 +80,6 @@ export function openTeller(onFailure: (error: unknown, target?: Target) => void)
     async [Symbol.asyncDispose]() {
       ending.abort();
       await Promise.all(telling);
-      for (const socket of Object.values(sockets)) socket.close();
     },
   };
 }
@@ -102,8 +100,24 @@ function addresses(ending: AbortSignal): (host: string) => Promise<Address> {
   };
 }
 
-async function send(socket: Socket, bytes: Buffer, port: number, address: string): Promise<void> {
-  const { promise, resolve, reject } = Promise.withResolvers<void>();
-  socket.send(bytes, port, address, (error) => (error ? reject(error) : resolve()));
-  await promise;
+type SendingSocket = AsyncDisposable & {
+  send(bytes: Buffer, port: number, address: string): Promise<void>;
+};
+
+/** There for as long as something is sent: whoever finds out its port can send there, too, and keep this process busy. */
+async function openSocket(family: number): Promise<SendingSocket> {
+  const socket = createSocket(family === 6 ? "udp6" : "udp4");
+  socket.bind();
+  await once(socket, "listening");
+  return {
+    async send(bytes, port, address) {
+      const { promise, resolve, reject } = Promise.withResolvers<void>();
+      socket.send(bytes, port, address, (error) => (error ? reject(error) : resolve()));
+      await promise;
+    },
+    async [Symbol.asyncDispose]() {
+      socket.close();
+      await once(socket, "close");
+    },
+  };
 }
