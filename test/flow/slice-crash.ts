@@ -45,7 +45,7 @@ export function afterMilliseconds(milliseconds: number): Killing {
 }
 
 /** Runs a command of alice's to its end, which has to be a good one. */
-async function run(lab: TestbedProcess, ...args: string[]): Promise<void> {
+export async function run(lab: TestbedProcess, ...args: string[]): Promise<void> {
   const { code, err } = await lab.slice("alice", ...args);
   assert.equal(code, 0, `slice ${args.join(" ")}: ${err}`);
 }
@@ -126,7 +126,7 @@ export async function assertWhole(lab: TestbedProcess, name: string, until?: num
 }
 
 /** Nothing of a slice is anywhere. */
-async function assertGone(lab: TestbedProcess, name: string): Promise<void> {
+export async function assertGone(lab: TestbedProcess, name: string): Promise<void> {
   assert.deepEqual(await leasesAtNodes(lab, name), []);
   await noTickets(lab, name);
   assert.equal((await sliceNames(lab.description.principals.alice!.home)).includes(name), false);
