@@ -3,6 +3,7 @@ import type { Clock } from "#shared/runtime/clock.ts";
 import type { Database } from "#shared/runtime/database.ts";
 import type { Log } from "#shared/runtime/log.ts";
 import type { AgentConfig } from "./config.ts";
+import { SILENT_SECONDS } from "./offer.ts";
 import { holdingsPage } from "./pages/holdings-page.ts";
 import { agentMetrics } from "./pages/metrics.ts";
 import { type NodesHead, nodesDocument } from "./pages/nodes-document.ts";
@@ -10,7 +11,6 @@ import type { NodesFeed } from "./pages/nodes-route.ts";
 import { startWeb, type WebServer } from "./pages/web.ts";
 import { advertisementPages, advertisements } from "./store/advertisements.ts";
 import { FRESH_SECONDS, knownConditions } from "./store/conditions.ts";
-import { SILENT_SECONDS } from "./store/liveness.ts";
 import { monitorRecords } from "./store/monitors.ts";
 import { nodesOverview, slicesOverview } from "./store/overview.ts";
 

@@ -84,8 +84,11 @@ export type Allowed = {
 /** An offer that can be taken. */
 export type Fit = Offer & { readonly holding: OfferedHolding };
 
-/** A node that was not heard from for this long is not chosen for those who leave the choice to the agent. */
-export const SILENT_SECONDS = 300;
+/**
+ * A node that did not report for so long, three times in a row, is silent. It is not chosen for those who leave the choice
+ * to the agent.
+ */
+export const SILENT_SECONDS = 90;
 
 /** Why this offer cannot be taken, or undefined when it can. Changes nothing about the account: that is checked again. */
 export function misfit(offer: Offer, order: Order, now: Instant): Reason | undefined {
@@ -121,7 +124,7 @@ function misplaced(offer: Offer, where: Whereabouts): Reason | undefined {
 function unchosen(offer: Offer, { maxLoad }: Whereabouts, now: Instant): Reason | undefined {
   if (offer.held) return { reason: "has the slice already" };
   if (offer.heard === undefined || now - offer.heard > SILENT_SECONDS)
-    return { reason: "has been silent for minutes", remedy: "later" };
+    return { reason: `has not been heard for ${SILENT_SECONDS} s`, remedy: "later" };
   if (maxLoad === undefined) return undefined;
   if (offer.load === undefined) return { reason: "has a load that nobody knows", remedy: "any load" };
   if (offer.load > maxLoad) return { reason: `has a load of more than ${maxLoad}`, remedy: "a higher load" };

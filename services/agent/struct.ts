@@ -115,6 +115,11 @@ export function orderOfDescription(
     "gettickets: name nodes by their keys or by their addresses, not both",
   );
   const among = amongOf(nodes, ips);
+  refuseUnless(
+    among.kind !== "any" || description.where.include.length === 0,
+    "MALFORMED",
+    "gettickets: an agent does not choose what a description wants included; name the nodes, or let a broker choose",
+  );
   const described = description.nodes.count + description.nodes.standby;
   const listed = among.kind === "any" ? described : among.names.length;
   const count = Math.min(described, listed);

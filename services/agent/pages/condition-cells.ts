@@ -1,7 +1,7 @@
 import type { Instant } from "#shared/model/time.ts";
+import { SILENT_SECONDS } from "../offer.ts";
 import type { Advertisement } from "../store/advertisements.ts";
 import { FRESH_SECONDS, type KnownCondition } from "../store/conditions.ts";
-import { SILENT_SECONDS } from "../store/liveness.ts";
 import { ago, lasting } from "./age.ts";
 import { type Html, html } from "./html.ts";
 

@@ -1,11 +1,9 @@
 import type { Instant } from "#shared/model/time.ts";
 import type { Queries } from "#shared/runtime/database.ts";
+import { SILENT_SECONDS } from "../offer.ts";
 
 /** How often it is written down which nodes are heard. */
 export const SAMPLE_SECONDS = 60;
-
-/** A node that did not report for so long, three times in a row, is silent. */
-export const SILENT_SECONDS = 90;
 
 const HALF_LIFE_SECONDS = 86_400;
 

@@ -93,12 +93,31 @@ test("where a description wants its nodes, there they are", async () => {
     `c on ${ips[3]}`,
     `d on ${ips[2]}`,
   ]);
+  await ask("h", "<site>cornell</site><site>intel</site>");
+  await ask("i", `<avoid site="princeton"/><avoid>${ips[3]}</avoid>`);
+  assert.deepEqual((await charges(lab)).slice(-2), [`h on ${ips[2]}`, `i on ${ips[2]}`]);
+  await assert.rejects(
+    ask("j", "<site>intel</site>"),
+    refusal("NO_CAPACITY", /4 nodes are not at a site asked/),
+  );
   assert.equal((await ask("e", '<site distinct="true"/>', 2)).length, 2);
   await assert.rejects(ask("f", '<site distinct="true"/>', 3), refusal("NO_CAPACITY", /^2 of 3/));
   await assert.rejects(
     ask("g", '<tag name="region">eu</tag>'),
     refusal("NO_CAPACITY", /4 nodes are not of region eu; ask for other nodes$/),
   );
+});
+
+test("an agent does not choose what is to be included: it takes the nodes it is told", async () => {
+  await using lab = await agentLab({ nodes: 2 });
+  const { client } = lab.alice;
+  const ips = [lab.nodes[1]!.ip];
+  const asked = description("<nodes>1</nodes>", `<where><include>${ips[0]}</include></where>`);
+  await assert.rejects(
+    client.gettickets({ description: asked }),
+    refusal("MALFORMED", /name the nodes, or let a broker/),
+  );
+  assert.equal((await client.gettickets({ description: asked, ips })).length, 1);
 });
 
 test("a description that cannot be read, or what narrows a request without one, is refused by number", async () => {
