@@ -40,16 +40,24 @@ export function countedTime(leaseSeconds: number, now: Instant): Term {
  * What all agents together advertise for a time. An agent that fails is passed over as long as another answers.
  * Throws the first failure when none does.
  */
-export async function advertised(
-  agents: readonly TicketAgent[],
-  during: Term,
-): Promise<{ ads: Advertisement[]; failures: CallFailure[] }> {
+export async function advertised(agents: readonly TicketAgent[], during: Term): Promise<Advertised> {
   const answers = await Promise.all(agents.map((agent) => agent.advertisements(during).catch(asCallFailure)));
   const failures = answers.filter((answer) => isCallFailure(answer));
   if (failures.length === agents.length)
     throw failures[0] ?? new Fault("NO_CAPACITY", "no agent is configured");
-  return { ads: answers.flatMap((answer) => (isCallFailure(answer) ? [] : answer)), failures };
+  return {
+    ads: answers.flatMap((answer) => (isCallFailure(answer) ? [] : answer)),
+    failures,
+    silent: agents.flatMap(({ name }, at) => (isCallFailure(answers[at]) ? [name] : [])),
+  };
 }
+
+/** What agents advertise, why others did not, and which these were. */
+export type Advertised = {
+  readonly ads: Advertisement[];
+  readonly failures: CallFailure[];
+  readonly silent: string[];
+};
 
 /** A failure to be looked at later; a defect of ours is thrown on. */
 function asCallFailure(error: unknown): CallFailure {
@@ -75,8 +83,9 @@ export async function acquire(
   const failures: CallFailure[] = [];
   const during = countedTime(acquisition.description.leaseSeconds, now);
   for (let round = 0; ; round++) {
-    const { ads, failures: silent } = await advertised(search.stillAsked(agents), during);
-    if (round === 0) failures.push(...silent);
+    const { ads, silent, ...heard } = await advertised(search.stillAsked(agents), during);
+    failures.push(...heard.failures);
+    search.passOver(silent);
     const specification = match(acquisition.description, search.stillOffered(ads), now, {
       demand: shareOfOne(acquisition.resources),
       wanted: acquisition.wanted - search.granted,

@@ -77,7 +77,13 @@ export function agentConnection(
       const left = { signal, timeoutMs: Math.max(1, Math.ceil(until - performance.now())) };
       const asked = api.getads({ from, to, after: ads.at(-1)?.node, limit: MAX_ADS }, left);
       const [page, { maxLease: maxLeaseSeconds }] = await Promise.all([asked, askFacts()]);
-      for (const ad of page) ads.push({ ...advertisementOf({ name, url }, ad), maxLeaseSeconds });
+      for (const ad of page) {
+        const next = { ...advertisementOf({ name, url }, ad), maxLeaseSeconds };
+        // Pages go through the nodes in order; others would never come to an end.
+        if (next.node <= (ads.at(-1)?.node ?? ""))
+          throw new TransportError("malformed", `${url} advertises nodes out of order`);
+        ads.push(next);
+      }
       if (page.length < MAX_ADS) return ads;
     }
     throw new TransportError("too-large", `${url} advertises more than ${MAX_PAGES * MAX_ADS} nodes`);

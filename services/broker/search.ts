@@ -23,6 +23,7 @@ export class Search {
   /** Agents that could not grant these nodes. */
   readonly #lacking = new Map<string, Set<string>>();
   readonly #failed = new Set<string>();
+  readonly #silent = new Set<string>();
 
   constructor(known: {
     readonly ruledOut: ReadonlyMap<string, string>;
@@ -48,9 +49,14 @@ export class Search {
     }
   }
 
+  /** These did not advertise: nobody waits for them again. */
+  passOver(silent: readonly string[]): void {
+    for (const name of silent) this.#silent.add(name);
+  }
+
   /** The agents that have not failed; all of them when all have. */
   stillAsked(agents: readonly TicketAgent[]): readonly TicketAgent[] {
-    const left = agents.filter(({ name }) => !this.#failed.has(name));
+    const left = agents.filter(({ name }) => !this.#failed.has(name) && !this.#silent.has(name));
     return left.length > 0 ? left : agents;
   }
 
