@@ -1,7 +1,7 @@
 import type { Clock } from "#shared/runtime/clock.ts";
 import type { Database } from "#shared/runtime/database.ts";
 import type { Log } from "#shared/runtime/log.ts";
-import { startBackground, type Work } from "./background.ts";
+import { startBackground } from "./background.ts";
 import type { AgentConfig } from "./config.ts";
 import { Monitors } from "./monitors/monitors.ts";
 import type { PollLimits } from "./monitors/poll.ts";
@@ -33,22 +33,25 @@ export function startLookout(
     addresses: config.monitors,
     everySeconds: config.poll_seconds,
   });
-  async function begin(): Promise<Work[]> {
+  let last: Promise<void> = Promise.resolve();
+
+  async function begin(before: Promise<void>): Promise<void> {
+    await Promise.allSettled([before]);
     await sampleLiveness(database, clock.now());
-    return await monitors.due();
+    for (const poll of await monitors.due()) background.run(poll);
   }
 
-  const background = startBackground(
-    async () => {
-      for (const poll of await begin()) background.run(poll);
-    },
-    LOOK_SECONDS,
-    log,
-  );
+  /** One after the other, so that whoever waits for polls knows of all that were begun. */
+  function round(): Promise<void> {
+    last = begin(last);
+    return last;
+  }
+
+  const background = startBackground(round, LOOK_SECONDS, log);
   return {
     monitors,
     async look() {
-      for (const poll of await begin()) background.run(poll);
+      await round();
       await monitors.settled();
     },
     [Symbol.asyncDispose]: () => background[Symbol.asyncDispose](),
