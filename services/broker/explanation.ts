@@ -4,16 +4,21 @@ import type { Refusal, Specification } from "./specification.ts";
 
 /** How a specification is told to people: what was left out and why, and what to ask for instead. */
 
-/** "31 of 40 nodes are left out: 12 have not been heard for 90 s, 9 have …"; empty when none is. */
-export function explanationOf({ chosen, standby, spare, refused }: Specification): string {
+/**
+ * "31 of 40 nodes are left out: 12 have not been heard for 90 s, 9 have …"; empty when none is. Nodes that have to be there
+ * and cannot be had are told of first, by name.
+ */
+export function explanationOf({ chosen, standby, spare, refused, unmet = [] }: Specification): string {
   if (refused.length === 0) return "";
   const all = chosen.length + standby.length + spare.length + refused.length;
   const are = refused.length === 1 ? "is" : "are";
-  return `${refused.length} of ${all} nodes ${are} left out: ${reasonsOf(misfitsOf(refused))}`;
+  const counted = `${refused.length} of ${all} nodes ${are} left out: ${reasonsOf(misfitsOf(refused))}`;
+  return unmet.length > 0 ? `${unmetReasons(unmet)}; ${counted}` : counted;
 }
 
 /** "ask for less or another image"; empty when nothing is left out. */
-export function adviceOf({ chosen, refused }: Specification): string {
+export function adviceOf({ chosen, refused, unmet = [] }: Specification): string {
+  if (unmet.length > 0) return unmetAdvice(unmet);
   return refused.length === 0 ? "" : advice(misfitsOf(refused), { fit: chosen.length > 0 });
 }
 
@@ -21,7 +26,8 @@ export function adviceOf({ chosen, refused }: Specification): string {
 export function tooFew(specification: Specification, atleast: number): Fault {
   const { chosen, refused, unmet = [] } = specification;
   const few = `${chosen.length} of the ${atleast} nodes needed fit`;
-  if (unmet.length > 0) return new Fault("NO_CAPACITY", `${few}: ${withoutThem(misfitsOf(unmet))}`);
+  if (unmet.length > 0)
+    return new Fault("NO_CAPACITY", `${few}: ${unmetReasons(unmet)}; ${unmetAdvice(unmet)}`);
   const why = explanation(misfitsOf(refused)) || "no agent holds anything on any other node";
   const instead = advice(misfitsOf(refused), { fit: chosen.length > 0 });
   return new Fault("NO_CAPACITY", `${few}: ${why}; ${instead}`);
@@ -30,13 +36,17 @@ export function tooFew(specification: Specification, atleast: number): Fault {
 /** As many nodes that have to be there as are told of. */
 const UNMET_TOLD = 3;
 
-function withoutThem(unmet: readonly Misfit[]): string {
-  const told = unmet
-    .slice(0, UNMET_TOLD)
-    .map(({ name, reason }) => `${name} has to be among them and ${reason}`);
+function unmetReasons(unmet: readonly Refusal[]): string {
+  const told = misfitsOf(unmet.slice(0, UNMET_TOLD)).map(
+    ({ name, reason }) => `${name} has to be among them and ${reason}`,
+  );
   if (unmet.length > UNMET_TOLD) told.push(`${unmet.length - UNMET_TOLD} more cannot be had`);
-  const it = unmet.length === 1 ? "it" : "them";
-  return `${told.join("; ")}; ${advice(unmet, { fit: false })}, or do not include ${it}`;
+  return told.join("; ");
+}
+
+function unmetAdvice(unmet: readonly Refusal[]): string {
+  const them = unmet.length === 1 ? "it" : "them";
+  return `${advice(misfitsOf(unmet), { fit: false })}, or do not include ${them}`;
 }
 
 function misfitsOf(refused: readonly Refusal[]): Misfit[] {

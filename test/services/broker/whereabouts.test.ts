@@ -89,6 +89,12 @@ test("where a node to be included cannot be had there is nothing, and it is said
     "0 of the 2 nodes needed fit: 10.77.0.2 has to be among them and has not been heard for 10 minutes; " +
       "ask again later, or do not include it",
   );
+  assert.equal(
+    explanationOf(none.specification),
+    "10.77.0.2 has to be among them and has not been heard for 10 minutes; " +
+      "1 of 3 nodes is left out: 10.77.0.2 has not been heard for 10 minutes",
+  );
+  assert.equal(adviceOf(none.specification), "ask again later, or do not include it");
   const stranger = placed(2, ads, { include: ["10.9.9.9"] });
   assert.equal(stranger.reasons.get("10.9.9.9"), "is advertised by no agent");
   assert.deepEqual(stranger.ips, []);
