@@ -32,7 +32,9 @@ export async function watchedFor(days: number, seed: number): Promise<void> {
       for (let look = 0; look < SETTLING_LOOKS; look++) told.push(...(await watch.look()));
       const running = lab.nodes.filter(isRunning).length;
       const there = await leasesAtNodes(lab, "month");
-      assert.equal(there.length, Math.min(COUNT, running), place(hour));
+      const lately = told.slice(-20).map(({ ip, event, sentence }) => `${ip} ${event}: ${sentence}`);
+      const circumstances = [place(hour), ...lately, ...watch.warnings.slice(-3)].join("\n");
+      assert.equal(there.length, Math.min(COUNT, running), circumstances);
       const now = lab.clock.now();
       for (const { term, ip } of there)
         assert.ok(term.end > now + 6 * HOUR, `${place(hour)}: ${ip} ends soon`);

@@ -24,7 +24,7 @@ export async function watching(
   { every = 30, repair = true }: WatchingOptions = {},
 ): Promise<Watching> {
   const interruption = new AbortController();
-  const effort = { signal: interruption.signal, deadlineMs: 5_000, progress: () => undefined };
+  const effort = { signal: interruption.signal, deadlineMs: 30_000, progress: () => undefined };
   const warnings: string[] = [];
   let told: Happening[] = [];
   let rested = Promise.withResolvers<void>();
