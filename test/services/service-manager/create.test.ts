@@ -98,6 +98,33 @@ test("a plan explains every node and asks for nothing", async () => {
   assert.deepEqual([await sliceNames(lab.home), await lab.charges()], [[], []]);
 });
 
+test("what the command line says of places is kept to, and what it contradicts is refused", async () => {
+  await using lab = await sliceLab({ nodes: 3, sites: ["rome", "oslo", "oslo"] });
+  const [, , third] = lab.nodes;
+  const chosen = async (...options: string[]) => {
+    const plan = await lab.slice("plan", "hello", "--nodes", "1", ...options, "-o", "json");
+    const rows: { ip: string; site: string; verdict: string }[] = JSON.parse(plan.out);
+    return rows.filter(({ verdict }) => verdict === "chosen").map(({ ip, site }) => `${site} ${ip}`);
+  };
+  const last = [`oslo ${third!.ip}`];
+  assert.deepEqual(await chosen("--include", third!.ip), last);
+  assert.deepEqual(await chosen("--include", third!.identity.name.slice(0, 8)), last);
+  assert.deepEqual(await chosen("--avoid", `${lab.nodes[1]!.ip}`, "--avoid", "site=rome"), last);
+  assert.match((await chosen("--site", "rome", "--spread", "country")).join(), /^rome /);
+  assert.deepEqual(await chosen("--max-load", "2"), [], "nobody measured here");
+  const refused = async (...options: string[]) => {
+    const { code, err } = await lab.slice("plan", "hello", "--nodes", "1", ...options);
+    return `${code} ${err}`;
+  };
+  assert.match(await refused("--include", third!.ip, "--avoid", third!.ip), /^2 .* is to be avoided, too/);
+  assert.match(
+    await refused("--include", "127.9.9.9"),
+    /^6 .*127.9.9.9 has to be among them and is advertised/s,
+  );
+  assert.match(await refused("--spread", "planet"), /^2 .*one of site, country, region/);
+  assert.match(await refused("--max-load", "much"), /^2 .*"much" is no load/);
+});
+
 test("nodes are chosen by address or by the beginning of an identity", async () => {
   await using lab = await sliceLab({ nodes: 3 });
   const [first, , third] = lab.nodes;
