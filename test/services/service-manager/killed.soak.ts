@@ -1,6 +1,7 @@
 import { test } from "node:test";
 import {
   CREATE,
+  CREATE_AROUND,
   CREATE_THEN_DELETE,
   DELETE,
   type Killing,
@@ -27,6 +28,7 @@ function exhaustive(name: string, killing: Killing, broker?: typeof realBroker):
 }
 
 exhaustive("slice create", CREATE);
+exhaustive("slice create around a node that is away", CREATE_AROUND);
 exhaustive("slice create, then slice delete", CREATE_THEN_DELETE);
 exhaustive("slice renew", RENEW);
 exhaustive("slice repair", REPAIR);

@@ -35,6 +35,25 @@ export const CREATE: Killing = {
   },
 };
 
+/** The node that would be chosen first is away, another takes its place, and it is back after the second run. */
+export const CREATE_AROUND: Killing = {
+  ...CREATE,
+  async prepare(lab) {
+    const plan: { ip: string; verdict: string }[] = JSON.parse(
+      (await lab.slice("plan", "around", "--nodes", "2", "-o", "json")).out,
+    );
+    const first = plan.find(({ verdict }) => verdict === "chosen");
+    await lab.nodes.find(({ ip }) => ip === first?.ip)!.stop();
+  },
+  async again(lab, slice) {
+    const { code, err } = await lab.slice("create", slice, "--nodes", "2");
+    assert.equal(code, 0, err);
+    assert.equal((await leasesAtNodes(lab, slice)).length, 2);
+    for (const node of lab.nodes) if (!isRunning(node)) await node.start();
+    await CREATE.again(lab, slice);
+  },
+};
+
 /** A creation that was killed and is not wanted any more. */
 export const CREATE_THEN_DELETE: Killing = {
   ...CREATE,
