@@ -43,8 +43,8 @@ export const SCHEMA = "agent";
 export type AgentDeps = {
   readonly clock: Clock;
   readonly log: Log;
-  /** Opens the database, which the agent closes: once for everything, and once for issuing. */
-  readonly openDatabase: (url: string, log: Log, use?: DatabaseUse) => Database;
+  /** Opens the database, which the agent closes. */
+  readonly openDatabase: (url: string, log: Log) => Database;
   readonly cancelTimeoutMs: number;
   /** What one dump of a monitor may be. */
   readonly pollLimits: PollLimits;
@@ -71,6 +71,7 @@ const REAL_TIME = systemClock();
 /** How long after its end what was issued under a request is remembered: no clock makes it valid again by then. */
 const KEEP_REQUESTS_SECONDS = 86_400;
 
+const CONNECTIONS = 20;
 const CANCEL_TIMEOUT_MS = 10_000;
 
 /** Starts an agent. It serves when this resolves, and until it is disposed of. */
@@ -136,7 +137,7 @@ type AgentDesk = Pick<AgentParts, "issuance" | "deposits" | "settlement" | "rele
 
 async function openDesk(
   config: AgentConfig,
-  { clock, log, openDatabase, cancelTimeoutMs }: AgentDeps,
+  { clock, log, cancelTimeoutMs }: AgentDeps,
   { identity, keys, database }: AgentBooks,
   owned: AsyncDisposableStack,
 ): Promise<AgentDesk> {
@@ -151,8 +152,7 @@ async function openDesk(
   const refusals = owned.use(new Refusals(database, clock, log));
   const answers = new Answers(database, keys);
   const latest = Math.floor((await latestAudit(database)) / 1000);
-  const issuing = owned.use(openDatabase(config.database, log, ISSUING));
-  const issuance = new Issuance({ database: issuing, keys, clock, watch }, policyOf(config), latest);
+  const issuance = new Issuance({ database, keys, clock, watch }, policyOf(config), latest);
   async function scan(signal?: AbortSignal): Promise<void> {
     await release.scan(signal);
     await inquiry.scan(signal);
@@ -209,15 +209,9 @@ function selfOf(config: AgentConfig, { identity }: AgentBooks): Omit<AgentSelf, 
   };
 }
 
-/** What connections are for, where that decides how many there are and how they plan. */
-export type DatabaseUse = {
-  readonly connections: number;
-  readonly settings: Readonly<Record<string, string>>;
-};
-
 /** The agent's own database, as the service and its local commands open it. */
-export function openAgentDatabase(url: string, log?: Log, use: DatabaseUse = EVERYTHING): Database {
-  return openDatabase(url, { schema: SCHEMA, log, ...use });
+export function openAgentDatabase(url: string, log?: Log): Database {
+  return openDatabase(url, { schema: SCHEMA, log, connections: CONNECTIONS, settings: SETTINGS });
 }
 
 /**
@@ -225,17 +219,6 @@ export function openAgentDatabase(url: string, log?: Log, use: DatabaseUse = EVE
  * ever after, so rows are found by index from the first one on; and nothing here is worth compiling.
  */
 const SETTINGS = { enable_seqscan: "off", enable_hashjoin: "off", enable_mergejoin: "off", jit: "off" };
-
-const EVERYTHING: DatabaseUse = { connections: 12, settings: SETTINGS };
-
-/**
- * Left to itself PostgreSQL would plan the statements that issue anew for every call, which takes it three times as
- * long as carrying them out. (Elsewhere that is worth it: what is asked for decides how an advertisement is found.)
- */
-const ISSUING: DatabaseUse = {
-  connections: 20,
-  settings: { ...SETTINGS, plan_cache_mode: "force_generic_plan" },
-};
 
 /** Questions to a node, known by its key wherever it is. */
 function nodeQuestions(

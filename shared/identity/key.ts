@@ -44,13 +44,15 @@ function publicKeyFrom(object: KeyObject, spki: Buffer): PublicKey {
     "WEAK_KEY",
     "the key is not in its canonical encoding; export it again as a SubjectPublicKeyInfo",
   );
+  let sha1: string | undefined;
   return {
     name: createHash("sha256").update(spki).digest("hex"),
     // Only when asked: exporting the text costs a third of importing a key, and verifying a chain never needs it.
     get sha1() {
-      return createHash("sha1")
+      sha1 ??= createHash("sha1")
         .update(object.export({ format: "pem", type: "spki" }))
         .digest("hex");
+      return sha1;
     },
     algorithm,
     spki,
