@@ -86,6 +86,7 @@ function serving({ name, namespace, directory }: MonitorPlace, layout: Layout): 
     name: `resource monitor ${name}`,
     argv: ["services/resource-monitor/main.ts", "serve", "--config", config],
     namespace,
+    patient: true,
     logFile: join(layout.logs, `monitor-${name}.log`),
   };
 }

@@ -13,6 +13,8 @@ export type ServiceCommand = {
   readonly argv: readonly [program: string, ...rest: string[]];
   /** The network namespace it runs in, if not the machine's own. */
   readonly namespace?: string;
+  /** Lets everything else go first where processors are short. */
+  readonly patient?: true;
   /** Where its log goes; added to. */
   readonly logFile: string;
 };
@@ -95,7 +97,8 @@ function isError(line: string): boolean {
 }
 
 /** The whole command line: what a person types, in the project's directory, to start the service by hand. */
-export function fullCommand({ argv, namespace }: ServiceCommand): string[] {
+export function fullCommand({ argv, namespace, patient }: ServiceCommand): string[] {
+  const yielding = patient ? ["nice", "-n", "10"] : [];
   const enter = namespace ? ["nsenter", `--net=/run/netns/${namespace}`, "--"] : [];
-  return [...enter, process.execPath, ...argv];
+  return [...yielding, ...enter, process.execPath, ...argv];
 }

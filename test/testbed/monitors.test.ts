@@ -11,13 +11,16 @@ import { eventually } from "#test/support/deadline.ts";
 import { isProcess, type TestbedProcess, testbedProcess } from "#test/support/testbed.ts";
 import type { TestbedDescription } from "#testbed/description.ts";
 
+/** Monitors let everything else on the machine go first. */
+const PATIENT = { withinMs: 60_000 };
+
 /** testbed.json as it is once all monitors run. */
 async function withMonitors({ home }: TestbedProcess): Promise<Required<TestbedDescription>> {
   return await eventually(async () => {
     const read: TestbedDescription = JSON.parse(await readFile(join(home, "testbed.json"), "utf8"));
     const monitors = [read.collector, ...read.nodes.map(({ monitor }) => monitor)];
     return monitors.every((monitor) => monitor?.pid !== undefined) && (read as Required<TestbedDescription>);
-  });
+  }, PATIENT);
 }
 
 async function hostsAt(ip: string, port: number): Promise<Map<string, DumpHost>> {
@@ -45,7 +48,7 @@ test("every node of a testbed has a monitor, the collector hears all, and what i
     const hosts = await hostsAt(collector.ip, collector.xml);
     const used = ["node-1", "node-2"].map((name) => said(hosts.get(name), "slice_hello_memory"));
     return used.every((memory) => memory !== undefined) && hosts;
-  });
+  }, PATIENT);
   for (const [i, { ip, node, monitor }] of nodes.entries()) {
     const host = seen.get(`node-${i + 1}`);
     assert.deepEqual([host?.ip, said(host, "slicelab_node")], [ip, node]);
@@ -66,7 +69,7 @@ test("every node of a testbed has a monitor, the collector hears all, and what i
   assert.deepEqual(await lab.revive(), ["resource monitor collector"]);
   const again = await withMonitors(lab);
   assert.equal(again.collector.xml, collector.xml, "it is where it was");
-  await eventually(async () => (await hostsAt(collector.ip, collector.xml)).size === 3);
+  await eventually(async () => (await hostsAt(collector.ip, collector.xml)).size === 3, PATIENT);
   assert.equal((await lab.slice("alice", "delete", "hello")).code, 0);
   const pids = [again.collector, ...again.nodes.map(({ monitor }) => monitor!)].map(({ pid }) => pid!);
   await lab.stop();
