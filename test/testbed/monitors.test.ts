@@ -61,6 +61,7 @@ test("every node of a testbed has a monitor, the collector hears all, and what i
   const { alice } = lab.clients;
   const ofKnownLoad = async () => (await alice.agent.getads({ max_load: 1_000_000 })).length;
   await eventually(async () => (await ofKnownLoad()) === 2, {
+    ...PATIENT,
     what: "the agent knowing how loaded they are",
   });
 
