@@ -65,7 +65,7 @@ describe("a broker with one good agent among many others", () => {
       lab.agentLab.nodes.map(({ name }) => name).sort(),
     );
     for (const { agent } of got.specification!.chosen) assert.equal(agent, lab.agent);
-    assert.ok(took < AGENT_SECONDS * 1000 * 1.5, `${took.toFixed(0)} ms`);
+    assert.ok(took < AGENT_SECONDS * 1000 * 2, `${took.toFixed(0)} ms`);
     const blamed = new Set(got.refused.map(({ agent }) => agent));
     for (const what of ["never answers when asked for tickets", "gives tickets for another principal"])
       assert.ok(blamed.has(odd.get(what)!.identity), what);
