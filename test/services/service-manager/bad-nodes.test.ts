@@ -7,7 +7,7 @@ import { type SliceLabNode, sliceLab } from "./slice-lab.ts";
 
 const WANTED = 20;
 const NODES = 40;
-const DEADLINE_SECONDS = 15;
+const DEADLINE_SECONDS = 20;
 
 type Row = { readonly ip: string; readonly state: string; readonly trouble?: { readonly name: string } };
 
