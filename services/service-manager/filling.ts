@@ -56,6 +56,8 @@ export class Filling {
   readonly #supply: TicketSupply;
   /** Nodes with a lease that counts, and all that is to run there. */
   readonly #up = new Set<string>();
+  /** Read once, however many nodes are to let it in. */
+  #publickey: Promise<string> | undefined;
 
   constructor(parts: FillingParts) {
     const dispose = () => this.#dispose();
@@ -113,7 +115,8 @@ export class Filling {
     try {
       if (held) {
         begin(MAKING);
-        await redeem(journal, held, network, effort);
+        this.#publickey ??= journal.publicIdentity();
+        await redeem(journal, { held, publickey: await this.#publickey }, network, effort);
       }
       begin(STARTING);
       await start.run(journal.leases.get(node)!.lease, effort);

@@ -11,15 +11,14 @@ import type { HeldTicket } from "./slice-state.ts";
 /**
  * Redeems a ticket at its node (WIRE.md §2, newleasevm). The lease is on our disk before its ticket is forgotten. Asking
  * again with the same ticket gets the same lease, so nothing needs to be known of earlier attempts. When the signal is
- * aborted before the answer came, the node may have made a sliver all the same.
+ * aborted before the answer came, the node may have made a sliver all the same. `publickey`: the slice's own SSH key, which is let in.
  */
 export async function redeem(
   journal: SliceJournal,
-  held: HeldTicket,
+  { held, publickey }: { readonly held: HeldTicket; readonly publickey: string },
   network: Network,
   effort: Pick<Effort, "signal" | "deadlineMs">,
 ): Promise<Lease> {
-  const publickey = await journal.publicIdentity();
   const node = network.node(addressOf(journal.record, held.ticket.node));
   const text = await node.api.newleasevm({ ticketdata: held.text, publickey }, callOptions(effort));
   const key = node.key();
