@@ -4,7 +4,7 @@ import { mkdtemp, rm, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { openAgentDatabase } from "#services/agent/service.ts";
-import { openTicketKeys } from "#services/agent/ticket-keys.ts";
+import { openTicketKeys } from "#services/agent/signing/ticket-keys.ts";
 import { clientTlsOptions } from "#shared/identity/tls.ts";
 import { systemClock } from "#shared/runtime/clock.ts";
 import type { Database } from "#shared/runtime/database.ts";

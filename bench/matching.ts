@@ -1,8 +1,8 @@
-import { AdvertisedNodes } from "#services/broker/advertised-nodes.ts";
-import type { Need } from "#services/broker/constraints.ts";
-import { explanationOf } from "#services/broker/explanation.ts";
-import { type Matching, match } from "#services/broker/matching.ts";
-import type { Advertisement } from "#services/broker/specification.ts";
+import { AdvertisedNodes } from "#services/broker/matching/advertised-nodes.ts";
+import type { Need } from "#services/broker/matching/constraints.ts";
+import { explanationOf } from "#services/broker/matching/explanation.ts";
+import { type Matching, match } from "#services/broker/matching/matching.ts";
+import type { Advertisement } from "#services/broker/matching/specification.ts";
 import { exceeds } from "#shared/model/resources.ts";
 import { SPREADS, type Whereabouts } from "#shared/model/slice-description.ts";
 import { advertisement, DEMAND, description, nodeName } from "#test/services/broker/advertisements.ts";

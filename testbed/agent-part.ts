@@ -1,6 +1,6 @@
 import { join } from "node:path";
 import { setTimeout as pause } from "node:timers/promises";
-import { Registry } from "#services/agent/registry.ts";
+import { Registry } from "#services/agent/registry/registry.ts";
 import { openAgentDatabase } from "#services/agent/service.ts";
 import type { Authority } from "#services/authority/authority.ts";
 import { loadIdentity } from "#shared/identity/identity.ts";

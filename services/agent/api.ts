@@ -9,14 +9,16 @@ import { readSliceDescription } from "#shared/wire/slice-description.ts";
 import type { Call, EncodedReply, Handlers } from "#shared/wire/xmlrpc/dispatch.ts";
 import type { Replay } from "#shared/wire/xmlrpc/replay.ts";
 import type { Background } from "./background.ts";
-import type { Deposits } from "./deposit.ts";
-import type { Issuance } from "./issuance.ts";
-import { openMandate, type Part } from "./mandate.ts";
-import { SILENT_SECONDS } from "./offer.ts";
-import type { Order } from "./order.ts";
-import type { Release } from "./release.ts";
-import { sealAll } from "./seal.ts";
-import type { Settlement } from "./settlement.ts";
+import type { Deposits } from "./holdings/deposit.ts";
+import type { Issuance } from "./issuing/issuance.ts";
+import { openMandate, type Part } from "./issuing/mandate.ts";
+import { SILENT_SECONDS } from "./issuing/offer.ts";
+import type { Order } from "./issuing/order.ts";
+import { ticketsReply } from "./issuing/tickets-reply.ts";
+import type { Release } from "./settlement/release.ts";
+import type { Settlement } from "./settlement/settlement.ts";
+import { sealAll } from "./signing/seal.ts";
+import type { TicketKeys } from "./signing/ticket-keys.ts";
 import { advertisements, liveAddresses } from "./store/advertisements.ts";
 import { saveAnswer } from "./store/replies.ts";
 import { closeRequest, keyOfPrincipal } from "./store/requests.ts";
@@ -28,8 +30,6 @@ import {
   resourcesOf,
   resourcesStruct,
 } from "./struct.ts";
-import type { TicketKeys } from "./ticket-keys.ts";
-import { ticketsReply } from "./tickets-reply.ts";
 
 /** What the handlers hand on to. */
 export type AgentParts = {

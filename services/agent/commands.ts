@@ -5,11 +5,11 @@ import { ConfigError } from "#shared/runtime/config.ts";
 import type { Database } from "#shared/runtime/database.ts";
 import { runService } from "#shared/runtime/lifecycle.ts";
 import { migrate } from "#shared/runtime/migrations.ts";
+import { addHoldingCommands } from "./commands/holding.ts";
+import { addListCommands } from "./commands/list.ts";
+import { addRegistryCommands } from "./commands/registry.ts";
 import { loadAgentConfig } from "./config.ts";
-import { addHoldingCommands } from "./holding-commands.ts";
-import { addListCommands } from "./list-commands.ts";
-import { Registry } from "./registry.ts";
-import { addRegistryCommands } from "./registry-commands.ts";
+import { Registry } from "./registry/registry.ts";
 import { openAgentDatabase, SCHEMA, startAgent } from "./service.ts";
 
 /** What a command speaks to: data goes to `out`, everything else to `err`. */

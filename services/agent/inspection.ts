@@ -3,7 +3,7 @@ import type { Clock } from "#shared/runtime/clock.ts";
 import type { Database } from "#shared/runtime/database.ts";
 import type { Log } from "#shared/runtime/log.ts";
 import type { AgentConfig } from "./config.ts";
-import { SILENT_SECONDS } from "./offer.ts";
+import { SILENT_SECONDS } from "./issuing/offer.ts";
 import { holdingsPage } from "./pages/holdings-page.ts";
 import { agentMetrics } from "./pages/metrics.ts";
 import { type NodesHead, nodesDocument } from "./pages/nodes-document.ts";

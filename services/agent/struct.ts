@@ -7,7 +7,7 @@ import { checkSliceName } from "#shared/model/slice-name.ts";
 import { formatInstant, type Instant } from "#shared/model/time.ts";
 import { type AdvertisementStruct, ANY_NODE, type agentApi } from "#shared/wire/agent-api.ts";
 import { readImage } from "#shared/wire/fields.ts";
-import type { Among, Order } from "./order.ts";
+import type { Among, Order } from "./issuing/order.ts";
 import type { Advertisement } from "./store/advertisements.ts";
 
 /** How our nouns stand in the structs of the contract. */

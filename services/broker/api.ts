@@ -8,11 +8,11 @@ import { type brokerApi, DEFAULT_WAIT_SECONDS } from "#shared/wire/broker-api.ts
 import { readSliceDescription } from "#shared/wire/slice-description.ts";
 import type { Handlers } from "#shared/wire/xmlrpc/dispatch.ts";
 import { isCallFailure } from "#shared/wire/xmlrpc/transport-error.ts";
-import { advertised, countedTime } from "./acquisition.ts";
-import type { Intake } from "./intake.ts";
-import type { KnownAgents } from "./known-agents.ts";
-import { match } from "./matching.ts";
-import type { News } from "./news.ts";
+import { advertised, countedTime } from "./acquisition/acquisition.ts";
+import { match } from "./matching/matching.ts";
+import type { Intake } from "./pursuit/intake.ts";
+import type { KnownAgents } from "./pursuit/known-agents.ts";
+import type { News } from "./pursuit/news.ts";
 import { findAcquisition, markTold } from "./store/acquisitions.ts";
 import { asksOf } from "./store/asks.ts";
 import { heldTickets } from "./store/tickets.ts";

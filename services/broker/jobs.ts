@@ -2,8 +2,8 @@ import pLimit from "p-limit";
 import type { Database } from "#shared/runtime/database.ts";
 import type { Log } from "#shared/runtime/log.ts";
 import { type JobQueue, openJobQueue } from "#shared/runtime/queue.ts";
-import type { Clearing } from "./clearing.ts";
-import type { Pursuit } from "./pursuit.ts";
+import type { Clearing } from "./pursuit/clearing.ts";
+import type { Pursuit } from "./pursuit/pursuit.ts";
 import { unclaimed } from "./store/acquisitions.ts";
 
 /** The queue, and in PostgreSQL the schema it has to itself. */

@@ -13,14 +13,14 @@ import { Connections } from "#shared/wire/xmlrpc/connections.ts";
 import { startXmlRpcServer, type XmlRpcServer } from "#shared/wire/xmlrpc/server.ts";
 import packageJson from "../../package.json" with { type: "json" };
 import { type BrokerParts, type BrokerSelf, brokerHandlers } from "./api.ts";
-import { Clearing } from "./clearing.ts";
 import type { BrokerConfig } from "./config.ts";
-import { Intake } from "./intake.ts";
 import { Jobs, QUEUE_SCHEMA } from "./jobs.ts";
-import { KnownAgents } from "./known-agents.ts";
-import { News } from "./news.ts";
 import { startWeb, type WebServer } from "./pages/web.ts";
-import { Pursuit } from "./pursuit.ts";
+import { Clearing } from "./pursuit/clearing.ts";
+import { Intake } from "./pursuit/intake.ts";
+import { KnownAgents } from "./pursuit/known-agents.ts";
+import { News } from "./pursuit/news.ts";
+import { Pursuit } from "./pursuit/pursuit.ts";
 import { NEWS_CHANNEL, tally } from "./store/acquisitions.ts";
 
 /** The schema of this service in its database, and the name of its migrations. */

@@ -5,8 +5,8 @@ import {
   type SpecificationStruct,
   type SpecifiedNodeStruct,
 } from "#shared/wire/broker-api.ts";
-import { adviceOf, explanationOf } from "./explanation.ts";
-import type { Advertisement, Specification } from "./specification.ts";
+import { adviceOf, explanationOf } from "./matching/explanation.ts";
+import type { Advertisement, Specification } from "./matching/specification.ts";
 import type { KeptSpecification, StoredAcquisition } from "./store/acquisitions.ts";
 import type { PlacedAsk } from "./store/asks.ts";
 import type { StoredTicket } from "./store/tickets.ts";

@@ -1,17 +1,17 @@
-import { isRefusal, makeAsk } from "#services/broker/ask.ts";
+import { isRefusal, makeAsk } from "#services/broker/acquisition/ask.ts";
 import { Fault } from "#shared/model/errors.ts";
 import type { Instant } from "#shared/model/time.ts";
 import { readSliceDescription } from "#shared/wire/slice-description.ts";
 import { type CallFailure, isCallFailure, TransportError } from "#shared/wire/xmlrpc/transport-error.ts";
-import { endAbandoned } from "./abandonment.ts";
-import { askBook } from "./asks.ts";
-import { callOptions, type Effort, onEach } from "./fan-out.ts";
-import type { Network } from "./network.ts";
-import { closeRequest } from "./request-closing.ts";
-import type { SliceJournal } from "./slice-journal.ts";
-import { addressOf } from "./slice-record.ts";
-import type { HeldLease } from "./slice-state.ts";
-import { disposeOfUnwanted, isGone, rejectTickets } from "./ticket-disposal.ts";
+import { endAbandoned } from "./filling/abandonment.ts";
+import type { SliceJournal } from "./journal/slice-journal.ts";
+import { addressOf } from "./journal/slice-record.ts";
+import type { HeldLease } from "./journal/slice-state.ts";
+import { callOptions, type Effort, onEach } from "./network/fan-out.ts";
+import type { Network } from "./network/network.ts";
+import { askBook } from "./tickets/asks.ts";
+import { closeRequest } from "./tickets/request-closing.ts";
+import { disposeOfUnwanted, isGone, rejectTickets } from "./tickets/ticket-disposal.ts";
 
 /** What a deletion came to. When nothing is left the slice is forgotten; else running it again finishes it. */
 export type Deletion = {

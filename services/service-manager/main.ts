@@ -1,6 +1,6 @@
 import { systemClock } from "#shared/runtime/clock.ts";
-import { Interrupted } from "./exit-code.ts";
 import { runServiceManager } from "./service.ts";
+import { Interrupted } from "./terminal/exit-code.ts";
 
 const interruption = new AbortController();
 // The first signal ends the command in order; a second one is Node's own affair, and ends it at once.

@@ -3,6 +3,7 @@ import { Fault, OperatorError } from "#shared/model/errors.ts";
 import { addCreate } from "./commands/create.ts";
 import { addDelete } from "./commands/delete.ts";
 import { addExec } from "./commands/exec.ts";
+import type { Tools } from "./commands/invocation.ts";
 import { addKeyCommands } from "./commands/key.ts";
 import { addLaunch } from "./commands/launch.ts";
 import { addList } from "./commands/list.ts";
@@ -18,9 +19,8 @@ import { addStatus } from "./commands/status.ts";
 import { addStop } from "./commands/stop.ts";
 import { addTicketCommands } from "./commands/ticket.ts";
 import { addWatch } from "./commands/watch.ts";
-import { EXIT, exitCodeOf, Interrupted, UsageError } from "./exit-code.ts";
-import type { Tools } from "./invocation.ts";
-import { printable } from "./output.ts";
+import { EXIT, exitCodeOf, Interrupted, UsageError } from "./terminal/exit-code.ts";
+import { printable } from "./terminal/output.ts";
 
 const AFTER = `
 A slice is a network of virtual machines (slivers) on nodes of different owners, for a time.

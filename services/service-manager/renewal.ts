@@ -1,18 +1,18 @@
-import { makeAsk } from "#services/broker/ask.ts";
+import { makeAsk } from "#services/broker/acquisition/ask.ts";
 import { Fault } from "#shared/model/errors.ts";
 import type { Lease } from "#shared/model/lease.ts";
 import type { SliceDescription } from "#shared/model/slice-description.ts";
 import { formatInstant, type Instant } from "#shared/model/time.ts";
 import { type CallFailure, isCallFailure } from "#shared/wire/xmlrpc/transport-error.ts";
-import { askBook } from "./asks.ts";
-import { callOptions, type Effort, onEach } from "./fan-out.ts";
-import { acceptRenewal } from "./lease-acceptance.ts";
-import type { Network, NodeConnection } from "./network.ts";
-import { fateAfter } from "./redemption.ts";
-import type { SliceJournal } from "./slice-journal.ts";
-import { addressOf } from "./slice-record.ts";
-import type { HeldTicket } from "./slice-state.ts";
-import { disposeOfUnwanted, rejectTickets } from "./ticket-disposal.ts";
+import { acceptRenewal } from "./filling/lease-acceptance.ts";
+import { fateAfter } from "./filling/redemption.ts";
+import type { SliceJournal } from "./journal/slice-journal.ts";
+import { addressOf } from "./journal/slice-record.ts";
+import type { HeldTicket } from "./journal/slice-state.ts";
+import { callOptions, type Effort, onEach } from "./network/fan-out.ts";
+import type { Network, NodeConnection } from "./network/network.ts";
+import { askBook } from "./tickets/asks.ts";
+import { disposeOfUnwanted, rejectTickets } from "./tickets/ticket-disposal.ts";
 
 /** How one node's lease stands after a renewal. */
 export type Renewed = {

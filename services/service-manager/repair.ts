@@ -2,19 +2,19 @@ import { Fault } from "#shared/model/errors.ts";
 import type { Lease } from "#shared/model/lease.ts";
 import type { Instant } from "#shared/model/time.ts";
 import { type CallFailure, TransportError } from "#shared/wire/xmlrpc/transport-error.ts";
-import { abandonLease, endAbandoned } from "./abandonment.ts";
 import { troubleOf } from "./creation.ts";
-import { failureName } from "./failure.ts";
-import { callOptions, type Effort, onEach } from "./fan-out.ts";
-import { Filling } from "./filling.ts";
-import type { Network } from "./network.ts";
-import { handOver, launchOn, starter } from "./program-upkeep.ts";
-import type { SliceJournal } from "./slice-journal.ts";
-import type { Order } from "./slice-order.ts";
-import { checkGoingOn } from "./slice-owner.ts";
-import { addressOf, type NodeAddress } from "./slice-record.ts";
-import { isGone } from "./ticket-disposal.ts";
-import { ticketSource } from "./ticket-source.ts";
+import { abandonLease, endAbandoned } from "./filling/abandonment.ts";
+import { Filling } from "./filling/filling.ts";
+import type { SliceJournal } from "./journal/slice-journal.ts";
+import { checkGoingOn } from "./journal/slice-owner.ts";
+import { addressOf, type NodeAddress } from "./journal/slice-record.ts";
+import { callOptions, type Effort, onEach } from "./network/fan-out.ts";
+import type { Network } from "./network/network.ts";
+import type { Order } from "./planning/slice-order.ts";
+import { handOver, launchOn, starter } from "./programs/program-upkeep.ts";
+import { failureName } from "./terminal/failure.ts";
+import { isGone } from "./tickets/ticket-disposal.ts";
+import { ticketSource } from "./tickets/ticket-source.ts";
 
 /**
  * What a repair found or made of one node. `gone`: its sliver had ended. `lost`: nobody stands in for it yet, so its

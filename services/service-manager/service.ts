@@ -1,9 +1,9 @@
 import type { Connections } from "#shared/wire/xmlrpc/connections.ts";
-import type { Effort } from "./fan-out.ts";
 import { homeDirectory } from "./home.ts";
-import type { Network } from "./network.ts";
+import type { Effort } from "./network/fan-out.ts";
+import type { Network } from "./network/network.ts";
 import { runCommandLine } from "./program.ts";
-import type { Terminal } from "./terminal.ts";
+import type { Terminal } from "./terminal/terminal.ts";
 
 /** Runs one `slice` command line and returns what the process ends with. */
 export async function runServiceManager(argv: readonly string[], terminal: Terminal): Promise<number> {
@@ -33,7 +33,7 @@ export async function openNetwork(home: string, effort: Effort): Promise<Network
   const identity = await loadIdentity({ key, cert, ca });
   const connections: Connections = new Made(clientTlsOptions(identity.tls));
   const [{ networkOf }, { certificateFacts, parseCertificate }] = await Promise.all([
-    import("./network.ts"),
+    import("./network/network.ts"),
     import("#shared/identity/certificate.ts"),
   ]);
   const { name: principal, signingKey } = identity;

@@ -2,7 +2,7 @@ import assert from "node:assert/strict";
 import { spawn } from "node:child_process";
 import { once } from "node:events";
 import { join } from "node:path";
-import { readSlice, sliceNames } from "#services/service-manager/slice-state.ts";
+import { readSlice, sliceNames } from "#services/service-manager/journal/slice-state.ts";
 import type { Lease } from "#shared/model/lease.ts";
 import { formatInstant } from "#shared/model/time.ts";
 import { parseDocument } from "#shared/wire/document.ts";

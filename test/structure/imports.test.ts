@@ -14,13 +14,9 @@ const MAY_IMPORT: Readonly<Record<string, readonly string[]>> = {
   "services/service-manager/": [
     "shared/",
     "services/service-manager/",
-    // Written in the paper: the service manager embeds the broker.
-    "services/broker/acquisition.ts",
-    "services/broker/agent-connection.ts",
-    "services/broker/ask.ts",
-    "services/broker/explanation.ts",
-    "services/broker/matching.ts",
-    "services/broker/specification.ts",
+    // Written in the paper: the service manager embeds the broker's matching and acquisition.
+    "services/broker/acquisition/",
+    "services/broker/matching/",
   ],
   "testbed/": ["shared/", "services/", "testbed/"],
   "test/": ["shared/", "services/", "testbed/", "test/"],

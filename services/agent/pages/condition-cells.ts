@@ -1,5 +1,5 @@
 import type { Instant } from "#shared/model/time.ts";
-import { SILENT_SECONDS } from "../offer.ts";
+import { SILENT_SECONDS } from "../issuing/offer.ts";
 import type { Advertisement } from "../store/advertisements.ts";
 import { FRESH_SECONDS, type KnownCondition } from "../store/conditions.ts";
 import { ago, lasting } from "./age.ts";

@@ -1,5 +1,5 @@
 import type { Instant } from "#shared/model/time.ts";
-import type { Allowed } from "../offer.ts";
+import type { Allowed } from "../issuing/offer.ts";
 import { portsIn } from "./port-set.ts";
 
 /**

@@ -3,8 +3,8 @@ import type { Share } from "#shared/model/resources.ts";
 import type { DocumentId, Holding } from "#shared/model/ticket.ts";
 import type { Instant } from "#shared/model/time.ts";
 import type { Queries, Tx } from "#shared/runtime/database.ts";
-import type { GrantLimit, Piece } from "../grant-line.ts";
-import type { Unsealed } from "../seal.ts";
+import type { GrantLimit, Piece } from "../holdings/grant-line.ts";
+import type { Unsealed } from "../signing/seal.ts";
 import { portRanges, portSet, portsIn } from "./port-set.ts";
 import { type ShareRow, shareOf } from "./share-columns.ts";
 

@@ -1,6 +1,6 @@
 import { formatInstant, type Instant } from "#shared/model/time.ts";
 import type { Family } from "#shared/runtime/open-metrics.ts";
-import type { AgentAddress } from "../known-agents.ts";
+import type { AgentAddress } from "../pursuit/known-agents.ts";
 
 /** What the page and the metrics tell: how much there is, and of whom, never what a request says. */
 export type Overview = {

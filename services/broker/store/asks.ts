@@ -1,7 +1,7 @@
 import type { DocumentId } from "#shared/model/ticket.ts";
 import type { Instant } from "#shared/model/time.ts";
 import type { Queries, Tx } from "#shared/runtime/database.ts";
-import type { Ask, AskedNode } from "../ask.ts";
+import type { Ask, AskedNode } from "../acquisition/ask.ts";
 
 /** A node as it was asked for, and where it stands in what its acquisition prefers: the lower, the rather. */
 export type PlacedNode = AskedNode & { readonly place: number };

@@ -1,7 +1,7 @@
 import type { DocumentId } from "#shared/model/ticket.ts";
 import type { Instant } from "#shared/model/time.ts";
 import type { Queries, Tx } from "#shared/runtime/database.ts";
-import type { Ask, GrantedTicket } from "../ask.ts";
+import type { Ask, GrantedTicket } from "../acquisition/ask.ts";
 
 /** A ticket of an acquisition. The lower its place, the rather it is used. */
 export type StoredTicket = {

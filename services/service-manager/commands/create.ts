@@ -1,8 +1,8 @@
 import type { Command } from "commander";
-import { EXIT, type ExitCode } from "../exit-code.ts";
-import { type CommonOptions, type Invocation, invoke, type Tools, withCommonOptions } from "../invocation.ts";
-import type { Order } from "../slice-order.ts";
-import type { WishOptions } from "../wish.ts";
+import type { Order } from "../planning/slice-order.ts";
+import type { WishOptions } from "../planning/wish.ts";
+import { EXIT, type ExitCode } from "../terminal/exit-code.ts";
+import { type CommonOptions, type Invocation, invoke, type Tools, withCommonOptions } from "./invocation.ts";
 import { tellSsh } from "./ssh-notice.ts";
 import { wishAmong, withWishOptions } from "./wish-options.ts";
 
@@ -19,12 +19,12 @@ export function addCreate(parent: Command, tools: Tools): void {
 }
 
 async function create(target: string, options: WishOptions, invocation: Invocation): Promise<ExitCode> {
-  const { readWish } = await import("../wish.ts");
+  const { readWish } = await import("../planning/wish.ts");
   const wish = await readWish(target, options);
   const [{ createSlice }, { newOrder, storedOrder }, { SliceJournal }] = await Promise.all([
     import("../creation.ts"),
-    import("../slice-order.ts"),
-    import("../slice-journal.ts"),
+    import("../planning/slice-order.ts"),
+    import("../journal/slice-journal.ts"),
   ]);
   const { home, effort, now } = invocation;
   using journal = await SliceJournal.open(home, wish.description.name);
@@ -38,11 +38,11 @@ async function create(target: string, options: WishOptions, invocation: Invocati
 
 async function report(
   invocation: Invocation,
-  state: Parameters<typeof import("../sliver-view.ts").sliverViews>[0],
+  state: Parameters<typeof import("../slivers/sliver-view.ts").sliverViews>[0],
   { description }: Order,
   shortfall: readonly Error[],
 ): Promise<void> {
-  const { sliverViews, sliverListing } = await import("../sliver-view.ts");
+  const { sliverViews, sliverListing } = await import("../slivers/sliver-view.ts");
   const { name, nodes } = description;
   const slivers = state.leases.size;
   await invocation.print(

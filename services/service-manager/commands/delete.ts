@@ -1,9 +1,9 @@
 import type { Command } from "commander";
 import { TransportError } from "#shared/wire/xmlrpc/transport-error.ts";
-import { EXIT, type ExitCode, exitCodeOfMany } from "../exit-code.ts";
-import { failureName, failureSentence } from "../failure.ts";
-import { type CommonOptions, type Invocation, invoke, type Tools, withCommonOptions } from "../invocation.ts";
-import { shortName } from "../output.ts";
+import { EXIT, type ExitCode, exitCodeOfMany } from "../terminal/exit-code.ts";
+import { failureName, failureSentence } from "../terminal/failure.ts";
+import { shortName } from "../terminal/output.ts";
+import { type CommonOptions, type Invocation, invoke, type Tools, withCommonOptions } from "./invocation.ts";
 import { tellSsh } from "./ssh-notice.ts";
 
 export function addDelete(parent: Command, tools: Tools): void {
@@ -21,9 +21,9 @@ export function addDelete(parent: Command, tools: Tools): void {
 
 async function remove(name: string, invocation: Invocation): Promise<ExitCode> {
   const [{ SliceJournal }, { deleteSlice }, { checkOwner }] = await Promise.all([
-    import("../slice-journal.ts"),
+    import("../journal/slice-journal.ts"),
     import("../deletion.ts"),
-    import("../slice-owner.ts"),
+    import("../journal/slice-owner.ts"),
   ]);
   using journal = await SliceJournal.openExisting(invocation.home, name);
   using network = await invocation.network();

@@ -1,12 +1,12 @@
 import type { Command } from "commander";
 import type { Lease } from "#shared/model/lease.ts";
-import { withOptionsAfterDashes } from "../command-words.ts";
-import type { CollectedOutput, Execution } from "../execution.ts";
-import { EXIT, exitCodeOfMany } from "../exit-code.ts";
-import { failureName, failureSentence } from "../failure.ts";
-import type { Outcome } from "../fan-out.ts";
-import { type CommonOptions, type Invocation, invoke, type Tools, withCommonOptions } from "../invocation.ts";
-import type { Listing } from "../output.ts";
+import type { Outcome } from "../network/fan-out.ts";
+import type { CollectedOutput, Execution } from "../ssh/execution.ts";
+import { EXIT, exitCodeOfMany } from "../terminal/exit-code.ts";
+import { failureName, failureSentence } from "../terminal/failure.ts";
+import type { Listing } from "../terminal/output.ts";
+import { withOptionsAfterDashes } from "./command-words.ts";
+import { type CommonOptions, type Invocation, invoke, type Tools, withCommonOptions } from "./invocation.ts";
 
 type ExecOptions = { readonly node?: readonly string[] };
 
@@ -45,11 +45,11 @@ async function exec(
     { commandLine },
     { readPrivate },
   ] = await Promise.all([
-    import("../slice-state.ts"),
-    import("../lease-choice.ts"),
-    import("../execution.ts"),
-    import("../shell.ts"),
-    import("../private-file.ts"),
+    import("../journal/slice-state.ts"),
+    import("../slivers/lease-choice.ts"),
+    import("../ssh/execution.ts"),
+    import("../ssh/shell.ts"),
+    import("../journal/private-file.ts"),
   ]);
   const slice = await existingSlice(invocation.home, name);
   const leases = chooseLeases(slice, options.node);

@@ -1,10 +1,10 @@
 import type { Command } from "commander";
 import type { Lease } from "#shared/model/lease.ts";
-import { EXIT, type ExitCode, exitCodeOfMany } from "../exit-code.ts";
-import { failureName, failureSentence } from "../failure.ts";
-import type { Outcome } from "../fan-out.ts";
-import { type CommonOptions, type Invocation, invoke, type Tools, withCommonOptions } from "../invocation.ts";
-import { shortName } from "../output.ts";
+import type { Outcome } from "../network/fan-out.ts";
+import { EXIT, type ExitCode, exitCodeOfMany } from "../terminal/exit-code.ts";
+import { failureName, failureSentence } from "../terminal/failure.ts";
+import { shortName } from "../terminal/output.ts";
+import { type CommonOptions, type Invocation, invoke, type Tools, withCommonOptions } from "./invocation.ts";
 
 export function addKeyCommands(parent: Command, tools: Tools): void {
   const key = parent.command("key").summary("say which SSH keys may enter the slivers of a slice");
@@ -39,10 +39,10 @@ async function change(
 ): Promise<ExitCode> {
   const [{ addKey, readPublicKey, removeKey }, { SliceJournal }, { checkGoingOn }, { readNamedFile }] =
     await Promise.all([
-      import("../slice-keys.ts"),
-      import("../slice-journal.ts"),
-      import("../slice-owner.ts"),
-      import("../named-file.ts"),
+      import("../ssh/slice-keys.ts"),
+      import("../journal/slice-journal.ts"),
+      import("../journal/slice-owner.ts"),
+      import("../terminal/named-file.ts"),
     ]);
   const key = readPublicKey((await readNamedFile(file)).toString("utf8"), file);
   using journal = await SliceJournal.openExisting(invocation.home, name);
@@ -55,8 +55,8 @@ async function change(
 
 async function list(name: string, invocation: Invocation): Promise<ExitCode> {
   const [{ listKeys }, { existingSlice }] = await Promise.all([
-    import("../slice-keys.ts"),
-    import("../slice-state.ts"),
+    import("../ssh/slice-keys.ts"),
+    import("../journal/slice-state.ts"),
   ]);
   const slice = await existingSlice(invocation.home, name);
   using network = await invocation.network();

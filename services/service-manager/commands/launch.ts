@@ -1,13 +1,13 @@
 import { type Command, Option } from "commander";
 import type { Lease } from "#shared/model/lease.ts";
 import { RESTARTS, type Restart } from "#shared/model/slice-description.ts";
-import { dividedWords, withOptionsAfterDashes } from "../command-words.ts";
-import { EXIT, exitCodeOfMany, UsageError } from "../exit-code.ts";
-import { failureName, failureSentence } from "../failure.ts";
-import type { Outcome } from "../fan-out.ts";
-import { type CommonOptions, type Invocation, invoke, type Tools, withCommonOptions } from "../invocation.ts";
-import { type Listing, shortName } from "../output.ts";
-import type { Launched } from "../program-launch.ts";
+import type { Outcome } from "../network/fan-out.ts";
+import type { Launched } from "../programs/program-launch.ts";
+import { EXIT, exitCodeOfMany, UsageError } from "../terminal/exit-code.ts";
+import { failureName, failureSentence } from "../terminal/failure.ts";
+import { type Listing, shortName } from "../terminal/output.ts";
+import { dividedWords, withOptionsAfterDashes } from "./command-words.ts";
+import { type CommonOptions, type Invocation, invoke, type Tools, withCommonOptions } from "./invocation.ts";
 
 type LaunchOptions = {
   readonly name?: string;
@@ -69,12 +69,12 @@ async function start(
     files,
     turn,
   ] = await Promise.all([
-    import("../lease-choice.ts"),
-    import("../program-keeper.ts"),
-    import("../launching.ts"),
-    import("../program-script.ts"),
-    import("../launch-files.ts"),
-    import("../journal-turn.ts"),
+    import("../slivers/lease-choice.ts"),
+    import("../programs/program-keeper.ts"),
+    import("../programs/launching.ts"),
+    import("../programs/program-script.ts"),
+    import("../programs/launch-files.ts"),
+    import("./journal-turn.ts"),
   ]);
   const run = programOf(command, { restart, env: (env ?? []).map(readVariable) });
   const program = {

@@ -1,10 +1,10 @@
 import type { Command } from "commander";
 import { formatPorts } from "#shared/model/ports.ts";
 import { formatInstant } from "#shared/model/time.ts";
-import { EXIT, type ExitCode } from "../exit-code.ts";
-import { type CommonOptions, type Invocation, invoke, type Tools, withCommonOptions } from "../invocation.ts";
-import type { Listing } from "../output.ts";
-import type { SliceState } from "../slice-state.ts";
+import type { SliceState } from "../journal/slice-state.ts";
+import { EXIT, type ExitCode } from "../terminal/exit-code.ts";
+import type { Listing } from "../terminal/output.ts";
+import { type CommonOptions, type Invocation, invoke, type Tools, withCommonOptions } from "./invocation.ts";
 
 export function addList(parent: Command, tools: Tools): void {
   withCommonOptions(parent.command("list"))
@@ -16,7 +16,7 @@ export function addList(parent: Command, tools: Tools): void {
 }
 
 async function list(invocation: Invocation): Promise<ExitCode> {
-  const { readSlice, sliceNames } = await import("../slice-state.ts");
+  const { readSlice, sliceNames } = await import("../journal/slice-state.ts");
   const names = await sliceNames(invocation.home);
   const slices = await Promise.all(names.map((name) => readSlice(invocation.home, name)));
   await invocation.print(listing(slices.filter((slice) => slice !== undefined)));

@@ -1,11 +1,11 @@
 import { styleText } from "node:util";
 import type { Command } from "commander";
 import type { Lease } from "#shared/model/lease.ts";
-import { EXIT, exitCodeOfMany, Interrupted, UsageError } from "../exit-code.ts";
-import { failureSentence } from "../failure.ts";
-import type { Outcome } from "../fan-out.ts";
-import { type CommonOptions, type Invocation, invoke, type Tools, withCommonOptions } from "../invocation.ts";
-import type { LogEnd, LogSink, LogWish } from "../program-log.ts";
+import type { Outcome } from "../network/fan-out.ts";
+import type { LogEnd, LogSink, LogWish } from "../programs/program-log.ts";
+import { EXIT, exitCodeOfMany, Interrupted, UsageError } from "../terminal/exit-code.ts";
+import { failureSentence } from "../terminal/failure.ts";
+import { type CommonOptions, type Invocation, invoke, type Tools, withCommonOptions } from "./invocation.ts";
 
 type LogsOptions = { readonly name?: string; readonly follow?: boolean; readonly lines: string };
 
@@ -40,10 +40,10 @@ async function show(
 ): Promise<number> {
   const [{ chooseSlivers }, { checkProgramName, MAIN_PROGRAM }, { readLogs }, { PrefixedLines }] =
     await Promise.all([
-      import("../program-choice.ts"),
-      import("../program-keeper.ts"),
-      import("../program-log.ts"),
-      import("../execution.ts"),
+      import("../programs/program-choice.ts"),
+      import("../programs/program-keeper.ts"),
+      import("../programs/program-log.ts"),
+      import("../ssh/execution.ts"),
     ]);
   if (!/^\d{1,6}$/.test(lines)) throw new UsageError(`"${lines}" is no number of lines; write -n 100`);
   const wish: LogWish = {

@@ -1,11 +1,11 @@
 import type { Command } from "commander";
-import type { Advertisement } from "#services/broker/specification.ts";
+import type { Advertisement } from "#services/broker/matching/specification.ts";
 import type { Share } from "#shared/model/resources.ts";
 import { formatInstant, type Instant } from "#shared/model/time.ts";
-import { EXIT, type ExitCode } from "../exit-code.ts";
-import { type CommonOptions, type Invocation, invoke, type Tools, withCommonOptions } from "../invocation.ts";
-import { type Listing, shortName } from "../output.ts";
-import { formatDuration } from "../quantity.ts";
+import { EXIT, type ExitCode } from "../terminal/exit-code.ts";
+import { type Listing, shortName } from "../terminal/output.ts";
+import { formatDuration } from "../terminal/quantity.ts";
+import { type CommonOptions, type Invocation, invoke, type Tools, withCommonOptions } from "./invocation.ts";
 
 export function addNodeCommands(parent: Command, tools: Tools): void {
   const node = parent.command("node").summary("look at the nodes agents advertise");
@@ -18,7 +18,7 @@ export function addNodeCommands(parent: Command, tools: Tools): void {
 
 async function list(invocation: Invocation): Promise<ExitCode> {
   const [{ advertised, countedTime }, { DEFAULT_LEASE_SECONDS }] = await Promise.all([
-    import("#services/broker/acquisition.ts"),
+    import("#services/broker/acquisition/acquisition.ts"),
     import("#shared/model/slice-description.ts"),
   ]);
   using network = await invocation.network();

@@ -1,7 +1,7 @@
 import type { Command } from "commander";
-import { EXIT, type ExitCode } from "../exit-code.ts";
-import { type CommonOptions, type Invocation, invoke, type Tools, withCommonOptions } from "../invocation.ts";
-import type { WishOptions } from "../wish.ts";
+import type { WishOptions } from "../planning/wish.ts";
+import { EXIT, type ExitCode } from "../terminal/exit-code.ts";
+import { type CommonOptions, type Invocation, invoke, type Tools, withCommonOptions } from "./invocation.ts";
 import { wishAmong, withWishOptions } from "./wish-options.ts";
 
 export function addPlan(parent: Command, tools: Tools): void {
@@ -19,9 +19,9 @@ export function addPlan(parent: Command, tools: Tools): void {
 
 async function showPlan(target: string, options: WishOptions, invocation: Invocation): Promise<ExitCode> {
   const [{ readWish }, { planSlice }, { planListing, planNotes }] = await Promise.all([
-    import("../wish.ts"),
-    import("../planning.ts"),
-    import("../plan-view.ts"),
+    import("../planning/wish.ts"),
+    import("../planning/planning.ts"),
+    import("../planning/plan-view.ts"),
   ]);
   const wish = await readWish(target, options);
   using network = await invocation.network();

@@ -1,8 +1,8 @@
 import type { Command } from "commander";
-import { exitCodeOfMany } from "../exit-code.ts";
-import { failureName, failureSentence } from "../failure.ts";
-import { onEach } from "../fan-out.ts";
-import { type CommonOptions, type Invocation, invoke, type Tools, withCommonOptions } from "../invocation.ts";
+import { onEach } from "../network/fan-out.ts";
+import { exitCodeOfMany } from "../terminal/exit-code.ts";
+import { failureName, failureSentence } from "../terminal/failure.ts";
+import { type CommonOptions, type Invocation, invoke, type Tools, withCommonOptions } from "./invocation.ts";
 
 export function addPs(parent: Command, tools: Tools): void {
   withCommonOptions(parent.command("ps"))
@@ -20,9 +20,9 @@ export function addPs(parent: Command, tools: Tools): void {
 
 async function show(slice: string, nodes: readonly string[], invocation: Invocation): Promise<number> {
   const [{ chooseSlivers }, { askKeeper }, { programListing, programViews }] = await Promise.all([
-    import("../program-choice.ts"),
-    import("../program-keeper.ts"),
-    import("../program-view.ts"),
+    import("../programs/program-choice.ts"),
+    import("../programs/program-keeper.ts"),
+    import("../programs/program-view.ts"),
   ]);
   const { effort } = invocation;
   const { leases, privateKey } = await chooseSlivers(invocation.home, slice, nodes);

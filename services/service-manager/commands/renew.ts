@@ -1,11 +1,11 @@
 import type { Command } from "commander";
 import { Option } from "commander";
 import { formatInstant } from "#shared/model/time.ts";
-import { type ExitCode, exitCodeOfMany, UsageError } from "../exit-code.ts";
-import { failureName, failureSentence } from "../failure.ts";
-import { type CommonOptions, type Invocation, invoke, type Tools, withCommonOptions } from "../invocation.ts";
-import { type Listing, shortName } from "../output.ts";
 import type { Renewed } from "../renewal.ts";
+import { type ExitCode, exitCodeOfMany, UsageError } from "../terminal/exit-code.ts";
+import { failureName, failureSentence } from "../terminal/failure.ts";
+import { type Listing, shortName } from "../terminal/output.ts";
+import { type CommonOptions, type Invocation, invoke, type Tools, withCommonOptions } from "./invocation.ts";
 import { tellSsh } from "./ssh-notice.ts";
 
 type RenewOptions = { readonly until?: string; readonly for?: string };
@@ -37,11 +37,11 @@ async function renew(name: string, options: RenewOptions, invocation: Invocation
     { readSliceDescription },
     { readDuration, readMoment },
   ] = await Promise.all([
-    import("../slice-journal.ts"),
+    import("../journal/slice-journal.ts"),
     import("../renewal.ts"),
-    import("../slice-owner.ts"),
+    import("../journal/slice-owner.ts"),
     import("#shared/wire/slice-description.ts"),
-    import("../quantity.ts"),
+    import("../terminal/quantity.ts"),
   ]);
   const { home, now, effort } = invocation;
   const wished =

@@ -1,9 +1,9 @@
 import type { Command } from "commander";
-import { EXIT, type ExitCode } from "../exit-code.ts";
-import { failureName, failureSentence } from "../failure.ts";
-import { type CommonOptions, type Invocation, invoke, type Tools, withCommonOptions } from "../invocation.ts";
-import { type Listing, shortName } from "../output.ts";
 import type { Mending } from "../repair.ts";
+import { EXIT, type ExitCode } from "../terminal/exit-code.ts";
+import { failureName, failureSentence } from "../terminal/failure.ts";
+import { type Listing, shortName } from "../terminal/output.ts";
+import { type CommonOptions, type Invocation, invoke, type Tools, withCommonOptions } from "./invocation.ts";
 import { tellSsh } from "./ssh-notice.ts";
 
 export function addRepair(parent: Command, tools: Tools): void {
@@ -23,8 +23,8 @@ export function addRepair(parent: Command, tools: Tools): void {
 
 async function repair(name: string, invocation: Invocation): Promise<ExitCode> {
   const [{ SliceJournal }, { keptOrder }, { repairSlice }] = await Promise.all([
-    import("../slice-journal.ts"),
-    import("../slice-order.ts"),
+    import("../journal/slice-journal.ts"),
+    import("../planning/slice-order.ts"),
     import("../repair.ts"),
   ]);
   using journal = await SliceJournal.openExisting(invocation.home, name);

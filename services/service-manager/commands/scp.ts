@@ -3,10 +3,10 @@ import { join } from "node:path";
 import type { Command } from "commander";
 import type { Lease } from "#shared/model/lease.ts";
 import { TransportError } from "#shared/wire/xmlrpc/transport-error.ts";
-import { exitCodeOfMany, UsageError } from "../exit-code.ts";
-import { failureSentence } from "../failure.ts";
-import { onEach } from "../fan-out.ts";
-import { type CommonOptions, type Invocation, invoke, type Tools, withCommonOptions } from "../invocation.ts";
+import { onEach } from "../network/fan-out.ts";
+import { exitCodeOfMany, UsageError } from "../terminal/exit-code.ts";
+import { failureSentence } from "../terminal/failure.ts";
+import { type CommonOptions, type Invocation, invoke, type Tools, withCommonOptions } from "./invocation.ts";
 
 type ScpOptions = {
   readonly node?: readonly string[];
@@ -51,9 +51,9 @@ async function copy(
 ): Promise<number> {
   const direction = directionOf(paths);
   const [{ existingSlice }, { chooseLeases }, { sshFiles, writeSshConfig }] = await Promise.all([
-    import("../slice-state.ts"),
-    import("../lease-choice.ts"),
-    import("../ssh-config.ts"),
+    import("../journal/slice-state.ts"),
+    import("../slivers/lease-choice.ts"),
+    import("../ssh/ssh-config.ts"),
   ]);
   const { home, effort } = invocation;
   const slice = await existingSlice(home, name);
@@ -87,7 +87,7 @@ async function copy(
 
 /** What is missing here is told once, before anybody is connected to, and not by every sliver's scp. */
 async function checkSources(paths: readonly string[], { recursive = false }: ScpOptions): Promise<void> {
-  const { checkSendable } = await import("../named-file.ts");
+  const { checkSendable } = await import("../terminal/named-file.ts");
   for (const path of paths) await checkSendable(path, { trees: recursive });
 }
 
@@ -115,8 +115,8 @@ async function copyOne(
   { direction, flags, apart, signal }: Copying,
 ): Promise<void> {
   const [{ sshAlias }, { runQuietly }] = await Promise.all([
-    import("../ssh-config.ts"),
-    import("../openssh.ts"),
+    import("../ssh/ssh-config.ts"),
+    import("../ssh/openssh.ts"),
   ]);
   const target = paths.at(-1)!;
   const place = apart ? join(target, lease.ip) : target;

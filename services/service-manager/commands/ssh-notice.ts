@@ -1,13 +1,13 @@
 import { OperatorError } from "#shared/model/errors.ts";
-import type { Invocation } from "../invocation.ts";
-import type { SliceState } from "../slice-state.ts";
+import type { SliceState } from "../journal/slice-state.ts";
+import type { Invocation } from "./invocation.ts";
 
 /** Keeps what ssh is told of a slice up to date; says once how to make ssh read it. */
 export async function tellSsh(
   invocation: Invocation,
   state: Pick<SliceState, "record" | "leases">,
 ): Promise<void> {
-  const { sshConfigFile, writeSshConfig } = await import("../ssh-config.ts");
+  const { sshConfigFile, writeSshConfig } = await import("../ssh/ssh-config.ts");
   try {
     if (!(await writeSshConfig(invocation.home, state))) return;
   } catch (error) {

@@ -1,7 +1,7 @@
 import type { Command } from "commander";
-import { dividedWords, withOptionsAfterDashes } from "../command-words.ts";
-import { UsageError } from "../exit-code.ts";
-import { type Invocation, invoke, type Tools } from "../invocation.ts";
+import { UsageError } from "../terminal/exit-code.ts";
+import { dividedWords, withOptionsAfterDashes } from "./command-words.ts";
+import { type Invocation, invoke, type Tools } from "./invocation.ts";
 
 type SshOptions = { readonly terminal?: boolean; readonly quiet?: boolean };
 
@@ -46,11 +46,11 @@ async function enter(
     { runOnTerminal },
     { commandLine },
   ] = await Promise.all([
-    import("../slice-state.ts"),
-    import("../lease-choice.ts"),
-    import("../ssh-config.ts"),
-    import("../openssh.ts"),
-    import("../shell.ts"),
+    import("../journal/slice-state.ts"),
+    import("../slivers/lease-choice.ts"),
+    import("../ssh/ssh-config.ts"),
+    import("../ssh/openssh.ts"),
+    import("../ssh/shell.ts"),
   ]);
   const { home } = invocation;
   const slice = await existingSlice(home, name);

@@ -1,6 +1,6 @@
 import type { Command } from "commander";
-import { EXIT, type ExitCode, exitCodeOfMany } from "../exit-code.ts";
-import { type CommonOptions, type Invocation, invoke, type Tools, withCommonOptions } from "../invocation.ts";
+import { EXIT, type ExitCode, exitCodeOfMany } from "../terminal/exit-code.ts";
+import { type CommonOptions, type Invocation, invoke, type Tools, withCommonOptions } from "./invocation.ts";
 
 export function addStatus(parent: Command, tools: Tools): void {
   withCommonOptions(parent.command("status"))
@@ -14,9 +14,9 @@ export function addStatus(parent: Command, tools: Tools): void {
 
 async function status(name: string, invocation: Invocation): Promise<ExitCode> {
   const [{ existingSlice }, { lookAtSlivers }, { sliverListing }] = await Promise.all([
-    import("../slice-state.ts"),
-    import("../inspection.ts"),
-    import("../sliver-view.ts"),
+    import("../journal/slice-state.ts"),
+    import("../slivers/inspection.ts"),
+    import("../slivers/sliver-view.ts"),
   ]);
   const slice = await existingSlice(invocation.home, name);
   using network = await invocation.network();

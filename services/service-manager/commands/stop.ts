@@ -1,10 +1,10 @@
 import type { Command } from "commander";
 import { Fault } from "#shared/model/errors.ts";
 import type { CallFailure } from "#shared/wire/xmlrpc/transport-error.ts";
-import { exitCodeOfMany } from "../exit-code.ts";
-import { failureName, failureSentence } from "../failure.ts";
-import { onEach } from "../fan-out.ts";
-import { type CommonOptions, type Invocation, invoke, type Tools, withCommonOptions } from "../invocation.ts";
+import { onEach } from "../network/fan-out.ts";
+import { exitCodeOfMany } from "../terminal/exit-code.ts";
+import { failureName, failureSentence } from "../terminal/failure.ts";
+import { type CommonOptions, type Invocation, invoke, type Tools, withCommonOptions } from "./invocation.ts";
 
 type StopOptions = { readonly name?: string };
 
@@ -31,10 +31,10 @@ async function stop(
 ): Promise<number> {
   const [{ chooseLeases }, { askKeeper, checkProgramName, MAIN_PROGRAM }, { forgetProgram }, { openInTurn }] =
     await Promise.all([
-      import("../lease-choice.ts"),
-      import("../program-keeper.ts"),
-      import("../launching.ts"),
-      import("../journal-turn.ts"),
+      import("../slivers/lease-choice.ts"),
+      import("../programs/program-keeper.ts"),
+      import("../programs/launching.ts"),
+      import("./journal-turn.ts"),
     ]);
   const { effort, now } = invocation;
   const name = checkProgramName(options.name ?? MAIN_PROGRAM);

@@ -1,9 +1,9 @@
 import type { Command } from "commander";
 import { formatInstant } from "#shared/model/time.ts";
-import { EXIT, type ExitCode } from "../exit-code.ts";
-import { type CommonOptions, type Invocation, invoke, type Tools, withCommonOptions } from "../invocation.ts";
-import { type Listing, shortName } from "../output.ts";
-import type { TicketView } from "../ticket-view.ts";
+import { EXIT, type ExitCode } from "../terminal/exit-code.ts";
+import { type Listing, shortName } from "../terminal/output.ts";
+import type { TicketView } from "../tickets/ticket-view.ts";
+import { type CommonOptions, type Invocation, invoke, type Tools, withCommonOptions } from "./invocation.ts";
 
 export function addTicketCommands(parent: Command, tools: Tools): void {
   const ticket = parent.command("ticket").summary("look at tickets that are not redeemed yet");
@@ -18,7 +18,7 @@ export function addTicketCommands(parent: Command, tools: Tools): void {
 }
 
 async function list(name: string | undefined, invocation: Invocation): Promise<ExitCode> {
-  const { findTickets } = await import("../ticket-view.ts");
+  const { findTickets } = await import("../tickets/ticket-view.ts");
   using network = await invocation.network();
   const { views, failures } = await findTickets(invocation.home, name, network);
   await invocation.print(listing(views));

@@ -1,10 +1,10 @@
 import type { Command } from "commander";
 import { formatInstant } from "#shared/model/time.ts";
-import { EXIT, type ExitCode, Interrupted } from "../exit-code.ts";
-import type { Happening } from "../happenings.ts";
-import { type CommonOptions, type Invocation, invoke, type Tools, withCommonOptions } from "../invocation.ts";
-import { printable } from "../output.ts";
-import { readDuration } from "../quantity.ts";
+import { EXIT, type ExitCode, Interrupted } from "../terminal/exit-code.ts";
+import { printable } from "../terminal/output.ts";
+import { readDuration } from "../terminal/quantity.ts";
+import type { Happening } from "../watching/happenings.ts";
+import { type CommonOptions, type Invocation, invoke, type Tools, withCommonOptions } from "./invocation.ts";
 import { tellSsh } from "./ssh-notice.ts";
 
 type WatchOptions = { readonly repair?: boolean; readonly every: string };
@@ -35,8 +35,8 @@ async function watch(
   clock: Tools["terminal"]["clock"],
 ): Promise<ExitCode> {
   const [{ watchSlice }, { existingSlice }, { setTimeout: pause }] = await Promise.all([
-    import("../watch.ts"),
-    import("../slice-state.ts"),
+    import("../watching/watch.ts"),
+    import("../journal/slice-state.ts"),
     import("node:timers/promises"),
   ]);
   const { home, effort } = invocation;

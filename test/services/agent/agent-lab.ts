@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import { join } from "node:path";
 import type { AgentConfig } from "#services/agent/config.ts";
-import { Registry } from "#services/agent/registry.ts";
+import { Registry } from "#services/agent/registry/registry.ts";
 import { type AgentDeps, type AgentService, openAgentDatabase, startAgent } from "#services/agent/service.ts";
 import { publicKeyFromSpki } from "#shared/identity/key.ts";
 import { clientTlsOptions } from "#shared/identity/tls.ts";

@@ -1,4 +1,4 @@
-import type { TicketKeys } from "#services/agent/ticket-keys.ts";
+import type { TicketKeys } from "#services/agent/signing/ticket-keys.ts";
 import { generateSigningKey } from "#shared/identity/key-file.ts";
 import type { SigningKey } from "#shared/identity/signature.ts";
 import type { Share } from "#shared/model/resources.ts";

@@ -1,4 +1,4 @@
-import type { Advertisement } from "#services/broker/specification.ts";
+import type { Advertisement } from "#services/broker/matching/specification.ts";
 import type { Resources, Share } from "#shared/model/resources.ts";
 import { plainDescription, type SliceDescription } from "#shared/model/slice-description.ts";
 import { NOW } from "#test/support/documents.ts";

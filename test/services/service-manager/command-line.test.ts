@@ -3,14 +3,16 @@ import { chmod, mkdir, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { test } from "node:test";
 import fc from "fast-check";
+import { runServiceManager } from "#services/service-manager/service.ts";
+import { commandLine, shellWord } from "#services/service-manager/ssh/shell.ts";
 import {
   EXIT,
   exitCodeOf,
   exitCodeOfMany,
   Interrupted,
   UsageError,
-} from "#services/service-manager/exit-code.ts";
-import { formatListing, type Listing, printable } from "#services/service-manager/output.ts";
+} from "#services/service-manager/terminal/exit-code.ts";
+import { formatListing, type Listing, printable } from "#services/service-manager/terminal/output.ts";
 import {
   formatDuration,
   readCores,
@@ -18,10 +20,8 @@ import {
   readKilobits,
   readMebibytes,
   readMoment,
-} from "#services/service-manager/quantity.ts";
-import { runServiceManager } from "#services/service-manager/service.ts";
-import { commandLine, shellWord } from "#services/service-manager/shell.ts";
-import { progressLine } from "#services/service-manager/terminal.ts";
+} from "#services/service-manager/terminal/quantity.ts";
+import { progressLine } from "#services/service-manager/terminal/terminal.ts";
 import { Fault } from "#shared/model/errors.ts";
 import { systemClock } from "#shared/runtime/clock.ts";
 import { TransportError } from "#shared/wire/xmlrpc/transport-error.ts";

@@ -2,7 +2,7 @@ import assert from "node:assert/strict";
 import { mkdir, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { test } from "node:test";
-import { sliceNames } from "#services/service-manager/slice-state.ts";
+import { sliceNames } from "#services/service-manager/journal/slice-state.ts";
 import { plainDescription } from "#shared/model/slice-description.ts";
 import { parseDocument } from "#shared/wire/document.ts";
 import { writeSliceDescription } from "#shared/wire/slice-description.ts";
@@ -261,7 +261,7 @@ async function configOf(lab: SliceLab): Promise<string> {
 test("an interrupted creation ends with 130 and is finished by the next run", async () => {
   await using lab = await sliceLab({ nodes: 3 });
   const interruption = new AbortController();
-  const { Interrupted } = await import("#services/service-manager/exit-code.ts");
+  const { Interrupted } = await import("#services/service-manager/terminal/exit-code.ts");
   lab.nodes[1]!.backend.beforeEnsure = async () => interruption.abort(new Interrupted());
   const { code, err } = await lab.sliceWith(
     { signal: interruption.signal },

@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import { readSlice, sliceNames } from "#services/service-manager/slice-state.ts";
+import { readSlice, sliceNames } from "#services/service-manager/journal/slice-state.ts";
 import { assertExactly } from "./exactness.ts";
 import { hostileNode } from "./hostile-node.ts";
 import { sliceLab } from "./slice-lab.ts";

@@ -1,5 +1,5 @@
 import assert from "node:assert/strict";
-import { readSlice } from "#services/service-manager/slice-state.ts";
+import { readSlice } from "#services/service-manager/journal/slice-state.ts";
 import type { Lease } from "#shared/model/lease.ts";
 import { eventually } from "#test/support/deadline.ts";
 import type { SliceLab, SliceLabNode } from "./slice-lab.ts";

@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import { readSlice } from "#services/service-manager/slice-state.ts";
+import { readSlice } from "#services/service-manager/journal/slice-state.ts";
 import { sealLease } from "#shared/wire/lease-document.ts";
 import { encodeResponse } from "#shared/wire/xmlrpc/encode.ts";
 import { assertExactly, leasesAtNodes } from "./exactness.ts";

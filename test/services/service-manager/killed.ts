@@ -2,7 +2,7 @@ import assert from "node:assert/strict";
 import { readdir, readFile } from "node:fs/promises";
 import { join } from "node:path";
 import { fileURLToPath } from "node:url";
-import { readSlice } from "#services/service-manager/slice-state.ts";
+import { readSlice } from "#services/service-manager/journal/slice-state.ts";
 import { runProgram } from "#test/support/program.ts";
 import { assertExactly, isRunning, leasesAtNodes, nodesOf } from "./exactness.ts";
 import type { SliceLab } from "./slice-lab.ts";

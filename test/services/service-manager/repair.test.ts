@@ -4,7 +4,7 @@ import { writeFile } from "node:fs/promises";
 import { createServer } from "node:net";
 import { join } from "node:path";
 import { test } from "node:test";
-import { readSlice } from "#services/service-manager/slice-state.ts";
+import { readSlice } from "#services/service-manager/journal/slice-state.ts";
 import { plainDescription } from "#shared/model/slice-description.ts";
 import { writeSliceDescription } from "#shared/wire/slice-description.ts";
 import { assertExactly, leasesAtNodes, nodesOf } from "./exactness.ts";

@@ -2,7 +2,7 @@ import { mkdir, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { stringify } from "smol-toml";
 import type { AgentConfig } from "#services/agent/config.ts";
-import { Registry } from "#services/agent/registry.ts";
+import { Registry } from "#services/agent/registry/registry.ts";
 import { type AgentService, openAgentDatabase, startAgent } from "#services/agent/service.ts";
 import type { NodeManagerConfig } from "#services/node-manager/config.ts";
 import { type NodeManager, startNodeManager } from "#services/node-manager/service.ts";

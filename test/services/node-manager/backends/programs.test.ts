@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import { after, before, describe, test } from "node:test";
 import type { Backend } from "#services/node-manager/backends/backend.ts";
-import { tarOf } from "#services/service-manager/tar.ts";
+import { tarOf } from "#services/service-manager/programs/tar.ts";
 import { run, someNode, somePlan } from "#test/contract/backend.ts";
 import { eventually } from "#test/support/deadline.ts";
 import { type ContainerBench, containerBench, engineProbe } from "./container-bench.ts";

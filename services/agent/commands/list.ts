@@ -1,0 +1,120 @@
+import { type Command, Option } from "commander";
+import { formatInstant, type Instant } from "#shared/model/time.ts";
+import type { Database } from "#shared/runtime/database.ts";
+import type { BooksOptions, Terminal, WithBooks } from "../commands.ts";
+import { heldAndGranted } from "../store/held.ts";
+import { allPrincipals } from "../store/principals.ts";
+import { allNodes, allPrivileges, allSites } from "../store/registry.ts";
+import { onBooks } from "./registry.ts";
+
+type Cell = string | number | boolean | null;
+
+/** One `list` command: what it lists, and how each thing stands in a line of a table. */
+type Listing<Row> = {
+  readonly of: string;
+  readonly rows: (database: Database) => Promise<Row[]>;
+  readonly columns: readonly string[];
+  readonly cells: (row: Row) => readonly Cell[];
+};
+
+/** Adds `list` to the commands for sites, principals, nodes and privileges. */
+export function addListCommands(parent: Command, withBooks: WithBooks, terminal: Terminal): void {
+  const add = <Row>(listing: Listing<Row>) => addList(parent, listing, withBooks, terminal);
+  add({
+    of: "site",
+    rows: allSites,
+    columns: ["SITE", "NODES", "PRINCIPALS"],
+    cells: (site) => [site.name, site.nodes, site.principals],
+  });
+  add({
+    of: "principal",
+    rows: allPrincipals,
+    columns: ["NAME", "ROLE", "SITE", "KEY", "STATUS"],
+    cells: (one) => [
+      one.label,
+      one.role,
+      one.site,
+      one.name.slice(0, 16),
+      one.suspended ? "suspended" : "active",
+    ],
+  });
+  add({
+    of: "node",
+    rows: allNodes,
+    columns: ["NAME", "ADDRESS", "SITE", "KEY", "STATUS", "HEARD"],
+    cells: (node) => [
+      node.label,
+      node.ip,
+      node.site,
+      node.node.slice(0, 16),
+      node.suspended ? "suspended" : "active",
+      node.heard === null ? "never" : formatInstant(node.heard),
+    ],
+  });
+  add({
+    of: "holding",
+    rows: (database) => heldAndGranted(database, terminal.clock.now()),
+    columns: ["HOLDING", "KIND", "NODE", "WHOSE", "SLIVERS", "MEMORY", "UNTIL", "STATE", "BENEATH"],
+    cells: (one) => [
+      one.id.slice(0, 16),
+      one.kind,
+      one.ip,
+      one.party.slice(0, 24),
+      one.slivers,
+      `${one.memory_mib} MiB`,
+      formatInstant(one.until),
+      one.state,
+      one.beneath,
+    ],
+  });
+  add({
+    of: "privilege",
+    rows: allPrivileges,
+    columns: ["ID", "PRINCIPAL", "TYPE", "NODES", "LEASE", "RENEWABLE", "UNTIL", "CAPABILITIES"],
+    cells: (one) => [
+      one.id,
+      one.label,
+      one.sliceType,
+      one.maxNodes,
+      one.maxLeaseSeconds,
+      one.maxRenewableSeconds,
+      untilText(one.validTo),
+      one.capabilities.join(" "),
+    ],
+  });
+}
+
+function addList<Row>(parent: Command, listing: Listing<Row>, withBooks: WithBooks, { out }: Terminal): void {
+  const group = parent.commands.find((command) => command.name() === listing.of)!;
+  onBooks(group.command("list").description(`list every ${listing.of}`))
+    .addOption(
+      new Option("-o, --output <format>", "how to print").choices(["table", "json"]).default("table"),
+    )
+    .action((options: BooksOptions & { output: string }) =>
+      withBooks(options, async ({ database }) => {
+        const rows = await listing.rows(database);
+        const cells = rows.map((row) => listing.cells(row).map((cell) => String(cell ?? "–")));
+        out(
+          options.output === "json"
+            ? `${JSON.stringify(rows, null, 2)}\n`
+            : table([[...listing.columns], ...cells]),
+        );
+      }),
+    );
+}
+
+function untilText(instant: Instant): string {
+  return Number.isFinite(instant) ? formatInstant(instant) : "withdrawn";
+}
+
+/** Columns as wide as their widest cell. */
+function table(rows: readonly (readonly string[])[]): string {
+  const widths = rows[0]!.map((_, at) => Math.max(...rows.map((row) => row[at]!.length)));
+  const lines = rows.map((row) =>
+    row
+      .map((cell, at) => cell.padEnd(widths[at]!))
+      .join("  ")
+      .trimEnd(),
+  );
+  return `${lines.join("\n")}\n`;
+}

@@ -1,0 +1,201 @@
+import { Fault } from "#shared/model/errors.ts";
+import { formatInstant, type Instant } from "#shared/model/time.ts";
+import type { ClockWatch } from "#shared/runtime/clock-watch.ts";
+import { readSliceDescription } from "#shared/wire/slice-description.ts";
+import { isCallFailure } from "#shared/wire/xmlrpc/transport-error.ts";
+import { endAbandoned } from "../filling/abandonment.ts";
+import { SliceJournal } from "../journal/slice-journal.ts";
+import { checkOwner } from "../journal/slice-owner.ts";
+import { readSlice, type SliceState } from "../journal/slice-state.ts";
+import type { Network } from "../network/network.ts";
+import { keptOrder } from "../planning/slice-order.ts";
+import { owingNodes } from "../programs/slice-programs.ts";
+import { endInTime, type Renewed, renewSlice } from "../renewal.ts";
+import { repairSlice } from "../repair.ts";
+import { lookAtSlivers } from "../slivers/inspection.ts";
+import { failureName, failureSentence } from "../terminal/failure.ts";
+import { Backoff } from "./backoff.ts";
+import type { Forewarning } from "./forewarning.ts";
+import { happeningsBetween, type Sight } from "./happenings.ts";
+import { agentsAway, Outlook } from "./outlook.ts";
+import type { WatchTerms } from "./watch.ts";
+
+/** Leases are said to end soon when this part of their length is left. */
+const SOON_BELOW = 1 / 4;
+/** What failed is tried again after one look at first, and never later than this. */
+const LONGEST_WAIT_MILLISECONDS = 300_000;
+
+/** A slice that is looked at again and again, and what is remembered of it from one look to the next. */
+export class WatchedSlice {
+  readonly #terms: WatchTerms;
+  readonly #steps: ClockWatch;
+  readonly #outlook = new Outlook();
+  readonly #backoff: Backoff;
+  #before: Sight | undefined;
+  /** Nodes that were lost at the look before: one answer that got lost replaces nobody. */
+  #lost: ReadonlySet<string> = new Set();
+  #leaseSeconds: number | undefined;
+  #unrenewed = new Map<string, Forewarning>();
+  /** What was said of repairs last, so that it is said once. */
+  #said = "";
+
+  constructor(terms: WatchTerms, steps: ClockWatch) {
+    this.#terms = terms;
+    this.#steps = steps;
+    this.#backoff = new Backoff(terms.every * 1000, Math.max(terms.every * 1000, LONGEST_WAIT_MILLISECONDS));
+  }
+
+  /** A look after a long time says nothing about how long nodes have been away. */
+  forgetLosses(): void {
+    this.#lost = new Set();
+  }
+
+  /** Looks once, and does what is to be done. Whether the slice is still there. */
+  async look(): Promise<boolean> {
+    const { home, name, clock, effort } = this.#terms;
+    const state = await readSlice(home, name);
+    if (!state) return false;
+    if (state.record.phase === "deleting") return true;
+    using network = await this.#terms.openNetwork();
+    checkOwner(state.record, network.principal);
+    const at = clock.now();
+    const see = async () => {
+      const { views } = await lookAtSlivers(state, network, effort, at);
+      await this.#see({ at, views }, state, network);
+    };
+    const [away] = await Promise.all([agentsAway(network), see()]); // an agent that hangs keeps nothing waiting
+    const terms = { leaseSeconds: this.#leaseSeconds ?? 0, at, uptime: clock.uptime() };
+    const known = [...away, ...this.#unrenewed.values()];
+    for (const happening of await this.#outlook.news(state, network, known, terms))
+      await this.#terms.tell(happening);
+    return true;
+  }
+
+  async #see(sight: Sight, state: SliceState, network: Network): Promise<void> {
+    this.#leaseSeconds ??= await this.#inJournal(
+      async (journal) => readSliceDescription(await journal.description()).leaseSeconds,
+    );
+    const length = this.#leaseSeconds ?? 0; // another command had the slice: known at the next look
+    for (const happening of happeningsBetween(this.#before, sight, length * SOON_BELOW))
+      await this.#terms.tell(happening);
+    const before = this.#before;
+    this.#before = sight;
+    if (this.#terms.repair && this.#isToRepair(before, sight, state)) await this.#repair(network);
+    this.#lost = new Set(lostNodes(sight));
+    if (this.#terms.repair) await this.#endAbandoned(network);
+    await this.#renew(sight, length, network);
+  }
+
+  /** Whether somebody is lost who was lost before, too few are left, or one who answers again is owed a program. */
+  #isToRepair(before: Sight | undefined, sight: Sight, { record, leases }: SliceState): boolean {
+    if (!this.#steps.sure()) return false;
+    const lost = lostNodes(sight);
+    const owing = owingNodes(record.programs ?? []).filter(
+      (node) => leases.has(node) && !lost.includes(node),
+    );
+    const wasThere = (node: string) => before !== undefined && !lostNodes(before).includes(node);
+    if (owing.some((node) => !wasThere(node))) return true;
+    const wanting = leases.size < record.count || lost.some((node) => this.#lost.has(node));
+    return wanting && this.#backoff.isDue("repair", this.#terms.clock.uptime());
+  }
+
+  async #repair(network: Network): Promise<void> {
+    const { effort, clock } = this.#terms;
+    const repair = await this.#inJournal(async (journal) => {
+      const order = await keptOrder(journal);
+      const came = await repairSlice(journal, order, network, effort, clock.now());
+      await this.#terms.changed(journal.state);
+      return came;
+    });
+    if (!repair) return;
+    if (repair.complete) this.#backoff.succeeded("repair");
+    else this.#backoff.failed("repair", clock.uptime());
+    const said = repair.shortfall.map((failure) => `not repaired: ${failureSentence(failure)}`).join("; ");
+    if (said !== this.#said && said !== "") this.#terms.warn(said);
+    this.#said = said;
+  }
+
+  /** Ends leases that were given up as soon as their nodes answer again: their slivers run on until then. */
+  async #endAbandoned(network: Network): Promise<void> {
+    const { effort, clock, tell } = this.#terms;
+    const { abandoned = [], nodes } = (await readSlice(this.#terms.home, this.#terms.name))?.record ?? {};
+    if (abandoned.length === 0 || !this.#backoff.isDue("abandoned", clock.uptime())) return;
+    const endings = await this.#inJournal(async (journal) => {
+      const given = journal.record.abandoned ?? [];
+      return await endAbandoned(journal, given, network, effort, clock.now());
+    });
+    for (const node of endings?.ended ?? []) {
+      const ip = nodes?.find((one) => one.node === node)?.ip;
+      await tell({ at: clock.now(), node, ip, event: "ended", sentence: "its lease, which was given up" });
+    }
+    if (endings && endings.failures.size === 0) this.#backoff.succeeded("abandoned");
+    else this.#backoff.failed("abandoned", clock.uptime());
+  }
+
+  /** Renews all leases to one end, when one that can be renewed is near its own. Nodes that are lost set no pace. */
+  async #renew(sight: Sight, length: number, network: Network): Promise<void> {
+    const { at, views } = sight;
+    const { effort, clock } = this.#terms;
+    const lost = lostNodes(sight);
+    const leases = views.flatMap(({ lease }) => (lease && !lost.includes(lease.node) ? [lease] : []));
+    const until = endInTime(leases, length, at);
+    if (until === undefined) return;
+    const short = leases.filter(({ term }) => term.end < until);
+    if (!short.some(({ node }) => this.#backoff.isDue(node, clock.uptime()))) return;
+    const renewed = await this.#inJournal(async (journal) => {
+      const description = readSliceDescription(await journal.description());
+      const nodes = new Set(short.map(({ node }) => node));
+      return await renewSlice(journal, description, until, network, effort, at, nodes);
+    });
+    for (const one of renewed ?? []) await this.#note(one, until);
+    this.#before = withRenewed(sight, renewed ?? []);
+  }
+
+  /** Tells what a node granted, and remembers what it did not. */
+  async #note({ lease, before, failure }: Renewed, until: Instant): Promise<void> {
+    const { node, ip, term } = lease;
+    const end = `${formatInstant(term.end)} UTC`;
+    if (term.end > before) {
+      const less = failure ? `, not until ${formatInstant(until)} UTC as asked for` : "";
+      await this.#terms.tell({
+        ...{ at: this.#terms.clock.now(), node, ip, event: "renewed", sentence: `until ${end}${less}` },
+      });
+    }
+    if (!failure) {
+      this.#backoff.succeeded(node);
+      this.#unrenewed.delete(node);
+      return;
+    }
+    this.#backoff.failed(node, this.#terms.clock.uptime());
+    const sentence = `${failureName(failure)}: ${failureSentence(failure)}; its lease ends at ${end}`;
+    this.#unrenewed.set(node, { about: `lease on ${node}`, event: "not-renewed", node, ip, sentence });
+  }
+
+  /** Undefined while another command works on the slice, or when it is being deleted. */
+  async #inJournal<T>(work: (journal: SliceJournal) => Promise<T>): Promise<T | undefined> {
+    try {
+      using journal = await SliceJournal.openExisting(this.#terms.home, this.#terms.name);
+      return journal.record.phase === "deleting" ? undefined : await work(journal);
+    } catch (error) {
+      this.#terms.effort.signal.throwIfAborted();
+      const passing = isCallFailure(error) && (!(error instanceof Fault) || error.name === "BUSY");
+      if (!passing && !(error instanceof Fault && error.name === "NO_SLICE")) throw error;
+      return undefined;
+    }
+  }
+}
+
+/** Nodes whose sliver nobody speaks of. */
+function lostNodes({ views }: Sight): string[] {
+  return views.flatMap(({ address, state }) =>
+    state === "unknown" || state === "missing" ? [address.node] : [],
+  );
+}
+
+function withRenewed({ at, views }: Sight, renewed: readonly Renewed[]): Sight {
+  const leases = new Map(renewed.map(({ lease }) => [lease.node, lease]));
+  return {
+    at,
+    views: views.map((view) => ({ ...view, lease: leases.get(view.address.node) ?? view.lease })),
+  };
+}
