@@ -5,8 +5,8 @@ import { systemClock } from "#shared/runtime/clock.ts";
 import { ConfigError } from "#shared/runtime/config.ts";
 import { runService } from "#shared/runtime/lifecycle.ts";
 import { loadNodeManagerConfig, type NodeManagerConfig } from "./config.ts";
-import { openEngines } from "./engine-opening.ts";
-import { closeEngines, type Engines } from "./engines.ts";
+import { openEngines } from "./engines/engine-opening.ts";
+import { closeEngines, type Engines } from "./engines/engines.ts";
 import { openNodeStore, startNodeManager } from "./service.ts";
 
 /** What a command speaks to. */

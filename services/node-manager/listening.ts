@@ -1,8 +1,8 @@
 import type { PortRange } from "#shared/model/ports.ts";
 import type { EngineName } from "#shared/model/ticket.ts";
 import type { NodeDescription } from "./api.ts";
-import { type Engines, offered } from "./engines.ts";
-import type { NodeFacts } from "./settlement.ts";
+import { type Engines, offered } from "./engines/engines.ts";
+import type { NodeFacts } from "./holdings/settlement.ts";
 
 /** Where a node manager listens, once it does; 0 for a port it does not have. */
 export type Listening = {

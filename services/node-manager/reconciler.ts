@@ -3,11 +3,11 @@ import { Fault } from "#shared/model/errors.ts";
 import type { Log } from "#shared/runtime/log.ts";
 import type { Backend, SliverFact } from "./backends/backend.ts";
 import { byDeadline, type Deadlines } from "./deadline.ts";
-import { endOverdueLeases } from "./deletion.ts";
-import type { Engines } from "./engines.ts";
+import type { Engines } from "./engines/engines.ts";
+import { endOverdueLeases } from "./leases/deletion.ts";
 import type { NodeTime } from "./node-time.ts";
-import type { SliverConditions } from "./sliver-conditions.ts";
-import type { Slivers } from "./slivers.ts";
+import type { SliverConditions } from "./slivers/sliver-conditions.ts";
+import type { Slivers } from "./slivers/slivers.ts";
 import type { LeaseState, StoredLease } from "./store/lease-rows.ts";
 import type { Store } from "./store.ts";
 

@@ -1,9 +1,9 @@
 import { limitAt, usedAt } from "#shared/model/account.ts";
 import { SHARE_DIMENSIONS, type Share, type ShareDimension, unitOf } from "#shared/model/resources.ts";
 import { formatInstant, type Instant } from "#shared/model/time.ts";
+import type { SettlementState } from "../holdings/settlement.ts";
 import type { NodeSelf } from "../listening.ts";
-import type { SettlementState } from "../settlement.ts";
-import type { SliverConditions } from "../sliver-conditions.ts";
+import type { SliverConditions } from "../slivers/sliver-conditions.ts";
 import type { StoredLease } from "../store/lease-rows.ts";
 import type { Store } from "../store.ts";
 import { type Html, html } from "./html.ts";

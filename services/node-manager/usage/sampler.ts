@@ -4,7 +4,7 @@ import type { EngineName } from "#shared/model/ticket.ts";
 import type { Log } from "#shared/runtime/log.ts";
 import type { SliverId, Usage } from "../backends/backend.ts";
 import { byDeadline } from "../deadline.ts";
-import { type Engines, engineOf } from "../engines.ts";
+import { type Engines, engineOf } from "../engines/engines.ts";
 import type { StoredLease } from "../store/lease-rows.ts";
 import type { UsageHistory } from "./history.ts";
 

@@ -1,7 +1,7 @@
 import { join } from "node:path";
 import type { NodeManagerConfig } from "#services/node-manager/config.ts";
 import type { Deadlines } from "#services/node-manager/deadline.ts";
-import type { Engines } from "#services/node-manager/engines.ts";
+import type { Engines } from "#services/node-manager/engines/engines.ts";
 import { type NodeManager, startNodeManager } from "#services/node-manager/service.ts";
 import { newSshKeyPair } from "#shared/identity/ssh-key.ts";
 import { clientTlsOptions } from "#shared/identity/tls.ts";

@@ -1,0 +1,57 @@
+import assert from "node:assert/strict";
+import { test } from "node:test";
+import { html } from "#services/node-manager/pages/html.ts";
+import { nodeLab } from "../lab/node-lab.ts";
+
+test("the page shows what is leased, on whose authority, and what is simulated", async () => {
+  await using lab = await nodeLab();
+  const { ticket } = await lab.root();
+  const lease = lab.lease(await lab.alice.newlease({ ticketdata: (await lab.ticket()).text }));
+  const response = await fetch(lab.node.webUrl);
+  assert.equal(response.status, 200);
+  const page = await response.text();
+  for (const part of [
+    lease.slice,
+    lease.sliver,
+    lease.principal,
+    ticket.issuer,
+    lab.agent.identity,
+    "simulated",
+    "1 of 64",
+    "debian-12",
+  ]) {
+    assert.ok(page.includes(part), part);
+  }
+  await lab.backend.ensure({ id: "00000000000000ff", slice: "x", resources: lease.resources, ceilings: {} });
+  await lab.node.reconciler.pass();
+  assert.match(await (await fetch(lab.node.webUrl)).text(), /Quarantine.*00000000000000ff/s);
+});
+
+test("the page runs no script, loads nothing from elsewhere, stands in no frame and only answers GET", async () => {
+  await using lab = await nodeLab();
+  const response = await fetch(lab.node.webUrl);
+  const policy = response.headers.get("content-security-policy")!;
+  assert.match(policy, /default-src 'none'; style-src 'self'/);
+  assert.match(policy, /frame-ancestors 'none'/);
+  assert.ok(!policy.includes("unsafe"));
+  assert.equal(response.headers.get("x-content-type-options"), "nosniff");
+  const page = await response.text();
+  assert.doesNotMatch(page, /<script|\son\w+=|style=|https?:\/\//);
+  const style = await fetch(new URL("/style.css", lab.node.webUrl));
+  assert.match(style.headers.get("content-type")!, /^text\/css/);
+  assert.match(await style.text(), /prefers-color-scheme: dark/);
+  for (const method of ["POST", "PUT", "DELETE"]) {
+    assert.equal((await fetch(lab.node.webUrl, { method })).status, 404);
+  }
+  const elsewhere = await fetch(new URL("/../../etc/passwd", lab.node.webUrl));
+  assert.equal(elsewhere.status, 404);
+  assert.ok(elsewhere.headers.has("content-security-policy"));
+});
+
+test("whatever is put into markup is escaped", () => {
+  const evil = `"><script>alert(1)</script>&`;
+  assert.equal(
+    html`<p title="${evil}">${evil} ${3} ${undefined} ${[html`<i>${evil}</i>`]}</p>`.text,
+    `<p title="&quot;&gt;&lt;script&gt;alert(1)&lt;/script&gt;&amp;">&quot;&gt;&lt;script&gt;alert(1)&lt;/script&gt;&amp; 3  <i>&quot;&gt;&lt;script&gt;alert(1)&lt;/script&gt;&amp;</i></p>`,
+  );
+});
