@@ -82,6 +82,12 @@ export const REQUIREMENTS: readonly Requirement[] = [
     purposes: TESTS,
     without: "no queue on a Redis in tests",
   },
+  {
+    package: "systemd",
+    provides: "systemd-analyze",
+    purposes: TESTS,
+    without: "systemd's units are not checked in tests",
+  },
   { package: "python3", provides: "python3", purposes: TESTS, without: "no outside XML-RPC client in tests" },
   { package: "openssl", provides: "openssl", purposes: TESTS, without: "no outside certificates in tests" },
   {

@@ -1,6 +1,7 @@
 import type { ChildProcess } from "node:child_process";
 import { createInterface } from "node:readline";
 import { createLog, type Log } from "./log.ts";
+import { NOTIFY_SOCKET, type Notice, watchdogInterval } from "./service-notice.ts";
 
 /** A started service: disposing of it ends it in order. */
 export type Running = AsyncDisposable & {
@@ -34,7 +35,8 @@ const SIGNALS = ["SIGINT", "SIGTERM", "SIGHUP"] as const;
 /**
  * Runs the service `name` until SIGINT, SIGTERM, SIGHUP or its parent's end, then disposes of it and lets the process
  * exit with 0. A start that fails is logged and exits with 1; an error nobody caught, with 70. The same signal again, or
- * an ending that takes longer than 20 s, ends the process at once with 1.
+ * an ending that takes longer than 20 s, ends the process at once with 1. A service manager that gave it a
+ * NOTIFY_SOCKET, as systemd does to units of Type=notify, is told that it is ready, that it lives, and that it stops.
  */
 export async function runService(name: string, start: (host: Host) => Promise<Running>): Promise<void> {
   const log = createLog(name, { level: process.env[LOG_LEVEL] });
@@ -45,10 +47,13 @@ export async function runService(name: string, start: (host: Host) => Promise<Ru
   process.on("uncaughtException", fail);
   using stopping = watchForStop(log);
   try {
+    using notices = await openNotices(log);
     await using service = await start({ log, fail });
     announce({ ready: name, pid: process.pid, ...service.announce });
     log.info(service.announce ?? {}, "ready");
+    notices.ready();
     log.info({ because: await stopping.asked }, "stopping");
+    notices.stopping();
   } catch (error) {
     log.fatal({ err: error }, "could not run");
     process.exitCode = 1;
@@ -80,6 +85,31 @@ function watchForStop(log: Log): Disposable & { readonly asked: Promise<string> 
       clearInterval(waiting);
       watched?.destroy();
     },
+  };
+}
+
+type Notices = Disposable & { ready(): void; stopping(): void };
+
+/** Whoever started this process, if it wants to be told. What this process starts is not to speak in its name. */
+async function openNotices(log: Log): Promise<Notices> {
+  const { [NOTIFY_SOCKET]: address } = process.env;
+  delete process.env[NOTIFY_SOCKET];
+  if (!address) return { ready() {}, stopping() {}, [Symbol.dispose]() {} };
+  const { notifier } = await import("./notifier.ts");
+  const notify = notifier(address);
+  const tell = (...notices: Notice[]) => {
+    const error = notify(...notices);
+    if (error) log.warn({ error, socket: address }, "whoever started this service could not be told of it");
+  };
+  let beating: NodeJS.Timeout | undefined;
+  return {
+    ready() {
+      tell("READY=1", "STATUS=serving");
+      const interval = watchdogInterval(process.env, process.pid);
+      if (interval !== undefined) beating = setInterval(tell, interval, "WATCHDOG=1").unref();
+    },
+    stopping: () => tell("STOPPING=1", "STATUS=stopping"),
+    [Symbol.dispose]: () => clearInterval(beating),
   };
 }
 

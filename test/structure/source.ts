@@ -4,7 +4,7 @@ import { fileURLToPath } from "node:url";
 
 export const ROOT = fileURLToPath(new URL("../../", import.meta.url));
 
-const FOLDERS = "bench,bin,docs,examples,migrations,services,shared,test,testbed";
+const FOLDERS = "bench,bin,docs,examples,migrations,packaging,services,shared,test,testbed";
 const IMPORT =
   /(?:^|[\s;}])(?:import|export)\s*(type\s)?(?:[\w*{][^"'`;]*?\sfrom\s*)?["']([^"']+)["']|\bimport\(\s*["']([^"']+)["']/g;
 const MAPPED = /^#(shared|services|testbed|test)\//;
