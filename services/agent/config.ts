@@ -37,8 +37,11 @@ export const agentConfig = z.strictObject({
   agents: z
     .array(
       z.strictObject({
-        identity: z.string().regex(/^[0-9a-f]{64}$/, "must be the SHA-256 name of its key, 64 hex digits"),
-        url: z.url({ protocol: /^https$/ }),
+        identity: z
+          .string()
+          .regex(/^[0-9a-f]{64}$/, "must be the SHA-256 name of its key, 64 hex digits")
+          .describe("the SHA-256 name of its key"),
+        url: z.url({ protocol: /^https$/ }).describe("where it answers: https://host:port/RPC2"),
       }),
     )
     .default([])
@@ -57,10 +60,10 @@ export const agentConfig = z.strictObject({
     .describe("how much of what it holds it issues, per mille: 1000 issues no more than it holds"),
   default_resources: z
     .strictObject({
-      cpu_millis: amount.default(0),
-      memory_mib: amount.default(128),
-      disk_mib: amount.default(512),
-      egress_kbps: amount.default(0),
+      cpu_millis: amount.default(0).describe("thousandths of a processor core"),
+      memory_mib: amount.default(128).describe("memory, in MiB"),
+      disk_mib: amount.default(512).describe("disk, in MiB"),
+      egress_kbps: amount.default(0).describe("what it sends, in kbit/s"),
     })
     .prefault({})
     .describe("what a sliver gets when nothing is asked for"),
@@ -72,8 +75,11 @@ export const agentConfig = z.strictObject({
   monitors: z
     .array(
       z.strictObject({
-        host: z.string().regex(/^[\w.:-]{1,255}$/, "must be a name or an address"),
-        port: z.int().min(1).max(65_535).default(8649),
+        host: z
+          .string()
+          .regex(/^[\w.:-]{1,255}$/, "must be a name or an address")
+          .describe("its name or address"),
+        port: z.int().min(1).max(65_535).default(8649).describe("the TCP port of its dump"),
       }),
     )
     .max(64)

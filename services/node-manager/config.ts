@@ -17,14 +17,18 @@ const anyPort = z.int().min(0).max(65_535);
 const port = z.int().min(1).max(65_535);
 const address = z.string().refine((text) => isIP(text) !== 0, "must be an IP address");
 const portRange = z
-  .strictObject({ protocol: z.enum(["tcp", "udp"]), from: port, to: port })
+  .strictObject({
+    protocol: z.enum(["tcp", "udp"]).describe("tcp or udp"),
+    from: port.describe("the first port"),
+    to: port.describe("the last one"),
+  })
   .refine(({ from, to }) => from <= to, "must not end before it begins");
 const share = z.strictObject({
-  cpu_millis: amount,
-  memory_mib: amount,
-  disk_mib: amount,
-  egress_kbps: amount,
-  slivers: amount,
+  cpu_millis: amount.describe("thousandths of a processor core"),
+  memory_mib: amount.describe("memory, in MiB"),
+  disk_mib: amount.describe("disk, in MiB"),
+  egress_kbps: amount.describe("what is sent, in kbit/s"),
+  slivers: amount.describe("how many slivers"),
 });
 
 const image = z.strictObject({
@@ -42,15 +46,18 @@ const image = z.strictObject({
 });
 const nameOf = (wish: ImageWish) => (typeof wish === "string" ? wish : wish.name);
 
-const schema = z.strictObject({
+/** What a node manager can be told. */
+export const nodeManagerConfig = z.strictObject({
   ip: address.describe("the node's address, as tickets, leases and agents have it"),
   host: address.optional().describe("the address it listens on; the node's own unless told otherwise"),
   state: z.string().min(1).describe("the directory of its store, its ssh host key and its slivers' disks"),
-  identity: z.strictObject({
-    key: z.string().describe("the file of its private key"),
-    certificate: z.string().describe("the file of its certificate"),
-    authority: z.string().describe("the file of the authority's certificate"),
-  }),
+  identity: z
+    .strictObject({
+      key: z.string().describe("the file of its private key"),
+      certificate: z.string().describe("the file of its certificate"),
+      authority: z.string().describe("the file of the authority's certificate"),
+    })
+    .describe("the files of the node's identity"),
   ports: z
     .strictObject({
       tls: anyPort.default(8001).describe("for calls; 0 takes any free port"),
@@ -100,9 +107,12 @@ const schema = z.strictObject({
   agents: z
     .array(
       z.strictObject({
-        identity: z.string().regex(/^[0-9a-f]{64}$/, "must be the SHA-256 name of its key, 64 hex digits"),
-        url: z.url({ protocol: /^https$/ }),
-        share: share.optional(),
+        identity: z
+          .string()
+          .regex(/^[0-9a-f]{64}$/, "must be the SHA-256 name of its key, 64 hex digits")
+          .describe("the SHA-256 name of its key"),
+        url: z.url({ protocol: /^https$/ }).describe("where it answers: https://host:port/RPC2"),
+        share: share.optional().describe("of how much of the capacity; absent: of an equal part"),
         administrative: z
           .array(z.enum(CAPABILITIES))
           .min(1)
@@ -162,7 +172,7 @@ export type NodeManagerConfig = {
 
 /** Reads a node manager's configuration; variables begin with SLICELAB_NODE_MANAGER. Throws ConfigError. */
 export function loadNodeManagerConfig(source: Omit<ConfigSource, "prefix">): NodeManagerConfig {
-  const read = loadConfig(schema, { ...source, prefix: "SLICELAB_NODE_MANAGER" });
+  const read = loadConfig(nodeManagerConfig, { ...source, prefix: "SLICELAB_NODE_MANAGER" });
   const capacity = shareFrom(read.capacity);
   return Object.freeze({
     ip: read.ip,
@@ -192,7 +202,7 @@ function limitsFrom(mib: number | undefined): ImageLimits | undefined {
   return mib === undefined ? undefined : { ...IMAGE_LIMITS, bytes: mib * 1024 ** 2 };
 }
 
-function feedFrom(ip: string, read: z.output<typeof schema>["monitor"]): MonitorFeed | undefined {
+function feedFrom(ip: string, read: z.output<typeof nodeManagerConfig>["monitor"]): MonitorFeed | undefined {
   const { name, announce_to: announceTo, slices_to: slicesTo = announceTo, every_seconds } = read;
   if (announceTo.length + slicesTo.length === 0) return undefined;
   return { of: { ip, name }, announceTo, slicesTo, everySeconds: every_seconds };

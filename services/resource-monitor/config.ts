@@ -25,10 +25,10 @@ export const monitorConfig = z.strictObject({
     .prefault({}),
   cluster: z
     .strictObject({
-      name: text.default("slicelab"),
-      owner: text.default("unspecified"),
-      latlong: text.default("unspecified"),
-      url: text.default("unspecified"),
+      name: text.default("slicelab").describe("what they are together"),
+      owner: text.default("unspecified").describe("whose they are"),
+      latlong: text.default("unspecified").describe("where they are: N61.18 W130.50"),
+      url: text.default("unspecified").describe("where more can be read"),
     })
     .prefault({})
     .describe("what the dump says of all its hosts"),

@@ -4,7 +4,8 @@ import { z } from "zod";
 import { OperatorError } from "#shared/model/errors.ts";
 import { loadConfig } from "#shared/runtime/config.ts";
 
-const SCHEMA = z.strictObject({
+/** What config.toml of a home can say. */
+export const serviceManagerConfig = z.strictObject({
   authority: z.string().describe("the file of the authority's certificate, ca.pem"),
   key: z.string().describe("the file of your private key"),
   certificate: z.string().describe("the file of the certificate the authority issued to your key"),
@@ -62,7 +63,7 @@ export function loadServiceManagerConfig(home: string): ServiceManagerConfig {
       `there is no ${file}; write one that names your key and your agent:\n\n${EXAMPLE}\n`,
     );
   }
-  const { authority, key, certificate, agents, broker } = loadConfig(SCHEMA, { file });
+  const { authority, key, certificate, agents, broker } = loadConfig(serviceManagerConfig, { file });
   return {
     authority: resolve(home, authority),
     key: resolve(home, key),

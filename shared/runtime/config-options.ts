@@ -4,6 +4,7 @@ import { z } from "zod";
 type JsonSchema = {
   readonly type?: string;
   readonly description?: string;
+  readonly default?: unknown;
   readonly properties?: Readonly<Record<string, JsonSchema>>;
   readonly items?: JsonSchema;
 };

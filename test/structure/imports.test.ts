@@ -19,12 +19,13 @@ const MAY_IMPORT: Readonly<Record<string, readonly string[]>> = {
     "services/broker/matching/",
   ],
   "testbed/": ["shared/", "services/", "testbed/"],
-  "test/": ["shared/", "services/", "testbed/", "test/"],
+  "packaging/": ["shared/", "services/", "packaging/"],
+  "test/": ["shared/", "services/", "testbed/", "packaging/", "test/"],
   "bench/": ["shared/", "services/", "testbed/", "test/", "bench/"],
   "examples/": [],
 };
 
-const FILES = typescript("shared", "services", "testbed", "test", "bench", "examples");
+const FILES = typescript("shared", "services", "testbed", "packaging", "test", "bench", "examples");
 const IMPORTS = FILES.flatMap(importsOf);
 /** Imports of our code. What package.json says of all of it, its version, anybody may read. */
 const OURS = IMPORTS.filter(

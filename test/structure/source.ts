@@ -7,7 +7,7 @@ export const ROOT = fileURLToPath(new URL("../../", import.meta.url));
 const FOLDERS = "bench,bin,docs,examples,migrations,packaging,services,shared,test,testbed";
 const IMPORT =
   /(?:^|[\s;}])(?:import|export)\s*(type\s)?(?:[\w*{][^"'`;]*?\sfrom\s*)?["']([^"']+)["']|\bimport\(\s*["']([^"']+)["']/g;
-const MAPPED = /^#(shared|services|testbed|test)\//;
+const MAPPED = /^#(shared|services|testbed|packaging|test)\//;
 
 /** A file of the repository, by its path from the root. */
 export type Source = { readonly path: string; readonly text: string };
