@@ -1,53 +1,32 @@
 import { existsSync } from "node:fs";
 import { homedir } from "node:os";
 import { join } from "node:path";
-import { Command, CommanderError, InvalidArgumentError, Option } from "commander";
+import { type Command, InvalidArgumentError, Option } from "commander";
 import { type CertificateKind, validityFrom } from "#shared/identity/certificate.ts";
 import { createNewFile, taken } from "#shared/identity/new-file.ts";
-import { Fault, OperatorError } from "#shared/model/errors.ts";
+import { commandOf, runCommandLine, type Terminal } from "#shared/runtime/command-line.ts";
 import { initAuthority, openAuthority } from "./authority.ts";
 import { enrol } from "./enrolment.ts";
 import { certificateTable, listCertificates, subjectRecord, subjectTable } from "./listing.ts";
 import { readSmallFile, readSubject } from "./subject.ts";
 
-/** What a command speaks to: data goes to `out`, everything else to `err`; `now` is the real time. */
-export type Terminal = {
-  readonly out: (text: string) => void;
-  readonly err: (text: string) => void;
-  readonly now: Date;
-};
-
-const OK = 0;
-const ERROR = 1;
-const USAGE = 2;
+/** What the commands speak to, and the real time. */
+type AuthorityTerminal = Terminal & { readonly now: Date };
 
 const AUTHORITY_DAYS = 3653; // ten years
 const CERTIFICATE_DAYS = 365;
 
-/** Runs one `slicelab authority` command and returns its exit code: 0 ok, 1 error, 2 usage. */
-export async function runAuthority(argv: readonly string[], terminal: Terminal): Promise<number> {
-  try {
-    await authorityCommand(terminal).parseAsync(argv, { from: "user" });
-    return OK;
-  } catch (error) {
-    if (error instanceof CommanderError) return error.exitCode === 0 ? OK : USAGE;
-    terminal.err(`slicelab authority: ${sentenceOf(error)}\n`);
-    return ERROR;
-  }
+/** Runs one `slicelab authority` command and gives its exit code: 0 ok, 1 error, 2 usage. */
+export function runAuthority(argv: readonly string[], terminal: AuthorityTerminal): Promise<number> {
+  return runCommandLine(authorityCommand(terminal), argv, terminal);
 }
 
-/** What an operator is told. A defect of ours is thrown on instead, with its stack. */
-function sentenceOf(error: unknown): string {
-  if (error instanceof Fault || error instanceof OperatorError) return error.message;
-  if (error instanceof Error && "syscall" in error) return error.message;
-  throw error;
-}
-
-function authorityCommand(terminal: Terminal): Command {
-  const command = new Command("slicelab authority")
-    .description("The consortium's certificate authority: it certifies the keys of researchers and services.")
-    .exitOverride()
-    .configureOutput({ writeOut: terminal.out, writeErr: terminal.err });
+function authorityCommand(terminal: AuthorityTerminal): Command {
+  const command = commandOf(
+    "authority",
+    "The consortium's certificate authority: it certifies the keys of researchers and services.",
+    terminal,
+  );
   addInit(command, terminal);
   addRequest(command, terminal);
   addIssue(command, terminal);
@@ -67,7 +46,7 @@ function outputOption(): Option {
   return new Option("-o, --output <format>", "how to print").choices(["table", "json"]).default("table");
 }
 
-function addInit(parent: Command, { out, now }: Terminal): void {
+function addInit(parent: Command, { out, now }: AuthorityTerminal): void {
   parent
     .command("init")
     .description("make a new authority")
@@ -80,7 +59,7 @@ function addInit(parent: Command, { out, now }: Terminal): void {
     });
 }
 
-function addRequest(parent: Command, { out, err }: Terminal): void {
+function addRequest(parent: Command, { out, err }: AuthorityTerminal): void {
   parent
     .command("request")
     .description(
@@ -107,7 +86,7 @@ type IssueOptions = {
   readonly out: string;
 };
 
-function addIssue(parent: Command, { out, err, now }: Terminal): void {
+function addIssue(parent: Command, { out, err, now }: AuthorityTerminal): void {
   parent
     .command("issue")
     .description("certify the key of a certificate request; names and usages in the request are ignored")
@@ -142,7 +121,7 @@ function addIssue(parent: Command, { out, err, now }: Terminal): void {
     });
 }
 
-function addShow(parent: Command, { out }: Terminal): void {
+function addShow(parent: Command, { out }: AuthorityTerminal): void {
   parent
     .command("show")
     .description("say whose a certificate, key or certificate request is")
@@ -154,7 +133,7 @@ function addShow(parent: Command, { out }: Terminal): void {
     });
 }
 
-function addList(parent: Command, { out, now }: Terminal): void {
+function addList(parent: Command, { out, now }: AuthorityTerminal): void {
   parent
     .command("list")
     .description("list every certificate ever issued")
@@ -166,7 +145,7 @@ function addList(parent: Command, { out, now }: Terminal): void {
     });
 }
 
-function addRevoke(parent: Command, { out, now }: Terminal): void {
+function addRevoke(parent: Command, { out, now }: AuthorityTerminal): void {
   parent
     .command("revoke")
     .description("never again believe or certify a key")

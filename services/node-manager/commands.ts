@@ -1,52 +1,26 @@
-import { Command, CommanderError } from "commander";
+import type { Command } from "commander";
 import { loadIdentity } from "#shared/identity/identity.ts";
-import { Fault, OperatorError } from "#shared/model/errors.ts";
 import { systemClock } from "#shared/runtime/clock.ts";
-import { ConfigError } from "#shared/runtime/config.ts";
+import { commandOf, runCommandLine, type ServiceTerminal } from "#shared/runtime/command-line.ts";
 import { runService } from "#shared/runtime/lifecycle.ts";
 import { loadNodeManagerConfig, type NodeManagerConfig } from "./config.ts";
 import { openEngines } from "./engines/engine-opening.ts";
 import { closeEngines, type Engines } from "./engines/engines.ts";
 import { openNodeStore, startNodeManager } from "./service.ts";
 
-/** What a command speaks to. */
-export type Terminal = {
-  readonly out: (text: string) => void;
-  readonly err: (text: string) => void;
-  readonly env: Readonly<Record<string, string | undefined>>;
-};
+type NodeTerminal = Pick<ServiceTerminal, "out" | "err" | "env">;
 
-const OK = 0;
-const ERROR = 1;
-const USAGE = 2;
-
-/** Runs one `slicelab node-manager` command. Gives its exit code, or nothing where the service sets it itself. */
-export async function runNodeManager(
-  argv: readonly string[],
-  terminal: Terminal,
-): Promise<number | undefined> {
-  try {
-    await nodeManagerCommand(terminal).parseAsync(argv, { from: "user" });
-    return undefined;
-  } catch (error) {
-    if (error instanceof CommanderError) return error.exitCode === 0 ? OK : USAGE;
-    terminal.err(`slicelab node-manager: ${sentenceOf(error)}\n`);
-    return ERROR;
-  }
+/** Runs one `slicelab node-manager` command and gives its exit code: 0 ok, 1 error, 2 usage. A start that fails sets 1. */
+export function runNodeManager(argv: readonly string[], terminal: NodeTerminal): Promise<number> {
+  return runCommandLine(nodeManagerCommand(terminal), argv, terminal);
 }
 
-/** What an operator is told. A defect of ours is thrown on instead, with its stack. */
-function sentenceOf(error: unknown): string {
-  const told = error instanceof Fault || error instanceof OperatorError || error instanceof ConfigError;
-  if (told || (error instanceof Error && "syscall" in error)) return error.message;
-  throw error;
-}
-
-function nodeManagerCommand(terminal: Terminal): Command {
-  const command = new Command("slicelab node-manager")
-    .description("The part that runs on every node: it turns tickets into leases and virtual machines.")
-    .exitOverride()
-    .configureOutput({ writeOut: terminal.out, writeErr: terminal.err });
+function nodeManagerCommand(terminal: NodeTerminal): Command {
+  const command = commandOf(
+    "node-manager",
+    "The part that runs on every node: it turns tickets into leases and virtual machines.",
+    terminal,
+  );
   const add = (name: string, description: string, action: (config: NodeManagerConfig) => Promise<void>) =>
     command
       .command(name)

@@ -1,7 +1,8 @@
 import { resolve } from "node:path";
-import { Command, CommanderError, InvalidArgumentError, Option } from "commander";
+import { type Command, InvalidArgumentError, Option } from "commander";
 import { Fault } from "#shared/model/errors.ts";
 import type { Instant } from "#shared/model/time.ts";
+import { commandOf, runCommandLine, sentenceOf, type Terminal } from "#shared/runtime/command-line.ts";
 import { IMAGE_LIMITS } from "./backends/images/image-limits.ts";
 import {
   describeUsers,
@@ -14,45 +15,29 @@ import { addImage } from "./backends/images/images.ts";
 import { programFailure } from "./backends/machine/program.ts";
 import { IMAGES_DIRECTORY } from "./backends/open.ts";
 
-/** What a command speaks to. */
-export type Terminal = {
-  readonly out: (text: string) => void;
-  readonly err: (text: string) => void;
-  readonly now: () => Instant;
-};
+/** What the commands speak to, and the time. */
+type ImageTerminal = Terminal & { readonly now: () => Instant };
 
-const OK = 0;
-const ERROR = 1;
-const USAGE = 2;
 const MIB = 1024 ** 2;
 
 /** Runs one `slicelab image` command and gives its exit code. It needs the machine's images and no node manager. */
-export async function runImage(argv: readonly string[], terminal: Terminal): Promise<number> {
-  try {
-    await imageCommand(terminal).parseAsync(argv, { from: "user" });
-    return OK;
-  } catch (error) {
-    if (error instanceof CommanderError) return error.exitCode === 0 ? OK : USAGE;
-    terminal.err(`slicelab image: ${sentenceOf(error)}\n`);
-    return ERROR;
-  }
+export function runImage(argv: readonly string[], terminal: ImageTerminal): Promise<number> {
+  return runCommandLine(imageCommand(terminal), argv, terminal, sentenceWithOutput);
 }
 
-/** What an operator is told, with what a program of the machine said. A defect of ours is thrown on, with its stack. */
-function sentenceOf(error: unknown): string {
+/** What an operator is told, with what a program of the machine said. */
+function sentenceWithOutput(error: unknown): string {
   const said = programFailure(error)?.stderr.trim().split("\n").slice(-3).join("\n  ");
   if (error instanceof Fault) return error.sentence + (said ? `\n  ${said}` : "");
-  if (error instanceof Error && "syscall" in error) return error.message;
-  throw error;
+  return sentenceOf(error);
 }
 
-function imageCommand(terminal: Terminal): Command {
-  const command = new Command("slicelab image")
-    .description(
-      "The reference images of this machine, over which slivers are made. All of its nodes share them.",
-    )
-    .exitOverride()
-    .configureOutput({ writeOut: terminal.out, writeErr: terminal.err });
+function imageCommand(terminal: ImageTerminal): Command {
+  const command = commandOf(
+    "image",
+    "The reference images of this machine, over which slivers are made. All of its nodes share them.",
+    terminal,
+  );
   addAdd(command, terminal);
   addList(command, terminal);
   addRemove(command, terminal);
@@ -64,7 +49,7 @@ function directoryOption(): Option {
   return new Option("--dir <directory>", "where this machine keeps its images").default(IMAGES_DIRECTORY);
 }
 
-function addAdd(parent: Command, { out, now }: Terminal): void {
+function addAdd(parent: Command, { out, now }: ImageTerminal): void {
   type Options = { readonly dir: string; readonly limitMib: number; readonly digest?: string };
   parent
     .command("add")
@@ -87,7 +72,7 @@ function addAdd(parent: Command, { out, now }: Terminal): void {
     });
 }
 
-function addList(parent: Command, { out }: Terminal): void {
+function addList(parent: Command, { out }: ImageTerminal): void {
   parent
     .command("list")
     .description("list the images, and who uses them; * marks what a name stands for")
@@ -101,7 +86,7 @@ function addList(parent: Command, { out }: Terminal): void {
     });
 }
 
-function addRemove(parent: Command, { out }: Terminal): void {
+function addRemove(parent: Command, { out }: ImageTerminal): void {
   parent
     .command("remove")
     .description("remove an image; refused while a sliver is made over it or a node offers it")
@@ -112,7 +97,7 @@ function addRemove(parent: Command, { out }: Terminal): void {
     });
 }
 
-function addVerify(parent: Command, { out }: Terminal): void {
+function addVerify(parent: Command, { out }: ImageTerminal): void {
   parent
     .command("verify")
     .description("recompute the digests of these images, or of all, and fail if one is not what it was")

@@ -5,4 +5,4 @@ const code = await runNodeManager(process.argv.slice(2), {
   err: (text) => process.stderr.write(text),
   env: process.env,
 });
-if (code !== undefined) process.exitCode = code;
+if (code !== 0) process.exitCode = code;

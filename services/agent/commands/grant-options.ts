@@ -6,9 +6,9 @@ import { combine, NOTHING, type Share } from "#shared/model/resources.ts";
 import { checkSliceName } from "#shared/model/slice-name.ts";
 import { ENGINES, type EngineName } from "#shared/model/ticket.ts";
 import { readImage } from "#shared/wire/fields.ts";
-import type { BooksOptions } from "../commands.ts";
 import type { GrantWish } from "../holdings/granting.ts";
-import { collect, collectCapability, onConfig, positive } from "./registry.ts";
+import { collect, collectCapability, positive } from "./arguments.ts";
+import { type BooksOptions, onConfig } from "./books.ts";
 
 /** Which other agent a command is about. */
 export type ToOptions = BooksOptions & { readonly to: string; readonly identity: string };

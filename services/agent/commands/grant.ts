@@ -1,22 +1,22 @@
 import type { Command } from "commander";
 import { Fault, OperatorError } from "#shared/model/errors.ts";
 import { formatInstant } from "#shared/model/time.ts";
+import type { ServiceTerminal } from "#shared/runtime/command-line.ts";
 import type { Database } from "#shared/runtime/database.ts";
-import type { BooksOptions, Terminal, WithBooks } from "../commands.ts";
 import { type AgentConfig, loadAgentConfig } from "../config.ts";
 import { Granting } from "../holdings/granting.ts";
 import { type Neighbour, reachNeighbour } from "../holdings/neighbour.ts";
 import { openTicketKeys } from "../signing/ticket-keys.ts";
 import { type Grant, grantsBeginning } from "../store/grants.ts";
 import { nodeCalled, nodesHeld } from "../store/held.ts";
+import { type BooksOptions, onConfig, type WithBooks } from "./books.ts";
 import { type GrantOptions, grantOptions, type ToOptions, toAgent, wishOf } from "./grant-options.ts";
-import { onConfig } from "./registry.ts";
 
 /** A command that signs and calls, and so needs more of the agent than its books. */
 type Desk = { readonly config: AgentConfig; readonly database: Database; readonly granting: Granting };
 
 /** `holding grant`, and the commands that deal with what was handed on. */
-export function addGrantCommands(holding: Command, withBooks: WithBooks, terminal: Terminal): void {
+export function addGrantCommands(holding: Command, withBooks: WithBooks, terminal: ServiceTerminal): void {
   const withDesk = async (options: BooksOptions, work: (desk: Desk) => Promise<void>) => {
     const config = loadAgentConfig(options.config, terminal.env);
     const keys = await openTicketKeys(config.ticket_key, config.previous_ticket_key);
@@ -55,7 +55,7 @@ export function addGrantCommands(holding: Command, withBooks: WithBooks, termina
 
 function addGrant(
   holding: Command,
-  terminal: Terminal,
+  terminal: ServiceTerminal,
   withDesk: (options: BooksOptions, work: (desk: Desk) => Promise<void>) => Promise<void>,
 ): void {
   grantOptions(toAgent(holding.command("grant")))
@@ -76,7 +76,7 @@ async function handOn(
   { database, granting }: Desk,
   other: Neighbour,
   options: GrantOptions,
-  { out, err, clock }: Terminal,
+  { out, err, clock }: ServiceTerminal,
 ): Promise<void> {
   const replaces = options.renews === undefined ? undefined : await grantCalled(database, options.renews);
   const wish = { ...wishOf(options, clock.now()), ...(replaces && { replaces }) };

@@ -1,13 +1,13 @@
 import type { Command } from "commander";
 import { OperatorError } from "#shared/model/errors.ts";
+import type { ServiceTerminal } from "#shared/runtime/command-line.ts";
 import { withLineage } from "#shared/wire/document.ts";
-import type { BooksOptions, Terminal, WithBooks } from "../commands.ts";
 import { lineagesBeginning } from "../store/held.ts";
+import { type BooksOptions, onBooks, type WithBooks } from "./books.ts";
 import { addGrantCommands } from "./grant.ts";
-import { onBooks } from "./registry.ts";
 
 /** Commands about what this agent holds, and what it hands on of it. `list` is among the other lists. */
-export function addHoldingCommands(parent: Command, withBooks: WithBooks, terminal: Terminal): void {
+export function addHoldingCommands(parent: Command, withBooks: WithBooks, terminal: ServiceTerminal): void {
   const holding = parent
     .command("holding")
     .description("what this agent holds, and hands on to other agents");

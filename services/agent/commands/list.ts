@@ -1,11 +1,11 @@
 import { type Command, Option } from "commander";
 import { formatInstant, type Instant } from "#shared/model/time.ts";
+import type { ServiceTerminal } from "#shared/runtime/command-line.ts";
 import type { Database } from "#shared/runtime/database.ts";
-import type { BooksOptions, Terminal, WithBooks } from "../commands.ts";
 import { heldAndGranted } from "../store/held.ts";
 import { allPrincipals } from "../store/principals.ts";
 import { allNodes, allPrivileges, allSites } from "../store/registry.ts";
-import { onBooks } from "./registry.ts";
+import { type BooksOptions, onBooks, type WithBooks } from "./books.ts";
 
 type Cell = string | number | boolean | null;
 
@@ -18,7 +18,7 @@ type Listing<Row> = {
 };
 
 /** Adds `list` to the commands for sites, principals, nodes and privileges. */
-export function addListCommands(parent: Command, withBooks: WithBooks, terminal: Terminal): void {
+export function addListCommands(parent: Command, withBooks: WithBooks, terminal: ServiceTerminal): void {
   const add = <Row>(listing: Listing<Row>) => addList(parent, listing, withBooks, terminal);
   add({
     of: "site",
@@ -84,7 +84,12 @@ export function addListCommands(parent: Command, withBooks: WithBooks, terminal:
   });
 }
 
-function addList<Row>(parent: Command, listing: Listing<Row>, withBooks: WithBooks, { out }: Terminal): void {
+function addList<Row>(
+  parent: Command,
+  listing: Listing<Row>,
+  withBooks: WithBooks,
+  { out }: ServiceTerminal,
+): void {
   const group = parent.commands.find((command) => command.name() === listing.of)!;
   onBooks(group.command("list").description(`list every ${listing.of}`))
     .addOption(

@@ -1,14 +1,16 @@
 import { readFile } from "node:fs/promises";
-import { type Command, InvalidArgumentError, Option } from "commander";
-import { CAPABILITIES, type Capability, isCapability } from "#shared/model/capability.ts";
-import type { BooksOptions, Terminal, WithBooks } from "../commands.ts";
+import { type Command, Option } from "commander";
+import type { Capability } from "#shared/model/capability.ts";
+import type { ServiceTerminal } from "#shared/runtime/command-line.ts";
 import { SLICE_TYPES, type SliceType } from "../registry/privilege.ts";
 import type { NewPrincipal } from "../registry/registry.ts";
+import { collect, collectCapability, degrees, positive } from "./arguments.ts";
+import { type BooksOptions, onBooks, type WithBooks } from "./books.ts";
 
 const PERSON_ROLES = ["researcher", "pi", "administrator", "agent"] as const;
 
 /** Commands by which an administrator decides who is known and what each may have. */
-export function addRegistryCommands(parent: Command, withBooks: WithBooks, terminal: Terminal): void {
+export function addRegistryCommands(parent: Command, withBooks: WithBooks, terminal: ServiceTerminal): void {
   addSite(parent.command("site").description("sites that nodes and people belong to"), withBooks);
   addPrincipal(
     parent.command("principal").description("people and services that may call"),
@@ -17,18 +19,6 @@ export function addRegistryCommands(parent: Command, withBooks: WithBooks, termi
   );
   addNode(parent.command("node").description("nodes this agent accepts tickets from"), withBooks, terminal);
   addPrivilege(parent.command("privilege").description("what principals may ask for"), withBooks, terminal);
-}
-
-/** Adds what every local command takes: which agent's books it works on. */
-export function onBooks(command: Command): Command {
-  return command
-    .option("--config <file>", "the agent's configuration")
-    .option("--database <url>", "the agent's database (default: DATABASE_URL)");
-}
-
-/** Adds what a command takes that also signs or calls in the agent's name. */
-export function onConfig(command: Command): Command {
-  return command.requiredOption("--config <file>", "the agent's configuration");
 }
 
 function addSite(site: Command, withBooks: WithBooks): void {
@@ -48,7 +38,7 @@ type PrincipalOptions = BooksOptions & {
   readonly site?: string;
 };
 
-function addPrincipal(principal: Command, withBooks: WithBooks, { out }: Terminal): void {
+function addPrincipal(principal: Command, withBooks: WithBooks, { out }: ServiceTerminal): void {
   onBooks(principal.command("add").description("add a principal, with the privileges of its role"))
     .requiredOption("--name <name>", "what it is called here")
     .addOption(new Option("--role <role>", "what it is").choices(PERSON_ROLES).makeOptionMandatory())
@@ -75,7 +65,7 @@ type NodeOptions = BooksOptions & {
   readonly tag: readonly string[];
 };
 
-function addNode(node: Command, withBooks: WithBooks, { out }: Terminal): void {
+function addNode(node: Command, withBooks: WithBooks, { out }: ServiceTerminal): void {
   onBooks(
     node.command("add").description("accept a node: take the tickets it signs for resources of its own"),
   )
@@ -120,7 +110,7 @@ type PrivilegeOptions = BooksOptions & {
   readonly capability: readonly Capability[];
 };
 
-function addPrivilege(privilege: Command, withBooks: WithBooks, { out }: Terminal): void {
+function addPrivilege(privilege: Command, withBooks: WithBooks, { out }: ServiceTerminal): void {
   onBooks(privilege.command("grant").argument("<principal>", "its name here, or that of its key"))
     .description("allow a principal more")
     .addOption(new Option("--type <type>", "of its slices").choices(SLICE_TYPES).default("conventional"))
@@ -149,23 +139,4 @@ function addPrivilege(privilege: Command, withBooks: WithBooks, { out }: Termina
   ).action((id: number, options: BooksOptions) =>
     withBooks(options, ({ registry }) => registry.withdraw(id)),
   );
-}
-
-export function collect(value: string, earlier: readonly string[]): string[] {
-  return [...earlier, value];
-}
-
-export function collectCapability(value: string, earlier: readonly Capability[]): Capability[] {
-  if (isCapability(value)) return [...earlier, value];
-  throw new InvalidArgumentError(`It is one of ${CAPABILITIES.join(", ")}.`);
-}
-
-export function positive(value: string): number {
-  if (/^[1-9][0-9]{0,11}$/.test(value)) return Number(value);
-  throw new InvalidArgumentError("Give a whole number above 0.");
-}
-
-function degrees(value: string): number {
-  if (/^-?\d{1,3}(\.\d{1,10})?$/.test(value)) return Number(value);
-  throw new InvalidArgumentError("Give degrees, such as 40.35 or -74.66.");
 }

@@ -1,0 +1,55 @@
+import { Command, CommanderError } from "commander";
+import { Fault, OperatorError } from "../model/errors.ts";
+import type { Clock } from "./clock.ts";
+import { ConfigError } from "./config.ts";
+
+/** What a command speaks to: data goes to `out`, everything else to `err`. */
+export type Terminal = {
+  readonly out: (text: string) => void;
+  readonly err: (text: string) => void;
+};
+
+/** What a service's commands are given besides. */
+export type ServiceTerminal = Terminal & {
+  readonly env: NodeJS.ProcessEnv;
+  readonly clock: Clock;
+};
+
+const OK = 0;
+const ERROR = 1;
+const USAGE = 2;
+
+/** The command that those of a part hang on. It writes to the terminal, and throws instead of ending the process. */
+export function commandOf(part: string, description: string, { out, err }: Terminal): Command {
+  return new Command(`slicelab ${part}`)
+    .description(description)
+    .exitOverride()
+    .configureOutput({ writeOut: out, writeErr: err });
+}
+
+/**
+ * Runs one command line and gives its exit code: 0 ok, 1 error, 2 usage. What an operator can mend is told in a
+ * sentence, which `sentence` may make; a defect of ours is thrown on instead, with its stack.
+ */
+export async function runCommandLine(
+  command: Command,
+  argv: readonly string[],
+  { err }: Terminal,
+  sentence = sentenceOf,
+): Promise<number> {
+  try {
+    await command.parseAsync(argv, { from: "user" });
+    return OK;
+  } catch (error) {
+    if (error instanceof CommanderError) return error.exitCode === 0 ? OK : USAGE;
+    err(`${command.name()}: ${sentence(error)}\n`);
+    return ERROR;
+  }
+}
+
+/** What an operator is told. Throws what is none of an operator's business. */
+export function sentenceOf(error: unknown): string {
+  const told = error instanceof Fault || error instanceof OperatorError || error instanceof ConfigError;
+  if (told || (error instanceof Error && "syscall" in error)) return error.message;
+  throw error;
+}
