@@ -36,9 +36,18 @@ test("links between documents lead somewhere", () => {
 });
 
 test("files and folders that documents name exist", () => {
-  const named = /`((?:bench|bin|docs|examples|migrations|services|shared|test|testbed)\/[^`\s<>*…{}]+)`/g;
+  const named = /`((?:bench|bin|docs|examples|migrations|packaging|services|shared|test|testbed)\/[^`\s<>*…{}]+)`/g;
   assert.deepEqual(
     claims(named, (path) => exists(path.replace(/:\d+$/, ""))),
+    [],
+  );
+});
+
+test("every guide and reference is in the index", () => {
+  const index = DOCUMENTS.find(({ path }) => path === "docs/README.md")?.text ?? "";
+  const pages = DOCUMENTS.map(({ path }) => /^docs\/((?:guides|reference)\/.*)/.exec(path)?.[1]);
+  assert.deepEqual(
+    pages.filter((page) => page !== undefined && !index.includes(`](${page})`)),
     [],
   );
 });
