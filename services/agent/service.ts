@@ -8,10 +8,12 @@ import { type Database, openDatabase } from "#shared/runtime/database.ts";
 import type { Running } from "#shared/runtime/lifecycle.ts";
 import { createLog, type Log } from "#shared/runtime/log.ts";
 import { migrate } from "#shared/runtime/migrations.ts";
+import { administrationApi } from "#shared/wire/administration-api.ts";
 import { agentApi } from "#shared/wire/agent-api.ts";
 import { nodeManagerApi } from "#shared/wire/node-manager-api.ts";
 import { xmlRpcClient } from "#shared/wire/xmlrpc/client.ts";
 import { Connections } from "#shared/wire/xmlrpc/connections.ts";
+import { contract } from "#shared/wire/xmlrpc/contract.ts";
 import { startXmlRpcServer, type XmlRpcServer } from "#shared/wire/xmlrpc/server.ts";
 import packageJson from "../../package.json" with { type: "json" };
 import { type AgentParts, type AgentSelf, agentHandlers } from "./api.ts";
@@ -25,6 +27,7 @@ import { Issuance, type IssuingPolicy } from "./issuing/issuance.ts";
 import { startLookout } from "./monitors/lookout.ts";
 import { POLL_LIMITS, type PollLimits } from "./monitors/poll.ts";
 import { Refusals } from "./refusals.ts";
+import { administrationHandlers } from "./registry/administration.ts";
 import { Closing } from "./settlement/closing.ts";
 import { Inquiry } from "./settlement/inquiry.ts";
 import type { AskNode } from "./settlement/node-questions.ts";
@@ -177,7 +180,8 @@ function serveApi(
   answers: Answers,
 ): Promise<XmlRpcServer> {
   const { address: host, tls_port, plain_port } = listen;
-  return startXmlRpcServer(agentApi, agentHandlers(parts), {
+  const handlers = { ...agentHandlers(parts), ...administrationHandlers({ ...parts, clock }) };
+  return startXmlRpcServer(contract({ ...agentApi, ...administrationApi }), handlers, {
     clock,
     log,
     replies: answers,

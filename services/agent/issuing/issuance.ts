@@ -10,10 +10,12 @@ import { documentId } from "#shared/wire/document.ts";
 import { writeTicket } from "#shared/wire/ticket-document.ts";
 import type { Replay, ReplyToKeep } from "#shared/wire/xmlrpc/replay.ts";
 import { type Privilege, privilegeFor } from "../registry/privilege.ts";
+import { quotaFault } from "../registry/quota.ts";
 import { inBatches, sealAll, type Unsealed } from "../signing/seal.ts";
 import type { TicketKeys } from "../signing/ticket-keys.ts";
 import { issueTickets, type NewTicket, Overtaken } from "../store/issued.ts";
 import { readPermit } from "../store/permits.ts";
+import { quotaExcess } from "../store/quotas.ts";
 import { issueRequested, mandateUse } from "../store/requests.ts";
 import { chooseNodes } from "./choice.ts";
 import { type Mandate, narrowed, type Part } from "./mandate.ts";
@@ -102,11 +104,12 @@ export class Issuance {
   async #attempt(whole: Order, caller: Caller, terms: TicketTerms): Promise<string[]> {
     const { database, clock, keys } = this.#parts;
     const order = await this.#partOf(whole, caller);
-    const privilege = await this.#permitted(order, caller, terms.now);
+    const { privilege, limited } = await this.#permitted(order, caller, terms.now);
     const furthest = terms.now + privilege.maxRenewableSeconds;
     const capped = { ...terms, renewableUntil: Math.min(terms.renewableUntil, furthest) };
     const { fits, nodesThen } = await chooseNodes(database, order, capped);
     privilegeFor([privilege], { ...order, nodes: nodesThen });
+    if (limited) await this.#withinQuotas(order, fits, terms);
     const serials = randomBytes(fits.length * SERIAL_BYTES).toString("hex");
     const tickets = await inBatches(fits, (fit, at) => ticketFor(fit, order, capped, serialAt(serials, at)));
     const issue = {
@@ -136,7 +139,17 @@ export class Issuance {
     return narrowed(order, mandate, await mandateUse(this.#parts.database, mandate), part);
   }
 
-  async #permitted(order: Order, { principal }: Caller, now: Instant): Promise<Privilege> {
+  async #withinQuotas(order: Order, fits: readonly Fit[], { principal, now }: TicketTerms): Promise<void> {
+    const nodes = fits.map(({ node }) => node);
+    const excess = await quotaExcess(this.#parts.database, principal.name, order, nodes, now);
+    if (excess) throw quotaFault(excess);
+  }
+
+  async #permitted(
+    order: Order,
+    { principal }: Caller,
+    now: Instant,
+  ): Promise<{ readonly privilege: Privilege; readonly limited: boolean }> {
     const permit = await readPermit(this.#parts.database, principal.name, order.slice, now);
     refuseUnless(
       permit,
@@ -149,7 +162,8 @@ export class Issuance {
       "NOT_PRINCIPAL",
       `the slice ${order.slice} belongs to somebody else; choose another name`,
     );
-    return privilegeFor(permit.privileges, { ...order, nodes: order.atLeast });
+    const { limited } = permit;
+    return { privilege: privilegeFor(permit.privileges, { ...order, nodes: order.atLeast }), limited };
   }
 }
 

@@ -47,6 +47,8 @@ export type Offer = {
   readonly engines: readonly string[];
   readonly images: readonly string[];
   readonly suspended: boolean;
+  /** Nothing new is issued for it; what there is goes on. */
+  readonly drained: boolean;
   readonly heard?: Instant;
   /** As a monitor measured it lately; nobody vouches for it. */
   readonly load?: number;
@@ -94,6 +96,7 @@ export const SILENT_SECONDS = 90;
 export function misfit(offer: Offer, order: Order, now: Instant): Reason | undefined {
   return (
     (offer.suspended ? elsewhere("is suspended") : undefined) ??
+    (offer.drained ? elsewhere("is being drained: it gets nothing new") : undefined) ??
     misplaced(offer, order.where) ??
     (order.among.kind === "any" ? unchosen(offer, order.where, now) : undefined) ??
     unlike(offer, order) ??

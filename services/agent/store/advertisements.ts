@@ -34,7 +34,7 @@ export type Advertisement = {
   readonly resources: Share;
   /**
    * Free at every instant of the term asked about up to `until`, in the account with most room; never below nothing. A
-   * slice's tickets are counted as far as they may be renewed, and no further than what they are split from.
+   * slice's tickets are counted as far as they may be renewed, and no further than what they are split from. Nothing while the node is drained.
    */
   readonly free: Share;
   /** When the last of the account's holdings ends. */
@@ -129,7 +129,7 @@ export async function* advertisementPages(
 export async function liveAddresses(queries: Queries, since: Instant, now: Instant): Promise<string[]> {
   const rows = await queries.rows<{ ip: string }>(
     `select n.ip from nodes n join principals p on p.name = n.node
-     where not p.suspended and n.heard >= to_timestamp($1) and exists (
+     where not p.suspended and n.drained is null and n.heard >= to_timestamp($1) and exists (
        select from holdings h
        where h.node = n.node and h.valid_from <= to_timestamp($2) and to_timestamp($2) < h.valid_to
          and h.term_start <= to_timestamp($2) and to_timestamp($2) < h.term_end)
@@ -147,7 +147,7 @@ const ADVERTISEMENTS = {
   name: "advertisements",
   text: `
     select n.node, n.ip, n.sslport, p.site, n.latitude, n.longitude, n.country, n.region, n.tags, n.engines, n.images,
-      n.abilities, n.simulated, n.heard, c.monitored, c.cpus, c.load, v.liveness, best.*
+      n.abilities, n.simulated, n.heard, n.drained is not null as drained, c.monitored, c.cpus, c.load, v.liveness, best.*
     from nodes n join principals p on p.name = n.node
     left join lateral (
       select c.monitored, c.cpus, case when c.measured >= to_timestamp($26) then c.load end as load
@@ -172,12 +172,12 @@ const ADVERTISEMENTS = {
       cross join lateral account_free(
         l.account, to_timestamp($2), least(to_timestamp($3), l.held_until), $4::int) as f
       where f.cpu_millis >= $9 and f.memory_mib >= $10 and f.disk_mib >= $11 and f.egress_kbps >= $12
-        and f.slivers >= $13 and ($13 = 0 or to_timestamp($3) <= l.held_until)
+        and f.slivers >= $13 and ($13 = 0 or n.drained is null and to_timestamp($3) <= l.held_until)
         and l.cpu_millis >= $22 and l.memory_mib >= $23 and l.disk_mib >= $24 and l.egress_kbps >= $25
       order by f.slivers desc, f.memory_mib desc
       limit 1
     ) as best on true
-    where not p.suspended and n.node > $14
+    where not p.suspended and n.retired is null and n.node > $14
       and ($5::text[] is null or n.node = any($5)) and ($6::text[] is null or n.ip = any($6))
       and ($7::text is null or $7 = any(n.engines)) and ($8::text is null or $8 = any(n.images))
       and (cardinality($16::text[]) = 0 or exists (
@@ -206,6 +206,7 @@ type AdvertisementRow = ShareRow & {
   abilities: EngineAbilities[];
   simulated: boolean;
   heard: Instant | null;
+  drained: boolean;
   monitored: Instant | null;
   cpus: number | null;
   load: number | null;
@@ -239,13 +240,20 @@ function advertisementOf(row: AdvertisementRow): Advertisement {
     load: row.load ?? undefined,
     cpus: row.cpus ?? undefined,
     resources: shareOf(row),
-    free: {
-      cpuMillis: Math.max(0, row.free_cpu_millis),
-      memoryMib: Math.max(0, row.free_memory_mib),
-      diskMib: Math.max(0, row.free_disk_mib),
-      egressKbps: Math.max(0, row.free_egress_kbps),
-      slivers: Math.max(0, row.free_slivers),
-    },
+    free: row.drained ? NOTHING : freeOf(row),
     until: row.held_until,
+  };
+}
+
+/** What is free on a node that is drained. */
+const NOTHING: Share = { cpuMillis: 0, memoryMib: 0, diskMib: 0, egressKbps: 0, slivers: 0 };
+
+function freeOf(row: AdvertisementRow): Share {
+  return {
+    cpuMillis: Math.max(0, row.free_cpu_millis),
+    memoryMib: Math.max(0, row.free_memory_mib),
+    diskMib: Math.max(0, row.free_disk_mib),
+    egressKbps: Math.max(0, row.free_egress_kbps),
+    slivers: Math.max(0, row.free_slivers),
   };
 }

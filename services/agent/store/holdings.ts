@@ -68,7 +68,8 @@ export async function splittableHoldings(
 ): Promise<SplittableHolding[]> {
   return await queries.rows<SplittableHolding>(
     `select h.id, h.lineage, p.public_key as "nodeKey" from holdings h join principals p on p.name = h.node
-     where h.node = $1 and not p.suspended
+     where h.node = $1 and not p.suspended and not exists (
+         select from nodes n where n.node = h.node and n.drained is not null)
        and h.valid_from <= to_timestamp($2) and to_timestamp($2) < h.valid_to
        and h.term_start <= to_timestamp($2) and to_timestamp($2) < h.term_end
      order by h.term_end desc, h.splits desc, h.id`,

@@ -107,6 +107,7 @@ function statement(kind: keyof typeof CANDIDATES, free: "at least" | "exactly"):
     with candidate as (${CANDIDATES[kind]}),
     held as (select distinct c.node from charges c where c.slice = $6 and c.counted_to > to_timestamp($1))
     select n.node, n.ip, n.country, n.region, n.tags, n.engines, n.images, n.heard, p.site, p.suspended,
+      n.drained is not null as drained,
       (select k.load from conditions k
        where k.node = n.node and k.measured >= to_timestamp($1) - interval '${FRESH_SECONDS} s') as load,
       exists (select from held where held.node = n.node) as held,
@@ -191,6 +192,7 @@ type OfferRow = ShareRow &
     load: number | null;
     site: string | null;
     suspended: boolean;
+    drained: boolean;
     held: boolean;
     held_nodes: number;
     /** Null where nothing is. */
@@ -230,6 +232,7 @@ function offerOf(row: OfferRow): Offer {
     engines: row.engines,
     images: row.images,
     suspended: row.suspended,
+    drained: row.drained,
     heard: row.heard ?? undefined,
     load: row.load ?? undefined,
     held: row.held,

@@ -11,6 +11,8 @@ export type Permit = {
   readonly privileges: readonly Privilege[];
   /** The principal the slice's name belongs to, if to anybody. */
   readonly owner?: KeyName;
+  /** Whether there is a quota of its own or of its site. */
+  readonly limited: boolean;
 };
 
 /** Undefined: no principal of that name is known. */
@@ -24,13 +26,15 @@ export async function readPermit(
   const [first] = rows;
   if (!first) return undefined;
   const privileges = rows.filter((row) => row.id !== null).map(privilegeOf);
-  return { suspended: first.suspended, owner: first.owner ?? undefined, privileges };
+  const { suspended, owner, limited } = first;
+  return { suspended, owner: owner ?? undefined, limited, privileges };
 }
 
 const PERMIT = {
   name: "permit",
   text: `
-    select p.suspended, s.principal as owner, v.id, v.slice_type, v.max_nodes, v.max_lease_seconds,
+    select p.suspended, s.principal as owner,
+      exists (select from quotas q where q.principal = p.name or q.site = p.site) as limited, v.id, v.slice_type, v.max_nodes, v.max_lease_seconds,
       v.max_renewable_seconds, v.capabilities
     from principals p
     left join slices s on s.name = $2
@@ -42,6 +46,7 @@ const PERMIT = {
 type PermitRow = {
   suspended: boolean;
   owner: string | null;
+  limited: boolean;
   /** Null, with all that follows, where there is no privilege. */
   id: number | null;
   slice_type: SliceType;

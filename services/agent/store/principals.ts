@@ -1,5 +1,5 @@
 import type { KeyName } from "#shared/identity/key.ts";
-import type { Queries } from "#shared/runtime/database.ts";
+import type { Queries, Tx } from "#shared/runtime/database.ts";
 
 /** What principals are, which decides the privileges they are given when nothing is said. */
 export const ROLES = ["researcher", "pi", "administrator", "node", "agent"] as const;
@@ -33,4 +33,9 @@ export async function findPrincipal(queries: Queries, labelOrName: string): Prom
 
 export async function allPrincipals(queries: Queries): Promise<Principal[]> {
   return await queries.rows<Principal>(`select ${COLUMNS} from principals order by role, label`);
+}
+
+/** What it is until the transaction ends: whoever suspends it or changes its role waits. */
+export async function lockPrincipal(tx: Tx, name: KeyName): Promise<Principal | undefined> {
+  return await tx.row<Principal>(`select ${COLUMNS} from principals where name = $1 for share`, [name]);
 }

@@ -25,6 +25,9 @@ export type RegisteredNode = {
   readonly site: string | null;
   readonly suspended: boolean;
   readonly heard: Instant | null;
+  /** Since when nothing new is issued for it. */
+  readonly drained: Instant | null;
+  readonly retired: Instant | null;
 };
 
 export type GrantedPrivilege = Omit<Privilege, "id"> & {
@@ -119,6 +122,15 @@ export async function setSuspended(tx: Tx, principal: KeyName, suspended: boolea
   return (await tx.run("update principals set suspended = $2 where name = $1", [principal, suspended])) === 1;
 }
 
+/** False: it is a node, or there is none. */
+export async function setRole(tx: Tx, principal: KeyName, role: Role): Promise<boolean> {
+  const changed = await tx.run("update principals set role = $2 where name = $1 and role <> 'node'", [
+    principal,
+    role,
+  ]);
+  return changed === 1;
+}
+
 export async function allSites(queries: Queries): Promise<Site[]> {
   return await queries.rows<Site>(
     `select s.name, count(*) filter (where p.role = 'node') as nodes,
@@ -129,7 +141,7 @@ export async function allSites(queries: Queries): Promise<Site[]> {
 
 export async function allNodes(queries: Queries): Promise<RegisteredNode[]> {
   return await queries.rows<RegisteredNode>(
-    `select n.node, p.label, n.ip, p.site, p.suspended, n.heard
+    `select n.node, p.label, n.ip, p.site, p.suspended, n.heard, n.drained, n.retired
      from nodes n join principals p on p.name = n.node order by n.ip::inet`,
   );
 }

@@ -1,0 +1,136 @@
+import { refuseUnless } from "#shared/model/errors.ts";
+import { formatInstant, type Instant, parseInstant } from "#shared/model/time.ts";
+import type { Clock } from "#shared/runtime/clock.ts";
+import type { Database } from "#shared/runtime/database.ts";
+import { type administrationApi, MAX_LISTED } from "#shared/wire/administration-api.ts";
+import type { Handlers } from "#shared/wire/xmlrpc/dispatch.ts";
+import { allPrincipals, findPrincipal } from "../store/principals.ts";
+import { allQuotas } from "../store/quotas.ts";
+import { allNodes, allPrivileges, allSites, type RegisteredNode } from "../store/registry.ts";
+import { sliceNames } from "../store/slice-names.ts";
+import { callingAdministrator, DONE, faultOfMistake, Office } from "./office.ts";
+import { transferSlice } from "./ownership.ts";
+import { removeQuota, setQuota, type Whose } from "./quota.ts";
+import { Registry } from "./registry.ts";
+import { drainNode, resumeNode, retireNode } from "./standing.ts";
+import { limitsOf, limitsStruct, privilegeStruct } from "./struct.ts";
+
+type Parts = { readonly database: Database; readonly clock: Clock };
+type AdministrationHandlers = Handlers<typeof administrationApi>;
+type CallOf = Parameters<AdministrationHandlers["addsite"]>[1];
+
+/** Thin handlers: each is one act of the calling administrator. */
+export function administrationHandlers({ database, clock }: Parts): AdministrationHandlers {
+  const office = (call: CallOf) => new Office(database, clock, callingAdministrator(call));
+  const registry = (call: CallOf) => new Registry(database, clock, callingAdministrator(call));
+  return {
+    addsite: ({ site }, call) => done(registry(call).addSite(site)),
+    listsites: async ({ after, limit }, call) => {
+      const sites = await office(call).read(allSites);
+      const page = pageOf(sites, (one) => one.name, after, limit);
+      return page.map(({ name, ...counts }) => ({ site: name, ...counts }));
+    },
+    addprincipal: ({ name, ...principal }, call) =>
+      told(registry(call).addPrincipal({ label: name, ...principal })),
+    listprincipals: async ({ after, limit }, call) => {
+      const principals = await office(call).read(allPrincipals);
+      return pageOf(principals, (one) => one.label, after, limit).map((one) => ({
+        ...{ principal: one.name, name: one.label, role: one.role, site: one.site },
+        suspended: one.suspended,
+      }));
+    },
+    setrole: ({ principal, role }, call) => done(registry(call).setRole(principal, role)),
+    suspend: ({ principal }, call) => done(registry(call).suspend(principal, true)),
+    resume: ({ principal }, call) => done(registry(call).suspend(principal, false)),
+    grantprivilege: ({ principal, ...terms }, call) =>
+      told(
+        registry(call).grant(principal, {
+          sliceType: terms.type ?? "conventional",
+          maxNodes: terms.nodes,
+          maxLeaseSeconds: terms.lease_seconds,
+          maxRenewableSeconds: terms.renewable_seconds ?? 2 * terms.lease_seconds,
+          capabilities: [...new Set(terms.capabilities ?? [])],
+          validTo: terms.validto_time === undefined ? undefined : parseInstant(terms.validto_time),
+        }),
+      ),
+    withdrawprivilege: ({ id }, call) => done(registry(call).withdraw(id)),
+    listprivileges: async ({ principal, after = 0, limit = MAX_LISTED }, call) => {
+      const privileges = await office(call).read(async (tx) => {
+        const one = principal === undefined ? undefined : await findPrincipal(tx, principal);
+        refuseUnless(principal === undefined || one, "MALFORMED", `there is no principal "${principal}"`);
+        return (await allPrivileges(tx)).filter(({ label }) => !one || label === one.label);
+      });
+      const sorted = privileges.filter(({ id }) => id > after).toSorted((a, b) => a.id - b.id);
+      return sorted.slice(0, limit).map(privilegeStruct);
+    },
+    setquota: ({ principal, site, ...limits }, call) =>
+      done(setQuota(office(call), whoseOf({ principal, site }), limitsOf(limits))),
+    removequota: (whose, call) => done(removeQuota(office(call), whoseOf(whose))),
+    listquotas: async (_, call) => {
+      const quotas = await office(call).read(allQuotas);
+      return quotas.map(({ principal = null, site = null, limits }) => ({
+        ...{ principal, site },
+        ...limitsStruct(limits),
+      }));
+    },
+    acceptnode: ({ name, ...node }, call) =>
+      told(registry(call).addNode({ ...node, label: name ?? node.ip })),
+    listnodes: async ({ after, limit }, call) => {
+      const nodes = await office(call).read(allNodes);
+      return pageOf(nodes, (one) => one.label, after, limit).map((one) => ({
+        ...{ node: one.node, name: one.label, ip: one.ip, site: one.site, state: stateOf(one) },
+        heard: timeOrNull(one.heard),
+      }));
+    },
+    drainnode: ({ node }, call) => done(drainNode(office(call), node)),
+    resumenode: ({ node }, call) => done(resumeNode(office(call), node)),
+    retirenode: ({ node }, call) => done(retireNode(office(call), node)),
+    listslices: async ({ after = "", limit = MAX_LISTED }, call) => {
+      const names = await office(call).read((tx) => sliceNames(tx, after, limit, call.now));
+      return names.map(({ name: slice, label: name, owner, since, nodes }) => ({
+        ...{ slice, owner, name, nodes },
+        since: formatInstant(since),
+      }));
+    },
+    transferslice: ({ slice, principal }, call) => done(transferSlice(office(call), slice, principal)),
+  };
+}
+
+/** The answer to a change. A mistake of the caller's is told as one. */
+async function told<T>(change: Promise<T>): Promise<T> {
+  try {
+    return await change;
+  } catch (error) {
+    throw faultOfMistake(error);
+  }
+}
+
+async function done(change: Promise<void>): Promise<typeof DONE> {
+  await told(change);
+  return DONE;
+}
+
+/** A part of a list in the order of names, which is that of their characters. */
+function pageOf<T>(rows: readonly T[], name: (row: T) => string, after = "", limit = MAX_LISTED): T[] {
+  const following = rows.filter((row) => name(row) > after);
+  return following.toSorted((a, b) => (name(a) < name(b) ? -1 : 1)).slice(0, limit);
+}
+
+function whoseOf({ principal, site }: { principal?: string; site?: string }): Whose {
+  refuseUnless(
+    (principal === undefined) !== (site === undefined),
+    "MALFORMED",
+    "a quota is a principal's or a site's; name one of them",
+  );
+  return principal === undefined ? { site: site! } : { principal };
+}
+
+function stateOf({ retired, drained, suspended }: RegisteredNode) {
+  if (retired !== null) return "retired";
+  if (suspended) return "suspended";
+  return drained === null ? "serving" : "drained";
+}
+
+function timeOrNull(instant: Instant | null): string | null {
+  return instant === null ? null : formatInstant(instant);
+}
