@@ -59,6 +59,8 @@ test("an administrator decides who is known, on the database itself", async () =
       site: "princeton",
       suspended: false,
       heard: null,
+      drained: null,
+      retired: null,
     },
   ]);
   assert.equal(await run("node suspend 10.77.0.1"), 0);
