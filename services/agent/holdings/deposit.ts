@@ -173,6 +173,7 @@ type Parties = Pick<Holding, "issuer" | "principal" | "node">;
 
 function connects(other: KnownHolding, { id, ticket }: Link<Holding>): boolean {
   if (other.replaces === id) return isSame(other, ticket);
+  if (other.replaces !== null && other.replaces === ticket.replaces) return isSame(other, ticket);
   const roots = ticket.parent === undefined && other.issuer === ticket.node;
   return roots && other.node === ticket.node && other.principal !== ticket.principal;
 }

@@ -17,18 +17,18 @@ import type { TicketKeys } from "../signing/ticket-keys.ts";
 import { writeAudit } from "../store/audit.ts";
 import { markClosing } from "../store/closing-grants.ts";
 import {
-  accountOfHolding,
   chargeLine,
   type Grant,
   grantsOfLine,
   insertGrant,
   leftFor,
   lockAccountsOf,
+  partiesOf,
   portsInTheWay,
   unchargeLine,
   unsealedGrants,
 } from "../store/grants.ts";
-import { splittableHoldings } from "../store/holdings.ts";
+import { type SplittableHolding, splittableHoldings } from "../store/holdings.ts";
 import { type Piece, piecesOf } from "./grant-line.ts";
 
 /** Another agent, as grants name it: the ticket key they are for, and the identity key its calls are made with. */
@@ -127,7 +127,7 @@ export class Granting {
 
   /** Of the holdings on the node that allow it, the one that lasts longest. */
   async #parentFor(wish: GrantWish, now: Instant): Promise<Parent> {
-    const held = await splittableHoldings(this.#parts.database, wish.node, now);
+    const held = await this.#splittable(wish, now);
     const parents = held.map(({ id, lineage, nodeKey }): Parent => {
       const anchor = { nodeKey: publicKeyFromSpki(nodeKey) };
       return { id, ticket: openHolding(withLineage(lineage), anchor, now).leaf.ticket };
@@ -146,6 +146,22 @@ export class Granting {
     throw refusals[0] ?? new OperatorError("nothing is held on that node now");
   }
 
+  /**
+   * A grant and what it renews are one account at their node only where one key split both for the same one, and under
+   * one account of ours only where that is so above them too. Anything else would count there beside what it renews.
+   */
+  async #splittable({ node, to, replaces }: GrantWish, now: Instant): Promise<SplittableHolding[]> {
+    const { database } = this.#parts;
+    const held = await splittableHoldings(database, node, now);
+    if (!replaces) return held;
+    const { account, principal } = await partiesOf(database, replaces.holding);
+    const same = held.filter((holding) => holding.account === account && holding.principal === principal);
+    if (same.length > 0 && replaces.principal === to.ticketKey.name) return same;
+    throw new OperatorError(
+      "only what the same ticket key holds can be renewed, from what it was split from; make a new grant beside it",
+    );
+  }
+
   #split({ id, ticket: parent }: Parent, wish: GrantWish, now: Instant): Holding {
     const { ticketKey, identity } = wish.to;
     const end = wish.until ?? Math.min(parent.term.end, parent.validity.end);
@@ -154,7 +170,8 @@ export class Granting {
       kind: "holding",
       serial: randomBytes(16).toString("hex"),
       parent: id,
-      ...(wish.replaces && { replaces: wish.replaces.id }),
+      // The first of its line, never the last: one that is withheld from the node takes none out of their account.
+      ...(wish.replaces && { replaces: wish.replaces.line }),
       issuer: parent.principal,
       principal: ticketKey.name,
       principleSha1: ticketKey.sha1,
@@ -192,7 +209,7 @@ export class Granting {
     limits: Parameters<typeof piecesOf>[0],
     node: KeyName,
   ): Promise<void> {
-    const account = await accountOfHolding(tx, holding);
+    const { account } = await partiesOf(tx, holding);
     await unchargeLine(tx, line);
     const pieces = piecesOf(limits);
     const left = await leftFor(tx, account, pieces, this.#parts.overbooking);

@@ -78,10 +78,16 @@ export async function lockAccountsOf(tx: Tx, node: KeyName): Promise<void> {
   await tx.run("select from accounts where node = $1 order by id for update", [node]);
 }
 
-/** The account that a holding is in now. */
-export async function accountOfHolding(tx: Tx, holding: DocumentId): Promise<number> {
-  return (await tx.row<{ account: number }>("select account from holdings where id = $1", [holding]))!
-    .account;
+/** The account that a holding is in now, and the ticket key it is for. */
+export async function partiesOf(
+  queries: Queries,
+  holding: DocumentId,
+): Promise<{ readonly account: number; readonly principal: KeyName }> {
+  const row = await queries.row<{ account: number; principal: KeyName }>(
+    "select account, principal from holdings where id = $1",
+    [holding],
+  );
+  return row!;
 }
 
 /** Takes back what a line of grants was charged, to be charged anew. */

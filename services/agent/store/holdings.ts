@@ -34,11 +34,11 @@ export type KnownHolding = {
   readonly replaces: string | null;
 };
 
-/** The holding itself, the one it replaces, those that replace it, and its node's roots to other keys of this agent. */
+/** The holding itself, the one it replaces, those that replace it or the same, and its node's roots to other keys of this agent. */
 export async function relatedHoldings(tx: Tx, holding: Link<Holding>): Promise<KnownHolding[]> {
   return await tx.rows<KnownHolding>(
     `select id, account, node, issuer, principal, replaces from holdings
-     where id = $1 or id = $2 or replaces = $1 or (node = $3 and issuer = node and principal <> $4)`,
+     where id = $1 or id = $2 or replaces in ($1, $2) or (node = $3 and issuer = node and principal <> $4)`,
     [holding.id, holding.ticket.replaces ?? null, holding.ticket.node, holding.ticket.principal],
   );
 }
@@ -58,6 +58,8 @@ export type SplittableHolding = {
   readonly lineage: readonly string[];
   /** SubjectPublicKeyInfo. */
   readonly nodeKey: Buffer;
+  readonly account: number;
+  readonly principal: KeyName;
 };
 
 /** The holdings on a node that can be split now, those that last longest first, and of these the ones that may more. */
@@ -67,7 +69,8 @@ export async function splittableHoldings(
   now: Instant,
 ): Promise<SplittableHolding[]> {
   return await queries.rows<SplittableHolding>(
-    `select h.id, h.lineage, p.public_key as "nodeKey" from holdings h join principals p on p.name = h.node
+    `select h.id, h.lineage, p.public_key as "nodeKey", h.account, h.principal
+     from holdings h join principals p on p.name = h.node
      where h.node = $1 and not p.suspended and not exists (
          select from nodes n where n.node = h.node and n.drained is not null)
        and h.valid_from <= to_timestamp($2) and to_timestamp($2) < h.valid_to
