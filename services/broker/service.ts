@@ -8,6 +8,7 @@ import type { Running } from "#shared/runtime/lifecycle.ts";
 import { createLog, type Log } from "#shared/runtime/log.ts";
 import { migrate } from "#shared/runtime/migrations.ts";
 import { listenForNotifications } from "#shared/runtime/notifications.ts";
+import type { WebServer } from "#shared/web/server.ts";
 import { brokerApi } from "#shared/wire/broker-api.ts";
 import { Connections } from "#shared/wire/xmlrpc/connections.ts";
 import { startXmlRpcServer, type XmlRpcServer } from "#shared/wire/xmlrpc/server.ts";
@@ -15,13 +16,13 @@ import packageJson from "../../package.json" with { type: "json" };
 import { type BrokerParts, type BrokerSelf, brokerHandlers } from "./api.ts";
 import type { BrokerConfig } from "./config.ts";
 import { Jobs, QUEUE_SCHEMA } from "./jobs.ts";
-import { startWeb, type WebServer } from "./pages/web.ts";
+import { startWeb } from "./pages/web.ts";
 import { Clearing } from "./pursuit/clearing.ts";
 import { Intake } from "./pursuit/intake.ts";
 import { KnownAgents } from "./pursuit/known-agents.ts";
 import { News } from "./pursuit/news.ts";
 import { Pursuit } from "./pursuit/pursuit.ts";
-import { NEWS_CHANNEL, tally } from "./store/acquisitions.ts";
+import { NEWS_CHANNEL } from "./store/acquisitions.ts";
 
 /** The schema of this service in its database, and the name of its migrations. */
 export const SCHEMA = "broker";
@@ -155,14 +156,9 @@ function servePage(
 ): Promise<WebServer> {
   const { address, web_port: port } = listen;
   return startWeb({
-    ...{ address, port, log },
-    state: async () => ({
-      ...self(),
-      now: clock.now(),
-      agents: agents.addresses,
-      tally: await tally(database),
-      work: { ...pursuit.counts, ...clearing.counts, ...agents.counts, waiting: news.waiting },
-    }),
+    ...{ address, port, database, clock, log },
+    self: () => ({ ...self(), agents: agents.addresses }),
+    work: () => ({ ...pursuit.counts, ...clearing.counts, ...agents.counts, waiting: news.waiting }),
   });
 }
 

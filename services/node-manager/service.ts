@@ -4,6 +4,7 @@ import { type Identity, loadIdentity } from "#shared/identity/identity.ts";
 import { clientTlsOptions, peerOf, serverTlsOptions } from "#shared/identity/tls.ts";
 import { type Clock, systemClock } from "#shared/runtime/clock.ts";
 import type { Host, Running } from "#shared/runtime/lifecycle.ts";
+import { startWebServer } from "#shared/web/server.ts";
 import { agentApi } from "#shared/wire/agent-api.ts";
 import { nodeManagerApi } from "#shared/wire/node-manager-api.ts";
 import { xmlRpcClient } from "#shared/wire/xmlrpc/client.ts";
@@ -20,7 +21,6 @@ import { type Settlement, startSettlement } from "./holdings/settlement.ts";
 import { descriptionOf, factsOf, keptPorts, type Listening, type NodeSelf } from "./listening.ts";
 import { type NodeTime, nodeTime } from "./node-time.ts";
 import { overviewPage } from "./pages/overview.ts";
-import { startWebPage } from "./pages/server.ts";
 import { type Reconciler, startReconciler } from "./reconciler.ts";
 import { auditOfRefusals } from "./refusals.ts";
 import { startRevival } from "./slivers/revival.ts";
@@ -214,8 +214,8 @@ function useCases(ground: Ground, { gateway, slivers, listening, onNews }: CaseN
 }
 
 function openPage(ground: Ground, settlements: readonly Settlement[]) {
-  const { config, self, store, conditions, engines, time } = ground;
-  const render = () =>
+  const { config, self, store, conditions, engines, time, log } = ground;
+  const page = () =>
     overviewPage({
       ...{ self, store, conditions, capacity: config.capacity },
       engines: engines.map(({ statement, retired, trouble }) => ({ ...statement, retired, trouble })),
@@ -223,7 +223,11 @@ function openPage(ground: Ground, settlements: readonly Settlement[]) {
       clockIsSure: time.sure,
       settlements: () => settlements.map(({ state }) => state),
     });
-  return startWebPage({ host: config.host, port: config.ports.web, render });
+  return startWebServer({
+    ...{ address: config.host, port: config.ports.web, service: "Slicelab node manager", log, now: time.now },
+    routes: [{ path: "/", link: "Overview", page }],
+    ready: () => store.restored(),
+  });
 }
 
 function openFeeds(ground: Ground) {

@@ -1,8 +1,8 @@
 import type { Instant } from "#shared/model/time.ts";
+import { ago, lasting } from "#shared/web/age.ts";
 import { SILENT_SECONDS } from "../issuing/offer.ts";
 import type { Advertisement } from "../store/advertisements.ts";
 import { FRESH_SECONDS, type KnownCondition } from "../store/conditions.ts";
-import { ago, lasting } from "./age.ts";
 import { type Html, html } from "./html.ts";
 
 export const CONDITION_TITLES: readonly string[] = ["Load", "Liveness", "Heard"];

@@ -1,6 +1,6 @@
 import type { Instant } from "#shared/model/time.ts";
+import { ago } from "#shared/web/age.ts";
 import type { MonitorRecord } from "../store/monitors.ts";
-import { ago } from "./age.ts";
 import { type Html, html } from "./html.ts";
 
 /** The monitors this agent polls, and what came of it. Nothing where it polls none. */

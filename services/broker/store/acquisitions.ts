@@ -232,23 +232,13 @@ export async function forget(queries: Queries, before: Instant): Promise<number>
   );
 }
 
-/** How many there are of each state, and how many tickets are held. */
-export async function tally(queries: Queries): Promise<{
-  working: number;
-  done: number;
-  failed: number;
-  held: number;
-  unwanted: number;
-  doubtful: number;
-}> {
-  const row = await queries.row<{
-    working: number;
-    done: number;
-    failed: number;
-    held: number;
-    unwanted: number;
-    doubtful: number;
-  }>(
+/** Acquisitions by state, tickets that are held or to be given back, asks without an answer: of all brokers here. */
+export type Tally = Readonly<
+  Record<"working" | "done" | "failed" | "held" | "unwanted" | "doubtful", number>
+>;
+
+export async function tally(queries: Queries): Promise<Tally> {
+  const row = await queries.row<Tally>(
     `select count(*) filter (where state = 'working') as working, count(*) filter (where state = 'done') as done,
        count(*) filter (where state = 'failed') as failed,
        (select count(*) from tickets where state = 'held') as held,
@@ -257,4 +247,23 @@ export async function tally(queries: Queries): Promise<{
      from acquisitions`,
   );
   return row ?? { working: 0, done: 0, failed: 0, held: 0, unwanted: 0, doubtful: 0 };
+}
+
+/** An acquisition as anybody may see it: how it went, not whose it is. */
+export type AcquisitionRecord = Pick<
+  StoredAcquisition,
+  "state" | "begun" | "over" | "wanted" | "standby" | "fault"
+> & {
+  /** Tickets that are its principal's. */
+  readonly held: number;
+};
+
+/** The newest first. */
+export async function acquisitionRecords(queries: Queries, limit: number): Promise<AcquisitionRecord[]> {
+  return await queries.rows<AcquisitionRecord>(
+    `select state, begun, over, wanted, standby, fault,
+       (select count(*) from tickets t where t.acquisition = a.id and t.state = 'held') as held
+     from acquisitions a order by begun desc, id limit $1`,
+    [limit],
+  );
 }

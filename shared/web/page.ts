@@ -1,0 +1,120 @@
+import { formatInstant, type Instant } from "../model/time.ts";
+import { type Content, type Html, html } from "./html.ts";
+import type { Table } from "./table.ts";
+import { tableSection } from "./table-section.ts";
+
+/** One line of what is known of the thing a page is about. */
+export type Fact = {
+  readonly key: string;
+  readonly title: string;
+  /** As JSON has it. */
+  readonly value: string | number | readonly string[] | undefined;
+  readonly show?: Content;
+};
+
+/** A part of a page that is no table. */
+export type Panel = { readonly id: string; readonly title: string; readonly body: Html };
+
+/** What somebody may look at, before it is HTML or JSON. */
+export type Page = {
+  readonly title: string;
+  readonly now: Instant;
+  /** Under the title. */
+  readonly lead?: Content;
+  /** What has to be known before anything else on the page is believed. */
+  readonly notices?: readonly string[];
+  readonly facts?: readonly Fact[];
+  readonly parts: readonly (Table | Panel)[];
+};
+
+/** Where a page stands: what is around it is the same on all pages of a service. */
+export type Frame = {
+  /** "Slicelab agent". */
+  readonly service: string;
+  readonly links: readonly { readonly href: string; readonly title: string }[];
+  readonly path: string;
+  readonly parameters: URLSearchParams;
+  /** Addresses of the style sheet and the script. */
+  readonly style: string;
+  readonly script: string;
+};
+
+export function pageHtml(page: Page, frame: Frame): string {
+  const { service, path, parameters, style, script } = frame;
+  const title = page.title === service ? service : `${page.title} · ${service}`;
+  return html`<!DOCTYPE html>
+<html lang="en">
+<head>
+<meta charset="utf-8">
+<meta name="viewport" content="width=device-width, initial-scale=1">
+<meta name="color-scheme" content="light dark">
+<title>${title}</title>
+<link rel="icon" href="data:,">
+<link rel="stylesheet" href="${style}">
+<script src="${script}" defer></script>
+</head>
+<body>
+<a class="skip" href="#content">Skip to the content</a>
+<header>
+<nav aria-label="Pages">${frame.links.map((to) => navigationLink(to, path))}</nav>
+<h1>${page.title}</h1>
+${page.lead === undefined ? undefined : html`<p>${page.lead}</p>`}
+${(page.notices ?? []).map((text) => html`<p class="notice">${text}</p>`)}
+</header>
+<main id="content" tabindex="-1">
+${factsSection(page.facts ?? [])}${page.parts.map((part) => partSection(part, parameters, path))}</main>
+<footer>${service} · as of ${formatInstant(page.now)} UTC · <a href="${jsonAddress(path, parameters)}">this page as JSON</a> · nothing can be changed here</footer>
+</body>
+</html>
+`.text;
+}
+
+function navigationLink({ href, title }: Frame["links"][number], path: string): Html {
+  const within = path === href || (href !== "/" && path.startsWith(`${href}/`));
+  if (!within) return html`<a href="${href}">${title}</a>`;
+  return html`<a href="${href}" aria-current="${path === href ? "page" : "true"}">${title}</a>`;
+}
+
+function factsSection(facts: readonly Fact[]): Html | undefined {
+  if (facts.length === 0) return undefined;
+  const rows = facts.map(
+    ({ title, value, show }) => html`<div><dt>${title}</dt><dd>${show ?? valueText(value)}</dd></div>
+`,
+  );
+  return html`<section><h2 class="unseen">In short</h2><dl class="facts">
+${rows}</dl></section>
+`;
+}
+
+function valueText(value: Fact["value"]): string {
+  const text = typeof value === "object" ? value.join(", ") : String(value ?? "");
+  return text === "" ? "–" : text;
+}
+
+function partSection(part: Table | Panel, parameters: URLSearchParams, path: string): Html {
+  if ("select" in part) return tableSection(part, parameters, path);
+  return html`<section id="${part.id}"><h2>${part.title}</h2>
+${part.body}</section>
+`;
+}
+
+function jsonAddress(path: string, parameters: URLSearchParams): string {
+  const query = parameters.size === 0 ? "" : `?${parameters}`;
+  return `${path === "/" ? "/index" : path}.json${query}`;
+}
+
+/** The same page for programs: its facts, and of its tables what the query string chooses. */
+export function pageJson(page: Page, parameters: URLSearchParams): object {
+  const tables = page.parts.flatMap((part) => {
+    if (!("select" in part)) return [];
+    const { total, matching, page: number, pages, rows } = part.select(parameters);
+    return [[part.id, { total, matching, page: number, pages, rows: rows.map(({ json }) => json) }] as const];
+  });
+  return {
+    title: page.title,
+    as_of: formatInstant(page.now),
+    notices: page.notices ?? [],
+    ...Object.fromEntries((page.facts ?? []).map(({ key, value }) => [key, value ?? null])),
+    tables: Object.fromEntries(tables),
+  };
+}

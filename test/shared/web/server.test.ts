@@ -1,0 +1,147 @@
+import assert from "node:assert/strict";
+import { request } from "node:http";
+import { test } from "node:test";
+import { Fault } from "#shared/model/errors.ts";
+import { silentLog } from "#shared/runtime/log.ts";
+import { type Route, startWebServer, type WebServer } from "#shared/web/server.ts";
+import { table } from "#shared/web/table.ts";
+
+const NAMES: readonly string[] = ["one", "x.json", "a/b", "<b>"];
+
+type Site = WebServer & { readonly url: string };
+
+function routes(away: () => boolean): Route[] {
+  const things = table({
+    ...{ id: "things", title: "Things", empty: "None.", rows: NAMES },
+    columns: [{ key: "name", title: "Name", value: (name: string) => name }],
+  });
+  const facts = [{ key: "count", title: "Count", value: 4 }];
+  return [
+    { path: "/", link: "Overview", page: () => ({ title: "Things", now: 0, facts, parts: [things] }) },
+    {
+      path: "/things/:name",
+      page: ({ name = "" }) => (NAMES.includes(name) ? { title: name, now: 0, parts: [] } : undefined),
+    },
+    {
+      path: "/broken",
+      page: () => {
+        throw away() ? new Fault("STORE_DOWN", "at /secret/socket") : new Error("at /secret/path");
+      },
+    },
+  ];
+}
+
+async function site(away: () => boolean = () => false): Promise<Site> {
+  const server = await startWebServer({
+    ...{ address: "127.0.0.1", port: 0, service: "Slicelab test", log: silentLog(), now: () => 0 },
+    metrics: () => "numbers\n",
+    ready: () => {
+      if (away()) throw new Fault("STORE_DOWN", "it is away");
+    },
+    routes: routes(away),
+  });
+  return { ...server, url: `http://127.0.0.1:${server.port}` };
+}
+
+/** The status of a request that says in its own words what it wants and of whom. */
+function statusOf(url: string, path: string, host = new URL(url).host): Promise<number | undefined> {
+  return new Promise((resolve, reject) => {
+    const { hostname, port } = new URL(url);
+    const asked = request({ hostname, port, path, headers: { host } }, (response) => {
+      response.resume();
+      resolve(response.statusCode);
+    });
+    asked.on("error", reject).end();
+  });
+}
+
+async function titleOf(url: string): Promise<string> {
+  return ((await (await fetch(url)).json()) as { title: string }).title;
+}
+
+test("every page is JSON too: by its ending or by what the request accepts", async () => {
+  await using served = await site();
+  const { url } = served;
+  const plain = await fetch(`${url}/index.json?things.sort=-name`);
+  assert.match(plain.headers.get("content-type")!, /^application\/json/);
+  const page = (await plain.json()) as { count: number; tables: { things: { rows: { name: string }[] } } };
+  assert.equal(page.count, 4);
+  const names = page.tables.things.rows.map(({ name }) => name);
+  assert.deepEqual([...names].sort(), [...NAMES].sort());
+  assert.equal(names[0], "x.json");
+  const asked = await fetch(url, { headers: { accept: "application/json" } });
+  assert.equal(((await asked.json()) as { title: string }).title, "Things");
+  const browser = await fetch(url, { headers: { accept: "text/html,application/json" } });
+  assert.match(browser.headers.get("content-type")!, /^text\/html/);
+});
+
+test("names that look like endings or paths have their own page", async () => {
+  await using served = await site();
+  const { url } = served;
+  assert.match(await (await fetch(`${url}/things/x%2Ejson`)).text(), /<h1>x\.json<\/h1>/);
+  assert.equal(await titleOf(`${url}/things/x%2Ejson.json`), "x.json");
+  assert.match(await (await fetch(`${url}/things/a%2Fb`)).text(), /<h1>a\/b<\/h1>/);
+  assert.match(await (await fetch(`${url}/things/%3Cb%3E`)).text(), /<h1>&lt;b&gt;<\/h1>/);
+});
+
+test("what is not there, makes no sense or is no reading is refused, with the same headers", async () => {
+  await using served = await site();
+  const { url } = served;
+  const gone = await fetch(`${url}/things/none`);
+  assert.equal(gone.status, 404);
+  assert.match(await gone.text(), /Nothing has this address/);
+  assert.equal((await fetch(`${url}/none.json`)).status, 404);
+  assert.equal(await statusOf(url, "/../../etc/passwd"), 404);
+  for (const path of ["/%ff", "/things/%", "/%"]) {
+    const status = await statusOf(url, path);
+    assert.ok(status === 400 || status === 404, `${path}: ${status}`);
+  }
+  for (const method of ["POST", "PUT", "DELETE", "PATCH"]) {
+    assert.equal((await fetch(url, { method })).status, 404);
+  }
+  for (const answer of [gone, await fetch(`${url}/%ff`), await fetch(url)]) {
+    const policy = answer.headers.get("content-security-policy")!;
+    assert.match(policy, /^default-src 'none'; style-src 'self'; script-src 'self'/);
+    assert.ok(!/unsafe|https?:|\*/.test(policy));
+    assert.equal(answer.headers.get("x-content-type-options"), "nosniff");
+  }
+});
+
+test("other sites' names are not served, but whoever watches may ask how it is", async () => {
+  await using served = await site();
+  const { url } = served;
+  for (const path of ["/", "/index.json", "/style.css", "/metrics"]) {
+    assert.equal(await statusOf(url, path, "evil.example"), 421, path);
+  }
+  assert.equal(await statusOf(url, "/health", "agent:7002"), 200);
+  assert.equal(await statusOf(url, "/ready", "agent:7002"), 200);
+  assert.equal(await statusOf(url, "/", `localhost:${served.port}`), 200);
+});
+
+test("it is well while it answers, ready while what it needs is there; what failed inside stays inside", async () => {
+  let away = false;
+  await using served = await site(() => away);
+  const { url } = served;
+  const broken = await fetch(`${url}/broken`);
+  assert.equal(broken.status, 503);
+  assert.ok(!(await broken.text()).includes("secret"));
+  assert.equal((await fetch(`${url}/ready`)).status, 200);
+  away = true;
+  assert.equal((await fetch(`${url}/health`)).status, 200);
+  const ready = await fetch(`${url}/ready`);
+  assert.equal(ready.status, 503);
+  assert.match(await ready.text(), /database of the Slicelab test cannot be reached/);
+  assert.ok(!(await (await fetch(`${url}/broken`)).text()).includes("secret"));
+});
+
+test("style and script may be kept as long as they are the same", async () => {
+  await using served = await site();
+  const { url } = served;
+  const page = await (await fetch(url)).text();
+  for (const name of ["style.css", "script.js"]) {
+    const address = new RegExp(`"(/${name}\\?[0-9a-f]{12})"`).exec(page)![1]!;
+    assert.match((await fetch(url + address)).headers.get("cache-control")!, /immutable/);
+    assert.equal((await fetch(`${url}/${name}`)).headers.get("cache-control"), "no-store");
+  }
+  assert.equal(await (await fetch(`${url}/metrics`)).text(), "numbers\n");
+});
