@@ -1,0 +1,112 @@
+import { existsSync, readFileSync } from "node:fs";
+import { basename, dirname, join } from "node:path";
+import { parseEnv } from "node:util";
+import { Command, CommanderError, InvalidArgumentError, Option } from "commander";
+import type { Clock } from "#shared/runtime/clock.ts";
+import { checkClock } from "./clock.ts";
+import { EXAMINATIONS } from "./examination.ts";
+import { type Finding, findingsText, Report } from "./finding.ts";
+
+/** What a command speaks to: data goes to `out`, everything else to `err`. */
+export type Terminal = {
+  readonly out: (text: string) => void;
+  readonly err: (text: string) => void;
+  readonly env: NodeJS.ProcessEnv;
+  readonly clock: Clock;
+  /** Where configurations are looked for when none is named. */
+  readonly directory?: string;
+};
+
+/** One part to examine, and where its configuration is. */
+type Examined = { readonly part: string; readonly config: string };
+
+const WELL = 0;
+const TROUBLE = 1;
+const USAGE = 2;
+
+const DIRECTORY = "/etc/slicelab";
+const PARTS = Object.keys(EXAMINATIONS);
+
+const AFTER = `
+It looks at the clock and, for each part, at its configuration, certificates, ports, database, Redis, engines with what
+they need of the kernel, and the services it calls. It changes nothing, whether services run or not. For engines it has to
+be root on the node; for the rest, whoever the service runs as.
+
+  slicelab doctor                                      every part that has a file in /etc/slicelab
+  slicelab doctor --config agent.toml                  a file named like its part
+  slicelab doctor --config node-manager=/srv/n4.toml   a file named otherwise
+  slicelab doctor --config slice=$HOME/.slicelab       what a researcher's commands need
+
+Exit codes: 0 nothing keeps anything from working (there may be warnings), 1 something does, 2 usage.`;
+
+/** Runs `slicelab doctor` and returns its exit code. */
+export async function runDoctor(argv: readonly string[], terminal: Terminal): Promise<number> {
+  const findings: Finding[] = [];
+  try {
+    const command = doctorCommand(terminal, (found) => findings.push(...found));
+    await command.parseAsync(argv, { from: "user" });
+  } catch (error) {
+    if (error instanceof CommanderError) return error.exitCode === 0 ? WELL : USAGE;
+    throw error;
+  }
+  return findings.some(({ state }) => state === "trouble") ? TROUBLE : WELL;
+}
+
+/** The command; `onFindings` is told what it found. */
+export function doctorCommand(
+  { out, err, ...terminal }: Terminal,
+  onFindings: (found: readonly Finding[]) => void = () => undefined,
+): Command {
+  return new Command("slicelab doctor")
+    .description("Looks for what keeps services from working on this machine, and says how to mend it.")
+    .addHelpText("after", AFTER)
+    .addOption(
+      new Option("--config <[part=]file...>", "what to examine; all of /etc/slicelab unless given")
+        .argParser(collectExamined)
+        .default([], "none"),
+    )
+    .addOption(new Option("-o, --output <format>", "how to print").choices(["text", "json"]).default("text"))
+    .exitOverride()
+    .configureOutput({ writeOut: out, writeErr: err })
+    .action(async (options: { config: Examined[]; output: string }) => {
+      const { directory = DIRECTORY } = terminal;
+      const chosen = options.config.length > 0 ? options.config : configurationsIn(directory);
+      const findings = await examineAll(chosen, terminal);
+      onFindings(findings);
+      if (chosen.length === 0) err(`there is no configuration in ${directory}: name one with --config\n`);
+      out(options.output === "json" ? `${JSON.stringify({ findings }, null, 2)}\n` : findingsText(findings));
+    });
+}
+
+async function examineAll(
+  chosen: readonly Examined[],
+  { env, clock }: Pick<Terminal, "env" | "clock">,
+): Promise<Finding[]> {
+  const machine = new Report("machine");
+  checkClock(machine);
+  const reports = [machine];
+  for (const { part, config } of chosen) {
+    const report = new Report(part);
+    reports.push(report);
+    await EXAMINATIONS[part]!({ report, config, env: { ...unitVariables(part, config), ...env }, clock });
+  }
+  return reports.flatMap(({ findings }) => findings);
+}
+
+/** What the part's unit reads beside its configuration: EnvironmentFile=-/etc/slicelab/PART.env. */
+function unitVariables(part: string, config: string): NodeJS.Dict<string> {
+  const file = join(dirname(config), `${part}.env`);
+  return existsSync(file) ? parseEnv(readFileSync(file, "utf8")) : {};
+}
+
+function configurationsIn(directory: string): Examined[] {
+  return PARTS.map((part) => ({ part, config: join(directory, `${part}.toml`) })).filter(({ config }) =>
+    existsSync(config),
+  );
+}
+
+function collectExamined(value: string, earlier: readonly Examined[]): Examined[] {
+  const [, part = basename(value, ".toml"), config] = /^(?:([a-z-]+)=)?(.+)$/s.exec(value) ?? [];
+  if (config !== undefined && PARTS.includes(part)) return [...earlier, { part, config }];
+  throw new InvalidArgumentError(`Write PART=FILE, with one of ${PARTS.join(", ")}.`);
+}

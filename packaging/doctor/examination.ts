@@ -1,0 +1,161 @@
+import { loadAgentConfig } from "#services/agent/config.ts";
+import { loadBrokerConfig } from "#services/broker/config.ts";
+import { loadNodeManagerConfig } from "#services/node-manager/config.ts";
+import { loadMonitorConfig } from "#services/resource-monitor/config.ts";
+import { loadServiceManagerConfig } from "#services/service-manager/config.ts";
+import { OperatorError } from "#shared/model/errors.ts";
+import type { Clock } from "#shared/runtime/clock.ts";
+import { checkCertificates } from "./certificates.ts";
+import { checkEngines } from "./engines.ts";
+import type { Report } from "./finding.ts";
+import { checkNames, checkReachable, checkServices, isServing } from "./peers.ts";
+import { checkPorts, type ServedPort } from "./ports.ts";
+import { checkDatabase, checkRedis } from "./stores.ts";
+
+export type Examination = {
+  readonly report: Report;
+  /** The configuration file; of `slice`, the home it lies in. */
+  readonly config: string;
+  readonly env: NodeJS.ProcessEnv;
+  readonly clock: Clock;
+};
+
+/** Looks at everything a part needs, as its start would and further. Changes nothing. */
+export type Examine = (examination: Examination) => Promise<void>;
+
+/** What can be examined, in the order of a deployment's growth. */
+export const EXAMINATIONS: Readonly<Record<string, Examine>> = {
+  agent: examineAgent,
+  broker: examineBroker,
+  "node-manager": examineNodeManager,
+  "resource-monitor": examineMonitor,
+  slice: examineSlice,
+};
+
+async function examineAgent({ report, config: file, env, clock }: Examination): Promise<void> {
+  const config = loaded(report, file, () => loadAgentConfig(file, env));
+  if (!config) return;
+  await checkDatabase(report, { url: config.database, schema: "agent", clock });
+  const identity = await examineService({ report, clock }, config);
+  if (identity) await checkServices(report, identity, "agent", config.agents);
+  await checkReachable(report, "monitor", config.monitors);
+}
+
+async function examineBroker({ report, config: file, env, clock }: Examination): Promise<void> {
+  const config = loaded(report, file, () => loadBrokerConfig(file, env));
+  if (!config) return;
+  await checkDatabase(report, { url: config.database, schema: "broker", clock });
+  if (config.redis !== undefined) await checkRedis(report, config.redis);
+  const identity = await examineService({ report, clock }, config);
+  if (identity) await checkServices(report, identity, "agent", config.agents);
+}
+
+type Served = {
+  readonly identity: { readonly key: string; readonly certificate: string; readonly authority: string };
+  readonly listen: {
+    readonly address: string;
+    readonly tls_port: number;
+    readonly plain_port?: number;
+    readonly web_port: number;
+  };
+};
+
+/** What agent and broker have in common. */
+async function examineService(
+  { report, clock }: Pick<Examination, "report" | "clock">,
+  { identity: files, listen }: Served,
+) {
+  const { address, tls_port, plain_port, web_port } = listen;
+  const certified = { files, kind: "server", address: concrete(address) } as const;
+  const identity = await checkCertificates(report, certified, new Date(clock.milliseconds()));
+  const running = async () => identity !== undefined && isServing(identity, rpc(address, tls_port));
+  const ports: ServedPort[] = [
+    { name: "calls", address, port: tls_port },
+    { name: "calls without TLS", address, port: plain_port },
+    { name: "pages", address, port: web_port },
+  ];
+  await checkPorts(report, ports, running);
+  return identity;
+}
+
+async function examineNodeManager({ report, config: file, env, clock }: Examination): Promise<void> {
+  const config = loaded(report, file, () => loadNodeManagerConfig({ file, env }));
+  if (!config) return;
+  const { host, ip, ports } = config;
+  const { key, cert: certificate, ca: authority } = config.identity;
+  const certified = { files: { key, certificate, authority }, kind: "server", address: ip } as const;
+  const identity = await checkCertificates(report, certified, new Date(clock.milliseconds()));
+  const running = async () => identity !== undefined && isServing(identity, rpc(host, ports.tls));
+  const served = { calls: ports.tls, "calls without TLS": ports.plain, pages: ports.web, ssh: ports.ssh };
+  const all = Object.entries({ ...served, slicestat: ports.slicestat });
+  await checkPorts(
+    report,
+    all.map(([name, port]) => ({ name, address: host, port })),
+    running,
+  );
+  await checkEngines(report, config, clock);
+  if (config.agents.length === 0) {
+    report.warning("agent", "no agent may hand this node out", "write an [[agents]] with its key and URL");
+  }
+  if (identity) await checkServices(report, identity, "agent", config.agents);
+}
+
+async function examineMonitor({ report, config: file, env }: Examination): Promise<void> {
+  const config = loaded(report, file, () => loadMonitorConfig(file, env));
+  if (!config) return;
+  const { address, udp_port, xml_port, web_port } = config.listen;
+  const running = () => isMonitoring(`http://${inUrl(concrete(address) ?? "127.0.0.1")}:${web_port}/metrics`);
+  const ports: ServedPort[] = [
+    { name: "packets", address, port: udp_port, protocol: "udp" },
+    { name: "the dump", address, port: xml_port },
+    { name: "/metrics", address, port: web_port },
+  ];
+  await checkPorts(report, ports, running);
+  await checkNames(report, "monitor", config.announce.to);
+}
+
+async function isMonitoring(url: string): Promise<boolean> {
+  try {
+    const answer = await fetch(url, { signal: AbortSignal.timeout(5_000) });
+    return (await answer.text()).includes("slicelab_monitor_");
+  } catch (error) {
+    if (error instanceof TypeError || error instanceof DOMException) return false; // not reached, or not in time
+    throw error;
+  }
+}
+
+async function examineSlice({ report, config: home, clock }: Examination): Promise<void> {
+  const config = loaded(report, home, () => loadServiceManagerConfig(home));
+  if (!config) return;
+  const certified = { files: config, kind: "client" } as const;
+  const identity = await checkCertificates(report, certified, new Date(clock.milliseconds()));
+  if (!identity) return;
+  await checkServices(report, identity, "agent", config.agents);
+  if (config.broker) await checkServices(report, identity, "broker", [config.broker]);
+}
+
+function loaded<Config>(report: Report, file: string, load: () => Config): Config | undefined {
+  try {
+    const config = load();
+    report.well("configuration", `${file} is understood`);
+    return config;
+  } catch (error) {
+    if (!(error instanceof OperatorError)) throw error;
+    const mend = "slicelab's packaging/config shows every option with what it means";
+    report.trouble("configuration", error.message.replaceAll("\n", "; "), mend);
+    return undefined;
+  }
+}
+
+/** Nothing for the addresses that mean every one. */
+function concrete(address: string): string | undefined {
+  return ["0.0.0.0", "::"].includes(address) ? undefined : address;
+}
+
+function rpc(address: string, port: number): string {
+  return `https://${inUrl(concrete(address) ?? "127.0.0.1")}:${port}/RPC2`;
+}
+
+function inUrl(host: string): string {
+  return host.includes(":") ? `[${host}]` : host;
+}

@@ -1,0 +1,206 @@
+import assert from "node:assert/strict";
+import { chmod, copyFile, mkdir, readFile, writeFile } from "node:fs/promises";
+import { createServer } from "node:net";
+import { join } from "node:path";
+import { after, before, test } from "node:test";
+import { checkClock } from "#packaging/doctor/clock.ts";
+import { runDoctor } from "#packaging/doctor/commands.ts";
+import { type Finding, findingsText, Report } from "#packaging/doctor/finding.ts";
+import { type Clock, systemClock } from "#shared/runtime/clock.ts";
+import { type TemporaryDirectory, temporaryDirectory } from "#test/support/directory.ts";
+import { type TestbedProcess, testbedProcess } from "#test/support/testbed.ts";
+
+let lab: TestbedProcess;
+let scratch: TemporaryDirectory;
+
+before(async () => {
+  scratch = await temporaryDirectory();
+  lab = await testbedProcess({ nodes: 1, broker: true });
+});
+
+after(async () => {
+  await lab[Symbol.asyncDispose]();
+  await scratch[Symbol.asyncDispose]();
+});
+
+const FILES = {
+  agent: "agent/agent.toml",
+  broker: "broker/broker.toml",
+  "node-manager": "nodes/1/node-manager.toml",
+  slice: "principals/alice",
+};
+
+type Examined = { readonly config?: readonly string[]; readonly clock?: Clock; readonly directory?: string };
+
+async function examine({ config = [], clock = systemClock(), directory }: Examined) {
+  let said = "";
+  const argv = ["-o", "json", ...config.flatMap((one) => ["--config", one])];
+  const code = await runDoctor(argv, {
+    out: (text) => {
+      said += text;
+    },
+    err: () => undefined,
+    env: {},
+    clock,
+    directory,
+  });
+  return { code, findings: said ? (JSON.parse(said).findings as Finding[]) : [] };
+}
+
+/** A configuration of the testbed, changed. */
+async function changed(part: keyof typeof FILES, name: string, from: string | RegExp, to: string) {
+  const text = await readFile(join(lab.home, FILES[part]), "utf8");
+  assert.notEqual(text.replace(from, to), text, "the change has to change something");
+  const file = join(scratch.path, name);
+  await writeFile(file, text.replace(from, to));
+  return `${part}=${file}`;
+}
+
+async function troubleOf(config: string, check: string, clock?: Clock): Promise<Finding> {
+  const { code, findings } = await examine({ config: [config], clock });
+  assert.equal(code, 1);
+  const found = findings.find((one) => one.check === check && one.state === "trouble");
+  assert.ok(found, JSON.stringify(findings));
+  assert.ok(found.mend, "whoever reads of trouble is told what mends it");
+  return found;
+}
+
+test("a deployment that works is well: every part, its database, ports, certificates and whom it calls", async () => {
+  const config = Object.entries(FILES).map(([part, file]) => `${part}=${join(lab.home, file)}`);
+  const monitor = join(scratch.path, "resource-monitor.toml");
+  await writeFile(monitor, '[announce]\nto = ["127.0.0.1:8649"]\n[listen]\naddress = "127.77.7.7"\n');
+  const { code, findings } = await examine({ config: [...config, monitor] });
+  assert.deepEqual(
+    findings.filter(({ part, state }) => part !== "machine" && state !== "well"),
+    [],
+  );
+  assert.equal(code, 0);
+  const checks = new Set(findings.map(({ part, check }) => `${part}: ${check}`));
+  for (const check of [
+    ...["machine: clock", "agent: database", "agent: schema", "agent: certificate", "agent: term"],
+    ...["agent: port", "resource-monitor: monitor", "broker: agent", "node-manager: engine simulated"],
+    ...["node-manager: agent", "resource-monitor: port", "slice: agent", "slice: broker"],
+  ]) {
+    assert.ok(checks.has(check), check);
+  }
+  const served = findings.filter(({ check, found }) => check === "port" && found.endsWith("is served"));
+  assert.ok(served.length >= 8, "agent, broker and node manager have their ports");
+});
+
+test("an option that is none, a file that is missing and one that is no TOML are told as the service would", async () => {
+  const wrong = await changed("agent", "wrong.toml", /^/, 'databse = "x"\n');
+  assert.match((await troubleOf(wrong, "configuration")).found, /databse is not an option/);
+  const missing = `agent=${join(scratch.path, "missing.toml")}`;
+  assert.match((await troubleOf(missing, "configuration")).found, /cannot be read \(ENOENT\)/);
+});
+
+test("a database that cannot be reached is told with what PostgreSQL's client said", async () => {
+  const config = await changed(
+    "agent",
+    "database.toml",
+    /^database = .*$/m,
+    'database = "postgresql://nobody:secret@127.0.0.1:1/none"',
+  );
+  const { found } = await troubleOf(config, "database");
+  assert.match(found, /ECONNREFUSED/);
+  assert.doesNotMatch(found, /secret/);
+});
+
+test("certificates: ended, of another authority, for another address, and with a key that others can read", async () => {
+  const node = `node-manager=${join(lab.home, FILES["node-manager"])}`;
+  const later = systemClock().milliseconds() + 400 * 86_400_000;
+  const clock: Clock = { ...systemClock(), milliseconds: () => later };
+  assert.match((await troubleOf(node, "term", clock)).found, /ended on/);
+
+  const own = join(lab.home, "nodes/1");
+  const foreign = await changed(
+    "node-manager",
+    "foreign.toml",
+    /authority = .*/,
+    `authority = "${join(own, "node-1.crt")}"`,
+  );
+  assert.match((await troubleOf(foreign, "certificate")).found, /was not issued by the authority/);
+
+  const key = join(scratch.path, "open.key");
+  await copyFile(join(own, "node-1.key"), key);
+  await chmod(key, 0o644);
+  const open = await changed("node-manager", "open.toml", /key = .*/, `key = "${key}"`);
+  assert.match((await troubleOf(open, "certificate")).found, /open\.key/);
+
+  const elsewhere = await changed("node-manager", "elsewhere.toml", /^ip = .*/m, 'ip = "127.9.9.9"');
+  const { findings } = await examine({ config: [elsewhere] });
+  const warned = findings.find(({ check, state }) => check === "certificate" && state === "warning");
+  assert.match(warned?.found ?? "", /not for 127\.9\.9\.9/);
+});
+
+test("ports that another program has, and addresses the machine has not", async () => {
+  await using server = createServer((socket) => socket.destroy()).listen(0, "127.0.0.1");
+  await new Promise((resolve) => server.once("listening", resolve));
+  const { port } = server.address() as { port: number };
+  const taken = await changed("agent", "taken.toml", /tls_port = \d+/, `tls_port = ${port}`);
+  assert.match((await troubleOf(taken, "port")).found, /EADDRINUSE/);
+  const foreign = await changed("agent", "address.toml", /address = .*/, 'address = "192.0.2.99"');
+  assert.match((await troubleOf(foreign, "port")).found, /EADDRNOTAVAIL/);
+});
+
+test("agents that are not there, and agents with another key than was configured", async () => {
+  const gone = await changed("broker", "gone.toml", /url = .*/, 'url = "https://127.0.0.1:1/RPC2"');
+  assert.match((await troubleOf(gone, "agent")).found, /cannot be reached/);
+  const other = await changed(
+    "broker",
+    "other.toml",
+    /identity = "[0-9a-f]{64}"/,
+    `identity = "${"0".repeat(64)}"`,
+  );
+  assert.match((await troubleOf(other, "agent")).mend!, /another key is there/);
+});
+
+test("monitors that an agent cannot reach are a warning, since it issues without them", async () => {
+  const config = await changed(
+    "agent",
+    "monitor.toml",
+    /$/,
+    '\n[[monitors]]\nhost = "127.0.0.1"\nport = 1\n',
+  );
+  const { code, findings } = await examine({ config: [config] });
+  assert.equal(code, 0);
+  const { state, found } = findings.find(({ check }) => check === "monitor")!;
+  assert.deepEqual([state, found], ["warning", "127.0.0.1:1 cannot be reached (ECONNREFUSED)"]);
+});
+
+test("a Redis that is away is a warning, since work is done without it", async () => {
+  const config = await changed("broker", "redis.toml", /^/, 'redis = "redis://127.0.0.1:1"\n');
+  const { code, findings } = await examine({ config: [config] });
+  assert.equal(code, 0);
+  assert.equal(findings.find(({ check }) => check === "redis")?.state, "warning");
+});
+
+test("without --config every file in the directory is examined, with the variables of its unit", async () => {
+  const directory = join(scratch.path, "etc");
+  await mkdir(directory);
+  const agent = await readFile(join(lab.home, FILES.agent), "utf8");
+  const [line, url] = /^database = (.*)$/m.exec(agent)!;
+  await writeFile(join(directory, "agent.toml"), agent.replace(line, ""));
+  await writeFile(join(directory, "agent.env"), `DATABASE_URL=${url}\n`);
+  const { code, findings } = await examine({ directory });
+  assert.equal(code, 0, findingsText(findings));
+  assert.ok(findings.some(({ part, check }) => part === "agent" && check === "database"));
+  assert.deepEqual(new Set(findings.map(({ part }) => part)), new Set(["machine", "agent"]));
+});
+
+test("a part there is not is a usage error", async () => {
+  assert.equal((await examine({ config: ["librarian=x.toml"] })).code, 2);
+});
+
+test("a clock that nobody keeps right, or that may be far off, is a warning that says what to install", () => {
+  const report = new Report("machine");
+  checkClock(report, () => ({ synchronised: true, error: { estimatedMs: 1, maximumMs: 20 } }));
+  checkClock(report, () => ({ synchronised: true, error: { estimatedMs: 1, maximumMs: 9_000 } }));
+  checkClock(report, () => ({ synchronised: false }));
+  checkClock(report, () => undefined);
+  assert.deepEqual(
+    report.findings.map(({ state }) => state),
+    ["well", "warning", "warning", "warning"],
+  );
+  assert.match(findingsText(report.findings), /warning {2}machine: clock: .*9\.0 s\n {9}→ .*chrony/);
+});
