@@ -36,7 +36,8 @@ test("links between documents lead somewhere", () => {
 });
 
 test("files and folders that documents name exist", () => {
-  const named = /`((?:bench|bin|docs|examples|migrations|packaging|services|shared|test|testbed)\/[^`\s<>*…{}]+)`/g;
+  const named =
+    /`((?:bench|bin|docs|examples|migrations|packaging|services|shared|test|testbed)\/[^`\s<>*…{}]+)`/g;
   assert.deepEqual(
     claims(named, (path) => exists(path.replace(/:\d+$/, ""))),
     [],
