@@ -4,7 +4,7 @@ import type { ServiceTerminal } from "#shared/runtime/command-line.ts";
 import type { Database } from "#shared/runtime/database.ts";
 import { heldAndGranted } from "../store/held.ts";
 import { allPrincipals } from "../store/principals.ts";
-import { allNodes, allPrivileges, allSites } from "../store/registry.ts";
+import { allNodes, allPrivileges, allSites, type RegisteredNode } from "../store/registry.ts";
 import { type BooksOptions, onBooks, type WithBooks } from "./books.ts";
 
 type Cell = string | number | boolean | null;
@@ -47,7 +47,7 @@ export function addListCommands(parent: Command, withBooks: WithBooks, terminal:
       node.ip,
       node.site,
       node.node.slice(0, 16),
-      node.suspended ? "suspended" : "active",
+      statusOf(node),
       node.heard === null ? "never" : formatInstant(node.heard),
     ],
   });
@@ -106,6 +106,12 @@ function addList<Row>(
         );
       }),
     );
+}
+
+function statusOf({ retired, suspended, drained }: RegisteredNode): string {
+  if (retired !== null) return "retired";
+  if (suspended) return "suspended";
+  return drained === null ? "active" : "drained";
 }
 
 function untilText(instant: Instant): string {

@@ -79,7 +79,7 @@ export class Office {
     this.#by = by;
   }
 
-  /** `act`: what the audit calls it; `detail`: what it says besides. */
+  /** `act`: what the audit calls it; `detail`: what it says besides. What `work` returns is what is answered. */
   async act<T>(act: string, detail: object, work: (tx: Tx) => Promise<T>): Promise<T> {
     const by = this.#by;
     try {

@@ -70,22 +70,26 @@ export class Registry {
     const key = keyIn(principal.certificate);
     const now = this.#clock.now();
     const { label, role } = principal;
-    await this.#office.act("add principal", { label, role, name: key.name }, async (tx) => {
+    return await this.#office.act("add principal", { label, role, name: key.name }, async (tx) => {
       await insertPrincipal(tx, key, principal, now);
       if (!privileges) await copyRolePrivileges(tx, key.name, role, now);
       for (const privilege of privileges ?? []) await insertPrivilege(tx, key.name, privilege, now);
+      return key.name;
     });
-    return key.name;
   }
 
   async addNode(node: NewNode): Promise<KeyName> {
     const key = keyIn(node.certificate);
     if (isIP(node.ip) === 0) throw new OperatorError(`"${node.ip}" is not an IP address`);
-    await this.#office.act("add node", { label: node.label, ip: node.ip, name: key.name }, async (tx) => {
-      await insertPrincipal(tx, key, { ...node, role: "node" }, this.#clock.now());
-      await insertNode(tx, key.name, node.ip, node);
-    });
-    return key.name;
+    return await this.#office.act(
+      "add node",
+      { label: node.label, ip: node.ip, name: key.name },
+      async (tx) => {
+        await insertPrincipal(tx, key, { ...node, role: "node" }, this.#clock.now());
+        await insertNode(tx, key.name, node.ip, node);
+        return key.name;
+      },
+    );
   }
 
   /** Whether a principal of this label, or of this key, is registered. */
