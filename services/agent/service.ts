@@ -1,9 +1,11 @@
 import { type Identity, loadIdentity } from "#shared/identity/identity.ts";
+import { certificateConcerns } from "#shared/identity/service-certificate.ts";
 import { clientTlsOptions, peerOf, serverTlsOptions } from "#shared/identity/tls.ts";
 import { Fault } from "#shared/model/errors.ts";
 import type { Clock } from "#shared/runtime/clock.ts";
 import { systemClock } from "#shared/runtime/clock.ts";
 import { watchClock } from "#shared/runtime/clock-watch.ts";
+import { startConcerns } from "#shared/runtime/concerns.ts";
 import { type Database, openDatabase } from "#shared/runtime/database.ts";
 import type { Running } from "#shared/runtime/lifecycle.ts";
 import { createLog, type Log } from "#shared/runtime/log.ts";
@@ -123,6 +125,8 @@ async function openBooks(
 ): Promise<AgentBooks> {
   const { key, certificate: cert, authority: ca } = config.identity;
   const identity = await loadIdentity({ key, cert, ca });
+  const { address } = config.listen;
+  owned.use(startConcerns(log, (now) => certificateConcerns(identity.tls, { address, now })));
   const keys = await openTicketKeys(config.ticket_key, config.previous_ticket_key);
   await migrate(config.database, SCHEMA, log);
   const database = owned.use(openDatabase(config.database, log));

@@ -1,8 +1,10 @@
 import { randomBytes } from "node:crypto";
 import { hostname } from "node:os";
 import { type Identity, loadIdentity } from "#shared/identity/identity.ts";
+import { certificateConcerns } from "#shared/identity/service-certificate.ts";
 import { clientTlsOptions, peerOf, serverTlsOptions } from "#shared/identity/tls.ts";
 import { type Clock, systemClock } from "#shared/runtime/clock.ts";
+import { startConcerns } from "#shared/runtime/concerns.ts";
 import { type Database, openDatabase } from "#shared/runtime/database.ts";
 import type { Running } from "#shared/runtime/lifecycle.ts";
 import { createLog, type Log } from "#shared/runtime/log.ts";
@@ -54,6 +56,8 @@ export async function startBroker(
   await using owned = new AsyncDisposableStack();
   const { key, certificate: cert, authority: ca } = config.identity;
   const identity = await loadIdentity({ key, cert, ca });
+  const { address } = config.listen;
+  owned.use(startConcerns(host.log, (now) => certificateConcerns(identity.tls, { address, now })));
   await migrate(config.database, SCHEMA, host.log);
   const database = owned.use(openBrokerDatabase(config.database, host.log));
   const ports = { plain: 0, tls: 0, web: 0 };

@@ -1,8 +1,10 @@
 import { mkdir } from "node:fs/promises";
 import { join } from "node:path";
 import { type Identity, loadIdentity } from "#shared/identity/identity.ts";
+import { certificateConcerns } from "#shared/identity/service-certificate.ts";
 import { clientTlsOptions, peerOf, serverTlsOptions } from "#shared/identity/tls.ts";
 import { type Clock, systemClock } from "#shared/runtime/clock.ts";
+import { startConcerns } from "#shared/runtime/concerns.ts";
 import type { Host, Running } from "#shared/runtime/lifecycle.ts";
 import { startWebServer } from "#shared/web/server.ts";
 import { agentApi } from "#shared/wire/agent-api.ts";
@@ -119,6 +121,8 @@ async function openGround(
 ): Promise<Ground> {
   const clock = deps.clock ?? systemClock();
   const identity = await loadIdentity(config.identity);
+  const address = config.host;
+  parts.use(startConcerns(log, (now) => certificateConcerns(identity.tls, { address, now })));
   const store = parts.use(await openNodeStore(config, { identity, clock, fail }));
   const engines = deps.engines ?? (await openEngines(config, { identity, clock, store, log }));
   parts.defer(() => closeEngines(engines));

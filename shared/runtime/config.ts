@@ -49,7 +49,8 @@ export function loadConfig<Schema extends z.ZodObject>(
     }
   }
   const result = schema.safeParse(tree);
-  for (const issue of result.error?.issues ?? []) mistakes.push(explain(issue, options, origins, source));
+  const issues = result.error?.issues.filter((issue) => !isUnknownOption(issue, options)) ?? [];
+  for (const issue of issues) mistakes.push(explain(issue, tree, options, origins, source));
   if (!result.success || mistakes.length > 0) throw new ConfigError(mistakes.join("\n"));
   return deepFreeze(result.data);
 }
@@ -106,24 +107,46 @@ function unknownInFile(tree: Tree, options: readonly Option[], file?: string, in
   });
 }
 
+/** Those were told already, with the options that there are; what is unknown inside of lists was not. */
+function isUnknownOption({ code, path }: z.core.$ZodIssue, options: readonly Option[]): boolean {
+  return code === "unrecognized_keys" && !options.some((option) => isWithin(path.join("."), option.path));
+}
+
+function isWithin(path: string, place: string): boolean {
+  return path === place || path.startsWith(`${place}.`);
+}
+
 function explain(
   issue: z.core.$ZodIssue,
+  tree: Tree,
   options: readonly Option[],
   origins: ReadonlyMap<string, string>,
   source: ConfigSource,
 ): string {
   const path = issue.path.join(".");
-  const option = options.find(
-    (candidate) => path === candidate.path || path.startsWith(`${candidate.path}.`),
-  );
+  const option = options.find((candidate) => isWithin(path, candidate.path));
   const origin = (option && origins.get(option.path)) ?? source.file;
   const where = [
     source.file === undefined ? undefined : `in ${source.file}`,
     option && source.prefix !== undefined ? `as ${variableOf(option, source.prefix)}` : undefined,
   ].filter((place) => place !== undefined);
-  const meaning = option?.schema.description ? ` It is ${option.schema.description}.` : "";
+  const complaint = isMissing(tree, issue.path) ? "is missing" : issue.message;
+  const meaning = option?.schema.description
+    ? ` It is ${option.schema.description}.`
+    : tableMeaning(path, options);
   const advice = where.length > 0 ? ` Write it ${where.join(" or ")}.` : "";
-  return `${origin === undefined ? "" : `${origin}: `}${path}: ${issue.message}.${meaning}${advice}`;
+  return `${origin === undefined ? "" : `${origin}: `}${path}: ${complaint}.${meaning}${advice}`;
+}
+
+function tableMeaning(path: string, options: readonly Option[]): string {
+  const inside = options.filter((option) => option.path.startsWith(`${path}.`));
+  return inside.length > 0 ? ` It is a table of ${inside.map((option) => option.path).join(", ")}.` : "";
+}
+
+function isMissing(tree: Tree, path: readonly PropertyKey[]): boolean {
+  let value: unknown = tree;
+  for (const name of path) value = (value as Record<PropertyKey, unknown>)[name];
+  return value === undefined;
 }
 
 function isTable(value: unknown): value is Tree {

@@ -2,6 +2,7 @@ import type { ChildProcess } from "node:child_process";
 import { createInterface } from "node:readline";
 import { createLog, type Log } from "./log.ts";
 import { NOTIFY_SOCKET, type Notice, watchdogInterval } from "./service-notice.ts";
+import { startFailure } from "./start-failure.ts";
 
 /** A started service: disposing of it ends it in order. */
 export type Running = AsyncDisposable & {
@@ -34,7 +35,7 @@ const SIGNALS = ["SIGINT", "SIGTERM", "SIGHUP"] as const;
 
 /**
  * Runs the service `name` until SIGINT, SIGTERM, SIGHUP or its parent's end, then disposes of it and lets the process
- * exit with 0. A start that fails is logged and exits with 1; an error nobody caught, with 70. The same signal again, or
+ * exit with 0. A start that fails is logged, in a sentence where an operator can mend it, and exits with 1; an error nobody caught, with 70. The same signal again, or
  * an ending that takes longer than 20 s, ends the process at once with 1. A service manager that gave it a
  * NOTIFY_SOCKET, as systemd does to units of Type=notify, is told that it is ready, that it lives, and that it stops.
  */
@@ -55,7 +56,9 @@ export async function runService(name: string, start: (host: Host) => Promise<Ru
     log.info({ because: await stopping.asked }, "stopping");
     notices.stopping();
   } catch (error) {
-    log.fatal({ err: error }, "could not run");
+    const because = startFailure(error);
+    if (because === undefined) log.fatal({ err: error }, "could not run");
+    else log.fatal(`could not run: ${because}`);
     process.exitCode = 1;
     return;
   }

@@ -116,6 +116,29 @@ test("a missing option is refused by name, with where to write it", async () => 
   await refuses("", {}, /database: .*Write it in .*agent\.toml or as SLICELAB_AGENT_DATABASE\./);
 });
 
+test("what is missing is called missing, and of a table all that belongs in it is named", () => {
+  const identity = z.strictObject({ key: z.string(), certificate: z.string() });
+  assert.throws(
+    () =>
+      loadConfig(z.strictObject({ database: z.string(), identity }), { env: {}, prefix: "SLICELAB_AGENT" }),
+    {
+      message: `database: is missing. Write it as SLICELAB_AGENT_DATABASE.
+identity: is missing. It is a table of identity.key, identity.certificate.`,
+    },
+  );
+});
+
+test("an unknown option is refused once, and one inside of a list, too", async () => {
+  await using directory = await temporaryDirectory();
+  const file = join(directory.path, "agent.toml");
+  const strict = z.strictObject({ agents: z.array(z.strictObject({ url: z.string() })).default([]) });
+  writeFileSync(file, 'agent = 1\n[[agents]]\nurl = "u"\nname = "n"');
+  assert.throws(() => loadConfig(strict, { file }), {
+    message: `${file}: agent is not an option; there are: agents
+${file}: agents.0: Unrecognized key: "name". Write it in ${file}.`,
+  });
+});
+
 test("unknown options are refused wherever they are written, with those that there are", async () => {
   await refuses('database = "d"\nextra = 1', {}, /agent\.toml: extra is not an option; .*overbooking/);
   await refuses(

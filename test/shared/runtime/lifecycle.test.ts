@@ -51,6 +51,31 @@ test("a start that fails says so and exits with 1", async () => {
   assert.match(said, /"level":"fatal".*no configuration/);
 });
 
+test("a start that an operator can mend says how, in a sentence and without a stack", async () => {
+  const child = service(`
+    const { OperatorError } = await import("#shared/model/errors.ts");
+    throw new OperatorError("the key is missing; make one", { cause: new Error("disk of another") });`);
+  const { code, said } = await ending(child);
+  assert.equal(code, 1);
+  const { msg, err } = JSON.parse(said);
+  assert.equal(msg, "could not run: the key is missing; make one: disk of another");
+  assert.equal(err, undefined);
+});
+
+test("a port that is taken and an address of another machine are named, with what to do", async () => {
+  const listen = (port: string, address: string) => `
+    const { createServer } = await import("node:net");
+    const { once } = await import("node:events");
+    const first = createServer().listen(0, "127.0.0.1").unref();
+    await once(first, "listening");
+    const { port: taken } = first.address();
+    await once(createServer().unref().listen(${port}, "${address}"), "listening");`;
+  const taken = await ending(service(listen("taken", "127.0.0.1")));
+  assert.match(JSON.parse(taken.said).msg, /^could not run: port 127\.0\.0\.1:\d+ is taken: .*another port$/);
+  const foreign = await ending(service(listen("0", "192.0.2.77")));
+  assert.match(JSON.parse(foreign.said).msg, /this machine has no address 192\.0\.2\.77: /);
+});
+
 test("an error nobody caught ends the process at once with 70, and so does failing on purpose", async () => {
   for (const how of [
     'setImmediate(() => { throw new Error("EIO") });',
