@@ -1,4 +1,5 @@
 import type { Log } from "#shared/runtime/log.ts";
+import { startRounds } from "#shared/runtime/rounds.ts";
 
 /** Work that nobody waits for. It is told by the signal when it is to stop. */
 export type Work = (signal: AbortSignal) => Promise<void>;
@@ -11,36 +12,28 @@ export type Background = AsyncDisposable & {
 /** Does `scan` now and then every `everySeconds` after it finished. What fails is logged, and done again in its turn. */
 export function startBackground(scan: () => Promise<void>, everySeconds: number, log: Log): Background {
   const running = new Set<Promise<void>>();
-  let timer: NodeJS.Timeout | undefined;
   const stopping = new AbortController();
+  const onFailure = (err: unknown) =>
+    log.warn({ err }, "work in the background failed and will be tried again");
+  const rounds = startRounds(scan, { everyMs: everySeconds * 1000, onFailure });
 
-  function run(work: Work): void {
-    const done = attempt(work, stopping.signal, log).finally(() => running.delete(done));
-    running.add(done);
+  async function attempt(work: Work): Promise<void> {
+    try {
+      await work(stopping.signal);
+    } catch (error) {
+      if (!stopping.signal.aborted) onFailure(error);
+    }
   }
 
-  function turn(): void {
-    run(async () => {
-      await attempt(scan, stopping.signal, log);
-      if (!stopping.signal.aborted) timer = setTimeout(turn, everySeconds * 1000);
-    });
-  }
-
-  turn();
   return {
-    run,
+    run(work) {
+      const done = attempt(work).finally(() => running.delete(done));
+      running.add(done);
+    },
     async [Symbol.asyncDispose]() {
       stopping.abort();
-      clearTimeout(timer);
+      await rounds[Symbol.asyncDispose]();
       await Promise.all(running);
     },
   };
-}
-
-async function attempt(work: Work, signal: AbortSignal, log: Log): Promise<void> {
-  try {
-    await work(signal);
-  } catch (error) {
-    if (!signal.aborted) log.warn({ err: error }, "work in the background failed and will be tried again");
-  }
 }

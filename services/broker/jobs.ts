@@ -2,6 +2,7 @@ import pLimit from "p-limit";
 import type { Database } from "#shared/runtime/database.ts";
 import type { Log } from "#shared/runtime/log.ts";
 import { type JobQueue, openJobQueue } from "#shared/runtime/queue.ts";
+import { startRounds } from "#shared/runtime/rounds.ts";
 import type { Clearing } from "./pursuit/clearing.ts";
 import type { Pursuit } from "./pursuit/pursuit.ts";
 import { unclaimed } from "./store/acquisitions.ts";
@@ -35,7 +36,6 @@ export class Jobs implements AsyncDisposable {
   readonly #running = new Map<string, Promise<void>>();
   readonly #owned = new AsyncDisposableStack();
   #queue: JobQueue | undefined;
-  #timer: NodeJS.Timeout | undefined;
   #ending = false;
 
   private constructor(parts: Parts) {
@@ -45,10 +45,15 @@ export class Jobs implements AsyncDisposable {
 
   static async start(parts: Parts): Promise<Jobs> {
     const jobs = new Jobs(parts);
-    const { on, atOnce, log } = parts;
+    const { on, atOnce, scanSeconds, log } = parts;
     jobs.#queue = await openJobQueue({ name: QUEUE, on, atOnce, log, work: (id) => jobs.#work(id) });
     jobs.#owned.use(jobs.#queue);
-    jobs.#turn();
+    jobs.#owned.use(
+      startRounds(() => jobs.scan(), {
+        everyMs: scanSeconds * 1000,
+        onFailure: (err) => log.warn({ err }, "a look for work failed and will be tried again"),
+      }),
+    );
     return jobs;
   }
 
@@ -84,19 +89,9 @@ export class Jobs implements AsyncDisposable {
     }
   }
 
-  #turn(): void {
-    this.#timer = undefined;
-    this.scan()
-      .catch((err) => this.#parts.log.warn({ err }, "a look for work failed and will be tried again"))
-      .finally(() => {
-        if (!this.#ending) this.#timer = setTimeout(() => this.#turn(), this.#parts.scanSeconds * 1000);
-      });
-  }
-
   /** What is being worked at stops where it is, as `stop` makes it: whoever looks next goes on. */
   async [Symbol.asyncDispose](): Promise<void> {
     this.#ending = true;
-    clearTimeout(this.#timer);
     this.#parts.stop();
     await Promise.all(this.#running.values());
     await this.#owned.disposeAsync();

@@ -1,4 +1,5 @@
 import type { Log } from "#shared/runtime/log.ts";
+import { type Rounds, startRounds } from "#shared/runtime/rounds.ts";
 import type { Target } from "#shared/wire/ganglia/target.ts";
 import type { Teller } from "#shared/wire/ganglia/teller.ts";
 import type { OwnHost } from "./own-host.ts";
@@ -14,53 +15,33 @@ export type AnnouncerOptions = {
   readonly log: Log;
 };
 
-export type Announcer = AsyncDisposable & {
-  /** Looks at the node and tells everybody, now; joins the round that is under way. */
-  round(): Promise<void>;
+export type Announcer = Rounds & {
   /** The next round says what the metrics mean. */
   explain(): void;
 };
 
-/** Looks at the node over and over, and announces what it finds. Resolves after the first look. */
+/** Looks at the node, round by round, and announces what it finds. Resolves after the first look. */
 export async function startAnnouncer(options: AnnouncerOptions): Promise<Announcer> {
   const { own, teller, targets, everySeconds, metadataSeconds, uptime, log } = options;
   let explainAt = Number.NEGATIVE_INFINITY;
-  let timer: NodeJS.Timeout | undefined;
-  let running: Promise<void> | undefined;
-  let ended = false;
   const looked = Promise.withResolvers<void>();
 
   async function look(): Promise<void> {
-    try {
-      const { metadata, values } = await own.look().finally(looked.resolve);
-      const explains = uptime() >= explainAt;
-      if (explains) explainAt = uptime() + metadataSeconds * 1000;
-      await teller.tell(targets, () => (explains ? [...metadata, ...values] : values));
-    } catch (err) {
-      log.warn({ err }, "the node could not be read");
-    }
-    if (!ended) timer = setTimeout(round, everySeconds * 1000);
+    const { metadata, values } = await own.look().finally(looked.resolve);
+    const explains = uptime() >= explainAt;
+    if (explains) explainAt = uptime() + metadataSeconds * 1000;
+    await teller.tell(targets, () => (explains ? [...metadata, ...values] : values));
   }
 
-  function round(): Promise<void> {
-    clearTimeout(timer);
-    running ??= look().finally(() => {
-      running = undefined;
-    });
-    return running;
-  }
-
-  void round();
+  const rounds = startRounds(look, {
+    everyMs: everySeconds * 1000,
+    onFailure: (err) => log.warn({ err }, "the node could not be read"),
+  });
   await looked.promise; // not for those who are told: a resolver may hang
   return {
-    round,
+    ...rounds,
     explain: () => {
       explainAt = Number.NEGATIVE_INFINITY;
-    },
-    async [Symbol.asyncDispose]() {
-      ended = true;
-      clearTimeout(timer);
-      await running;
     },
   };
 }

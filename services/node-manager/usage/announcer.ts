@@ -1,4 +1,5 @@
 import type { Log } from "#shared/runtime/log.ts";
+import { type Rounds, startRounds } from "#shared/runtime/rounds.ts";
 import type { HostName } from "#shared/wire/ganglia/host.ts";
 import { type HostMetric, metadataPacket, valuePacket } from "#shared/wire/ganglia/host-metric.ts";
 import type { Packet } from "#shared/wire/ganglia/packet.ts";
@@ -27,11 +28,6 @@ export type AnnouncerOptions = {
   readonly log: Log;
 };
 
-export type Announcer = AsyncDisposable & {
-  /** Tells everybody, now; joins the round that is under way. */
-  round(): Promise<void>;
-};
-
 /** More slivers than that are not told of. */
 export const MOST_SLICES = 500;
 /** How often it is said again what slices' metrics mean, for monitors that were not there. */
@@ -40,19 +36,16 @@ const METADATA_MILLISECONDS = 60_000;
 const STALE_MILLISECONDS = 60_000;
 
 /**
- * Tells monitors, as Ganglia metrics, that the node manager lives and what each slice uses (docs/reference/node-manager.md).
+ * Tells monitors, round by round, as Ganglia metrics, that the node manager lives and what each slice uses (docs/reference/node-manager.md).
  * Nothing is asked for it: use is as the sampler last saw it. Nobody who is told can say anything back.
  */
-export function startAnnouncer(options: AnnouncerOptions): Announcer {
+export function startAnnouncer(options: AnnouncerOptions): Rounds {
   const { of, announceTo, slicesTo, everySeconds, live, history, uptime, log } = options;
   const facts = nodeManagerMetrics(options.node, options.started);
   const teller = openTeller((err, target) => log.warn({ err, ...target }, "a monitor could not be told"));
   let explainAt = Number.NEGATIVE_INFINITY;
   /** What was told of slices last, so that it is said at once what a new metric means. */
   let known: ReadonlySet<string> = new Set();
-  let timer: NodeJS.Timeout | undefined;
-  let running: Promise<void> | undefined;
-  let ended = false;
 
   function* slices(): Generator<HostMetric> {
     for (const { slice, sliver } of live().slice(0, MOST_SLICES)) {
@@ -61,7 +54,7 @@ export function startAnnouncer(options: AnnouncerOptions): Announcer {
     }
   }
 
-  async function turn(): Promise<void> {
+  async function tell(): Promise<void> {
     const explains = uptime() >= explainAt;
     if (explains) explainAt = uptime() + METADATA_MILLISECONDS;
     const told = new Set<string>();
@@ -73,25 +66,18 @@ export function startAnnouncer(options: AnnouncerOptions): Announcer {
       }),
     );
     known = told;
-    if (!ended) timer = setTimeout(round, everySeconds * 1000);
   }
 
-  function round(): Promise<void> {
-    clearTimeout(timer);
-    running ??= turn().finally(() => {
-      running = undefined;
-    });
-    return running;
-  }
-
-  void round();
+  const rounds = startRounds(tell, {
+    everyMs: everySeconds * 1000,
+    onFailure: (err) => log.warn({ err }, "monitors could not be told of the node"),
+  });
   return {
-    round,
+    round: rounds.round,
     async [Symbol.asyncDispose]() {
-      ended = true;
-      clearTimeout(timer);
+      const last = rounds[Symbol.asyncDispose]();
       await teller[Symbol.asyncDispose]();
-      await running;
+      await last;
     },
   };
 }
