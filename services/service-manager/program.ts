@@ -1,5 +1,6 @@
 import { Command, CommanderError } from "commander";
 import { Fault, OperatorError } from "#shared/model/errors.ts";
+import { printable } from "#shared/runtime/printable.ts";
 import { addCreate } from "./commands/create.ts";
 import { addDelete } from "./commands/delete.ts";
 import { addExec } from "./commands/exec.ts";
@@ -20,7 +21,6 @@ import { addStop } from "./commands/stop.ts";
 import { addTicketCommands } from "./commands/ticket.ts";
 import { addWatch } from "./commands/watch.ts";
 import { EXIT, exitCodeOf, Interrupted, UsageError } from "./terminal/exit-code.ts";
-import { printable } from "./terminal/output.ts";
 
 const AFTER = `
 A slice is a network of virtual machines (slivers) on nodes of different owners, for a time.

@@ -2,6 +2,7 @@ import { Command, CommanderError } from "commander";
 import { Fault, OperatorError } from "../model/errors.ts";
 import type { Clock } from "./clock.ts";
 import { ConfigError } from "./config.ts";
+import { printableLines } from "./printable.ts";
 
 /** What a command speaks to: data goes to `out`, everything else to `err`. */
 export type Terminal = {
@@ -42,7 +43,7 @@ export async function runCommandLine(
     return OK;
   } catch (error) {
     if (error instanceof CommanderError) return error.exitCode === 0 ? OK : USAGE;
-    err(`${command.name()}: ${sentence(error)}\n`);
+    err(`${command.name()}: ${printableLines(sentence(error))}\n`);
     return ERROR;
   }
 }

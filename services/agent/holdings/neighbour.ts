@@ -2,6 +2,7 @@ import { loadIdentity } from "#shared/identity/identity.ts";
 import { type KeyName, publicKeyFromSpki } from "#shared/identity/key.ts";
 import { clientTlsOptions } from "#shared/identity/tls.ts";
 import { Fault, OperatorError } from "#shared/model/errors.ts";
+import { printable } from "#shared/runtime/printable.ts";
 import { agentApi } from "#shared/wire/agent-api.ts";
 import { readBase64 } from "#shared/wire/fields.ts";
 import { xmlRpcClient } from "#shared/wire/xmlrpc/client.ts";
@@ -50,7 +51,7 @@ async function told<T>(call: () => Promise<T>): Promise<T> {
   } catch (error) {
     const answered = error instanceof Fault || error instanceof ForeignFault;
     if (answered || error instanceof TransportError)
-      throw new OperatorError(`the other agent: ${error.message}`, { cause: error });
+      throw new OperatorError(`the other agent: ${printable(error.message)}`, { cause: error });
     throw error;
   }
 }

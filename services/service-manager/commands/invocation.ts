@@ -1,10 +1,11 @@
 import { type Command, Option } from "commander";
 import type { Instant } from "#shared/model/time.ts";
+import { printable } from "#shared/runtime/printable.ts";
 import { TransportError } from "#shared/wire/xmlrpc/transport-error.ts";
 import type { Effort } from "../network/fan-out.ts";
 import type { Network } from "../network/network.ts";
 import { UsageError } from "../terminal/exit-code.ts";
-import { FORMATS, type Format, formatListing, type Listing, printable } from "../terminal/output.ts";
+import { FORMATS, type Format, formatListing, type Listing } from "../terminal/output.ts";
 import { readDuration } from "../terminal/quantity.ts";
 import { progressLine, type Terminal } from "../terminal/terminal.ts";
 

@@ -1,7 +1,7 @@
 import type { Command } from "commander";
 import { formatInstant } from "#shared/model/time.ts";
+import { printable, printableStrings } from "#shared/runtime/printable.ts";
 import { EXIT, type ExitCode, Interrupted } from "../terminal/exit-code.ts";
-import { printable } from "../terminal/output.ts";
 import { readDuration } from "../terminal/quantity.ts";
 import type { Happening } from "../watching/happenings.ts";
 import { type CommonOptions, type Invocation, invoke, type Tools, withCommonOptions } from "./invocation.ts";
@@ -66,6 +66,6 @@ async function watch(
 
 function lineOf({ at, node, ip, event, sentence }: Happening, format: Invocation["format"]): string {
   const time = formatInstant(at);
-  if (format === "json") return `${JSON.stringify({ time, node, ip, event, sentence })}\n`;
+  if (format === "json") return `${printableStrings(JSON.stringify({ time, node, ip, event, sentence }))}\n`;
   return `${printable(`${time} ${ip ?? "-"} ${event}: ${sentence}`)}\n`;
 }

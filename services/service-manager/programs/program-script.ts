@@ -1,8 +1,8 @@
 import { createHash } from "node:crypto";
 import type { Program } from "#shared/model/slice-description.ts";
+import { printable } from "#shared/runtime/printable.ts";
 import type { KeptFile, ProgramCommand } from "../journal/slice-record.ts";
 import { shellWord } from "../ssh/shell.ts";
-import { printable } from "../terminal/output.ts";
 
 /** Names everything about a program: what is installed in a sliver is this one or another. */
 export function programDigest(program: ProgramCommand, files: readonly KeptFile[]): string {

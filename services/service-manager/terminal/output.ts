@@ -1,3 +1,5 @@
+import { printable, printableLines, printableStrings } from "#shared/runtime/printable.ts";
+
 /** How data is shown: for people, or for programs. */
 export const FORMATS = ["table", "wide", "json", "yaml", "name"] as const;
 export type Format = (typeof FORMATS)[number];
@@ -20,9 +22,9 @@ export type Listing<T> = {
 export async function formatListing<T>(format: Format, listing: Listing<T>): Promise<string> {
   switch (format) {
     case "json":
-      return `${JSON.stringify(documentOf(listing), undefined, 2)}\n`;
+      return `${printableStrings(JSON.stringify(documentOf(listing), undefined, 2))}\n`;
     case "yaml":
-      return (await import("yaml")).stringify(documentOf(listing));
+      return printableYaml((await import("yaml")).stringify, documentOf(listing));
     case "name":
       return listing.rows.map((row) => `${printable(listing.name(row))}\n`).join("");
     case "table":
@@ -37,6 +39,13 @@ function documentOf<T>({ document, rows, member }: Listing<T>): object {
   return document ?? rows.map(member);
 }
 
+function printableYaml(stringify: typeof import("yaml").stringify, document: object): string {
+  const text = stringify(document);
+  if (printableLines(text) === text) return text;
+  const quoted = { defaultStringType: "QUOTE_DOUBLE", defaultKeyType: "QUOTE_DOUBLE" } as const;
+  return printableStrings(stringify(document, quoted));
+}
+
 function table<T>({ rows, columns }: Listing<T>, wide: boolean): string {
   const shown = columns.filter((column) => wide || !column.wide);
   const lines = [
@@ -46,11 +55,6 @@ function table<T>({ rows, columns }: Listing<T>, wide: boolean): string {
   const widths = shown.map((_, index) => Math.max(...lines.map((line) => line[index]!.length)));
   const padded = lines.map((line) => line.map((cell, index) => cell.padEnd(widths[index]!)).join("  "));
   return padded.map((line) => `${line.trimEnd()}\n`).join("");
-}
-
-/** Text from elsewhere, unable to move the cursor, change colours or break a line. */
-export function printable(text: string): string {
-  return text.replace(/[\0-\x1f\x7f-\x9f\u2028\u2029\u202a-\u202e\u2066-\u2069]/g, "?");
 }
 
 /** How identities are shown to people: enough digits to tell them apart, and to be given to `--nodes`. */

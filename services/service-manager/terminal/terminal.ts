@@ -1,6 +1,6 @@
 import type { Clock } from "#shared/runtime/clock.ts";
+import { printable } from "#shared/runtime/printable.ts";
 import type { Progress } from "../network/fan-out.ts";
-import { printable } from "./output.ts";
 
 /** What a command speaks to: data goes to `out`, everything else to `err`. */
 export type Terminal = {

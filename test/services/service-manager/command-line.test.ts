@@ -3,6 +3,7 @@ import { chmod, mkdir, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { test } from "node:test";
 import fc from "fast-check";
+import { parse as parseYaml } from "yaml";
 import { runServiceManager } from "#services/service-manager/service.ts";
 import { commandLine, shellWord } from "#services/service-manager/ssh/shell.ts";
 import {
@@ -12,7 +13,7 @@ import {
   Interrupted,
   UsageError,
 } from "#services/service-manager/terminal/exit-code.ts";
-import { formatListing, type Listing, printable } from "#services/service-manager/terminal/output.ts";
+import { formatListing, type Listing } from "#services/service-manager/terminal/output.ts";
 import {
   formatDuration,
   readCores,
@@ -24,6 +25,7 @@ import {
 import { progressLine } from "#services/service-manager/terminal/terminal.ts";
 import { Fault } from "#shared/model/errors.ts";
 import { systemClock } from "#shared/runtime/clock.ts";
+import { printable } from "#shared/runtime/printable.ts";
 import { TransportError } from "#shared/wire/xmlrpc/transport-error.ts";
 import { temporaryDirectory } from "#test/support/directory.ts";
 import { runProgram } from "#test/support/program.ts";
@@ -190,6 +192,39 @@ test("a table lines its columns up, shows wide ones only when asked, and lets no
 
 test("nothing that is printed for people can steer their terminal", () => {
   fc.assert(fc.property(fc.string({ unit: "binary" }), (text) => !/[\p{Cc}\u202e]/u.test(printable(text))));
+});
+
+test("nothing that is printed for programs can either, and it says the same", async () => {
+  const spelt = fc.string({ unit: "binary" }).filter((text) => text.isWellFormed());
+  const steering = fc.constantFrom(
+    "\u009b2J",
+    "a\u202eb",
+    "\u2028",
+    "\u007f",
+    "x \u0085 y",
+    "k: \u009b31m",
+    "\n\u009b",
+  );
+  await fc.assert(
+    fc.asyncProperty(fc.array(fc.oneof(spelt, steering)), async (rows) => {
+      const listing: Listing<string> = {
+        ...{ rows, columns: [], name: String },
+        member: (text) => ({ text, beside: { [`k${text}`]: [text] } }),
+      };
+      const meant = rows.map(listing.member);
+      for (const [format, read] of [
+        ["json", (text: string): unknown => JSON.parse(text)],
+        ["yaml", (text: string): unknown => parseYaml(text)],
+      ] as const) {
+        const printed = await formatListing(format, listing);
+        assert.doesNotMatch(
+          printed,
+          /(?!\n)[\p{Cc}\u200e\u200f\u061c\u2028\u2029\u202a-\u202e\u2066-\u2069]/u,
+        );
+        assert.deepEqual(read(printed), meant, format);
+      }
+    }),
+  );
 });
 
 test("progress is one line, on a terminal only, and not for those who asked for quiet", () => {
