@@ -1,8 +1,8 @@
 import { Command, CommanderError } from "commander";
 import { Fault, OperatorError } from "#shared/model/errors.ts";
+import { printable } from "#shared/runtime/printable.ts";
 import { homeDirectory } from "../home.ts";
 import { EXIT, exitCodeOf, UsageError } from "../terminal/exit-code.ts";
-import { printable } from "../terminal/output.ts";
 import type { Terminal } from "../terminal/terminal.ts";
 import { addAllowances } from "./allowances.ts";
 import { type AtDesk, deskOf } from "./desk.ts";
