@@ -3,6 +3,7 @@ import { loadBrokerConfig } from "#services/broker/config.ts";
 import { loadNodeManagerConfig } from "#services/node-manager/config.ts";
 import { loadMonitorConfig } from "#services/resource-monitor/config.ts";
 import { loadServiceManagerConfig } from "#services/service-manager/config.ts";
+import { hostAndPort } from "#shared/model/address.ts";
 import { OperatorError } from "#shared/model/errors.ts";
 import type { Clock } from "#shared/runtime/clock.ts";
 import { checkCertificates } from "./certificates.ts";
@@ -104,7 +105,8 @@ async function examineMonitor({ report, config: file, env }: Examination): Promi
   const config = loaded(report, file, () => loadMonitorConfig(file, env));
   if (!config) return;
   const { address, udp_port, xml_port, web_port } = config.listen;
-  const running = () => isMonitoring(`http://${inUrl(concrete(address) ?? "127.0.0.1")}:${web_port}/metrics`);
+  const running = () =>
+    isMonitoring(`http://${hostAndPort(concrete(address) ?? "127.0.0.1", web_port)}/metrics`);
   const ports: ServedPort[] = [
     { name: "packets", address, port: udp_port, protocol: "udp" },
     { name: "the dump", address, port: xml_port },
@@ -153,9 +155,5 @@ function concrete(address: string): string | undefined {
 }
 
 function rpc(address: string, port: number): string {
-  return `https://${inUrl(concrete(address) ?? "127.0.0.1")}:${port}/RPC2`;
-}
-
-function inUrl(host: string): string {
-  return host.includes(":") ? `[${host}]` : host;
+  return `https://${hostAndPort(concrete(address) ?? "127.0.0.1", port)}/RPC2`;
 }

@@ -1,6 +1,7 @@
 import { type Identity, loadIdentity } from "#shared/identity/identity.ts";
 import { certificateConcerns } from "#shared/identity/service-certificate.ts";
 import { clientTlsOptions, peerOf, serverTlsOptions } from "#shared/identity/tls.ts";
+import { hostAndPort } from "#shared/model/address.ts";
 import { Fault } from "#shared/model/errors.ts";
 import type { Clock } from "#shared/runtime/clock.ts";
 import { systemClock } from "#shared/runtime/clock.ts";
@@ -105,7 +106,7 @@ export async function startAgent(config: AgentConfig, deps: Partial<AgentDeps> =
     announce: {
       tls: server.url,
       ...(server.plainUrl !== undefined && { plain: server.plainUrl }),
-      web: `http://${hostOf(config.listen.address)}:${web.port}/`,
+      web: `http://${hostAndPort(config.listen.address, web.port)}/`,
       agent: books.identity.name,
     },
     scan: desk.scan,
@@ -236,7 +237,7 @@ function nodeQuestions(
   const asking =
     (method: "canceltickets" | "statetickets"): AskNode =>
     async ({ node, ip, sslport }, tickets, signal) => {
-      const url = `https://${hostOf(ip)}:${sslport}/RPC2`;
+      const url = `https://${hostAndPort(ip, sslport)}/RPC2`;
       const client = xmlRpcClient(nodeManagerApi, { url, connections, expectedPeer: node, timeoutMs });
       return await client[method]({ tickets: [...tickets] }, { signal });
     };
@@ -248,9 +249,4 @@ function otherAgents({ agents }: AgentConfig, connections: Connections): OtherAg
     identity,
     client: xmlRpcClient(agentApi, { url, connections, expectedPeer: identity }),
   }));
-}
-
-/** An address as it stands in a URL. */
-function hostOf(address: string): string {
-  return address.includes(":") ? `[${address}]` : address;
 }

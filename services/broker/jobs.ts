@@ -8,7 +8,7 @@ import type { Pursuit } from "./pursuit/pursuit.ts";
 import { unclaimed } from "./store/acquisitions.ts";
 
 /** The queue, and in PostgreSQL the schema it has to itself. */
-export const QUEUE = "slicelab-acquisitions";
+const QUEUE = "slicelab-acquisitions";
 export const QUEUE_SCHEMA = "broker_queue";
 
 type Parts = {

@@ -3,6 +3,7 @@ import { hostname } from "node:os";
 import { type Identity, loadIdentity } from "#shared/identity/identity.ts";
 import { certificateConcerns } from "#shared/identity/service-certificate.ts";
 import { clientTlsOptions, peerOf, serverTlsOptions } from "#shared/identity/tls.ts";
+import { hostAndPort } from "#shared/model/address.ts";
 import { type Clock, systemClock } from "#shared/runtime/clock.ts";
 import { startConcerns } from "#shared/runtime/concerns.ts";
 import { type Database, openDatabase } from "#shared/runtime/database.ts";
@@ -74,7 +75,7 @@ export async function startBroker(
     announce: {
       tls: server.url,
       ...(server.plainUrl !== undefined && { plain: server.plainUrl }),
-      web: `http://${hostOf(config.listen.address)}:${web.port}/`,
+      web: `http://${hostAndPort(config.listen.address, web.port)}/`,
       broker: identity.name,
     },
     scan: () => desk.jobs.scan(),
@@ -164,9 +165,4 @@ function servePage(
     self: () => ({ ...self(), agents: agents.addresses }),
     work: () => ({ ...pursuit.counts, ...clearing.counts, ...agents.counts, waiting: news.waiting }),
   });
-}
-
-/** An address as it stands in a URL. */
-function hostOf(address: string): string {
-  return address.includes(":") ? `[${address}]` : address;
 }

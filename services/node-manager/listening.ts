@@ -17,7 +17,7 @@ export type Listening = {
 export type NodeSelf = { readonly node: string; readonly ip: string; readonly version: string };
 
 /** The node's own ports, which nobody may lease. */
-export function portsTaken(listening: Partial<Listening>): PortRange[] {
+function portsTaken(listening: Partial<Listening>): PortRange[] {
   const ports = Object.values(listening).filter((port) => port !== 0);
   return ports.map((port) => ({ protocol: "tcp", from: port, to: port }));
 }

@@ -3,6 +3,7 @@ import { join } from "node:path";
 import { type Identity, loadIdentity } from "#shared/identity/identity.ts";
 import { certificateConcerns } from "#shared/identity/service-certificate.ts";
 import { clientTlsOptions, peerOf, serverTlsOptions } from "#shared/identity/tls.ts";
+import { hostAndPort } from "#shared/model/address.ts";
 import { type Clock, systemClock } from "#shared/runtime/clock.ts";
 import { startConcerns } from "#shared/runtime/concerns.ts";
 import type { Host, Running } from "#shared/runtime/lifecycle.ts";
@@ -100,7 +101,7 @@ export async function startNodeManager(
   const { node, ip } = ground.self;
   const { url, plainUrl } = server;
   const { ssh, slicestat } = listening;
-  const webUrl = `http://${inUrl(config.host)}:${page.port}/`;
+  const webUrl = `http://${hostAndPort(config.host, page.port)}/`;
   const whole = parts.move();
   return {
     ...{ node, url, plainUrl, webUrl, sshPort: ssh, slicestatPort: slicestat, reconciler },
@@ -274,8 +275,4 @@ function openSettlements(ground: Ground, { parts, listening, roots }: Settlement
     const facts = () => factsOf(self, listening, engines, keptPorts(config.reservedPorts, listening));
     return parts.use(startSettlement({ ...ground, roots, grant: grantOf(agent), client, facts }));
   });
-}
-
-function inUrl(host: string): string {
-  return host.includes(":") ? `[${host}]` : host;
 }

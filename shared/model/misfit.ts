@@ -105,7 +105,7 @@ const PLURALS = new Map([
 ]);
 
 /** A clause that says something of one node, said of several. */
-export function plural(clause: string): string {
+function plural(clause: string): string {
   const [verb = "", ...rest] = clause.split(" ");
   return [PLURALS.get(verb) ?? verb, ...rest].join(" ");
 }

@@ -2,10 +2,10 @@ import { Fault } from "../model/errors.ts";
 import type { Clock } from "./clock.ts";
 
 /** A change of the clock against the time since boot by more than this is a step (RELIABILITY I9). */
-export const STEP_MILLISECONDS = 60_000;
+const STEP_MILLISECONDS = 60_000;
 
 /** How long after a step nothing may be issued or destroyed. */
-export const UNSURE_MILLISECONDS = 600_000;
+const UNSURE_MILLISECONDS = 600_000;
 
 /** How fast an honest clock may be slewed, as a fraction: twice what adjtimex allows. */
 const SLEW = 0.001;

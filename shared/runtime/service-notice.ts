@@ -2,8 +2,8 @@
 export const NOTIFY_SOCKET = "NOTIFY_SOCKET";
 
 /** How often a watchdog wants to hear of a process, in microseconds, and of which one: sd_watchdog_enabled(3). */
-export const WATCHDOG_MICROSECONDS = "WATCHDOG_USEC";
-export const WATCHDOG_PROCESS = "WATCHDOG_PID";
+const WATCHDOG_MICROSECONDS = "WATCHDOG_USEC";
+const WATCHDOG_PROCESS = "WATCHDOG_PID";
 
 /** What happened to a service, as sd_notify(3) names it; a status is one line for people. */
 export type Notice = "READY=1" | "STOPPING=1" | "WATCHDOG=1" | `STATUS=${string}`;

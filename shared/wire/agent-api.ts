@@ -37,7 +37,7 @@ export const ANY_NODE = "0.0.0.0";
 export const MAX_ADS = 1000;
 
 /** The most tickets one call deposits, releases or settles. */
-export const MAX_TICKETS = 1000;
+const MAX_TICKETS = 1000;
 
 /** What an agent says about its holdings on one node (paper §2.2). */
 export const advertisement = z.object({

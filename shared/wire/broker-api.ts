@@ -8,13 +8,13 @@ const sha256 = z.string().regex(/^[0-9a-f]{64}$/, "must be a SHA-256 in 64 lower
 const port = z.int().min(0).max(65_535);
 
 /** The most nodes a call names of each kind: what travels in one request. */
-export const MAX_NAMED = 5_000;
+const MAX_NAMED = 5_000;
 
 /** The most refused nodes an answer tells of one by one; all of them are in its explanation. */
 export const MAX_REFUSED = 1_000;
 
 /** The longest an answer is held back for news, in seconds. */
-export const MAX_WAIT_SECONDS = 30;
+const MAX_WAIT_SECONDS = 30;
 export const DEFAULT_WAIT_SECONDS = 20;
 
 const nodes = z.array(sha256).max(MAX_NAMED);
@@ -26,7 +26,7 @@ const waitSeconds = z
   .describe("how long to hold the answer back while nothing is decided");
 
 /** A node to get a ticket for, and who issues it. */
-export const specifiedNode = z.object({
+const specifiedNode = z.object({
   node: sha256,
   ip: z.string(),
   sslport: port,
@@ -37,7 +37,7 @@ export const specifiedNode = z.object({
 export type SpecifiedNodeStruct = z.output<typeof specifiedNode>;
 
 /** A node that does not fit. `reason` is a clause that follows its name. */
-export const refusedNode = z.object({
+const refusedNode = z.object({
   node: z.string().describe("as advertised, or as the description names it where nobody advertises it"),
   ip: z.string(),
   site: z.string(),

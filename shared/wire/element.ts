@@ -15,7 +15,7 @@ type Open = { name: string; attributes: Readonly<Record<string, string>>; childr
 const DOCUMENT_LIMITS: XmlLimits = { maxBytes: 16 * 1024, maxDepth: 16 };
 
 /** Reads the body of a signed document as a tree. No entities at all: no value in a document needs one. */
-export function readElement(body: Buffer): Element {
+function readElement(body: Buffer): Element {
   refuseUnless(!body.includes("&"), "MALFORMED", "a document has no entities; remove every &");
   const stack: Open[] = [];
   let root: Element | undefined;

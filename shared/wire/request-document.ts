@@ -113,7 +113,7 @@ export function checkPresented(request: SliceRequest, { broker, agent, now }: Pr
 
 const ELEMENTS = ["principal_sha256", "serial", "broker_sha256", "validto_time", "description"];
 
-export function readRequest(verified: VerifiedBody): SliceRequest {
+function readRequest(verified: VerifiedBody): SliceRequest {
   const fields = new Fields(readRoot(verified.body, "request"), ELEMENTS, ["agent_sha256"]);
   const xml = readBase64(fields.text("description"));
   const description = readSliceDescription(xml);

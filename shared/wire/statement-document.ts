@@ -64,7 +64,7 @@ export function openStatement(text: string, node: PublicKey): Statement {
   return statement;
 }
 
-export function readStatement(verified: VerifiedBody): Statement {
+function readStatement(verified: VerifiedBody): Statement {
   const fields = new Fields(readRoot(verified.body, "statement"), ["node_sha256", "at_time", "tickets"]);
   return {
     node: readName256(fields.text("node_sha256")),

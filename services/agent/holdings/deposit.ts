@@ -24,7 +24,7 @@ import { principalNamed } from "../store/principals.ts";
 export type Deposit = { readonly tickets: readonly string[]; readonly facts?: NodeFacts };
 
 /** More holdings of one node that have not ended than any honest node has: one root, renewed at half its term. */
-export const MAX_HOLDINGS_OF_NODE = 64;
+const MAX_HOLDINGS_OF_NODE = 64;
 
 /** Takes holdings into the books (WIRE.md §2, `deposittickets`). What is there already changes nothing. */
 export class Deposits {

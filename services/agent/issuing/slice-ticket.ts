@@ -18,7 +18,7 @@ export type TicketTerms = {
 };
 
 /** How long a ticket waits to be redeemed (WIRE.md §1). */
-export const REDEEMABLE_SECONDS = 3600;
+const REDEEMABLE_SECONDS = 3600;
 
 /** Splits a slice ticket from a holding, within it in every element (WIRE.md §1, "child against parent"). */
 export function splitTicket(fit: Fit, order: Order, terms: TicketTerms, serial: string): SliceTicket {

@@ -3,9 +3,9 @@ import type { DumpHost, DumpMetric } from "#shared/wire/ganglia/host.ts";
 import type { Condition } from "../store/conditions.ts";
 
 /** What a node's monitor names the node by: the SHA-256 of its key. */
-export const NODE_METRIC = "slicelab_node";
+const NODE_METRIC = "slicelab_node";
 /** Its node manager's heartbeat. */
-export const MANAGER_METRIC = "slicelab_node_manager";
+const MANAGER_METRIC = "slicelab_node_manager";
 
 const KEY_NAME = /^[0-9a-f]{64}$/;
 const NUMBER = /^\d{1,15}(\.\d{1,15})?$/;

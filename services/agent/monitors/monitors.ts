@@ -1,3 +1,4 @@
+import { hostAndPort } from "#shared/model/address.ts";
 import { Fault } from "#shared/model/errors.ts";
 import type { Log } from "#shared/runtime/log.ts";
 import type { Work } from "../background.ts";
@@ -27,7 +28,9 @@ export class Monitors {
 
   constructor(parts: MonitorsParts) {
     this.#parts = parts;
-    this.#addresses = new Map(parts.addresses.map((address) => [nameOf(address), address]));
+    this.#addresses = new Map(
+      parts.addresses.map((address) => [hostAndPort(address.host, address.port), address]),
+    );
   }
 
   get names(): string[] {
@@ -72,10 +75,6 @@ export class Monitors {
       this.#failing.add(monitor);
     }
   }
-}
-
-function nameOf({ host, port }: DumpAddress): string {
-  return host.includes(":") ? `[${host}]:${port}` : `${host}:${port}`;
 }
 
 /** What an operator is told. A defect of ours is thrown on instead. */

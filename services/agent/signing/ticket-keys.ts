@@ -25,7 +25,7 @@ export async function openTicketKeys(current: string, previous?: string): Promis
 }
 
 /** `keys`: the current one first. */
-export function ticketKeys(keys: readonly SigningKey[]): TicketKeys {
+function ticketKeys(keys: readonly SigningKey[]): TicketKeys {
   for (const { public: key } of keys) {
     if (key.algorithm !== "ed25519")
       throw new OperatorError(`the ticket key ${key.name} is not an Ed25519 key`);

@@ -53,12 +53,6 @@ function grantOf({ term_start, term_end, tcp_ports, udp_ports, ...row }: GrantRo
   };
 }
 
-/** Every grant, those that count first. */
-export async function allGrants(queries: Queries): Promise<Grant[]> {
-  const order = "order by g.state in ('closed', 'ended'), n.ip, g.granted, g.id";
-  return (await queries.rows<GrantRow>(`${GRANTS} ${order}`)).map(grantOf);
-}
-
 /** Those whose ids begin so: one, unless it is too short. */
 export async function grantsBeginning(queries: Queries, id: string): Promise<Grant[]> {
   const rows = await queries.rows<GrantRow>(`${GRANTS} where starts_with(g.id, $1) order by g.id limit 2`, [

@@ -3,7 +3,7 @@ import type { Queries } from "#shared/runtime/database.ts";
 import { SILENT_SECONDS } from "../issuing/offer.ts";
 
 /** How often it is written down which nodes are heard. */
-export const SAMPLE_SECONDS = 60;
+const SAMPLE_SECONDS = 60;
 
 const HALF_LIFE_SECONDS = 86_400;
 

@@ -2,7 +2,7 @@ import type { KeyName } from "#shared/identity/key.ts";
 import type { Queries, Tx } from "#shared/runtime/database.ts";
 
 /** What principals are, which decides the privileges they are given when nothing is said. */
-export const ROLES = ["researcher", "pi", "administrator", "node", "agent"] as const;
+const ROLES = ["researcher", "pi", "administrator", "node", "agent"] as const;
 export type Role = (typeof ROLES)[number];
 
 export type Principal = {

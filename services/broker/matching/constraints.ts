@@ -197,7 +197,7 @@ function stillMonitored({ monitored }: Advertisement, now: Instant): string {
 }
 
 /** Whether a node is one of these, by identity or address. */
-export function naming(list: readonly string[]): (ad: Advertisement) => boolean {
+function naming(list: readonly string[]): (ad: Advertisement) => boolean {
   const names = new Set(list);
   return names.size === 0 ? () => false : ({ node, ip }) => names.has(node) || names.has(ip);
 }

@@ -23,7 +23,7 @@ export type IntakeLimits = { readonly atOnce: number; readonly kept: number };
 export type Narrowing = { readonly [K in keyof Narrowed]?: Narrowed[K] | undefined };
 
 /** More tickets than that do not go into one answer. */
-export const MAX_TICKETS = 2_000;
+const MAX_TICKETS = 2_000;
 
 type Parts = {
   readonly database: Database;

@@ -29,7 +29,7 @@ export type AnnouncerOptions = {
 };
 
 /** More slivers than that are not told of. */
-export const MOST_SLICES = 500;
+const MOST_SLICES = 500;
 /** How often it is said again what slices' metrics mean, for monitors that were not there. */
 const METADATA_MILLISECONDS = 60_000;
 /** What an engine said so long ago is no news: the slice's metrics are left to age. */

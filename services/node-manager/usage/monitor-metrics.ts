@@ -3,9 +3,9 @@ import type { Metadata } from "#shared/wire/ganglia/packet.ts";
 import type { RecentUsage } from "./history.ts";
 
 /** Seconds within which all of it is told again. */
-export const TMAX_SECONDS = 60;
+const TMAX_SECONDS = 60;
 /** Seconds after which a slice that nobody tells of any more is forgotten by monitors: it ended. */
-export const SLICE_DMAX_SECONDS = 90;
+const SLICE_DMAX_SECONDS = 90;
 
 const SLICES: Metadata = {
   type: "float",

@@ -3,6 +3,7 @@ import { agentNamed } from "#services/broker/acquisition/ask.ts";
 import type { Validity } from "#shared/identity/certificate.ts";
 import type { KeyName, PublicKey } from "#shared/identity/key.ts";
 import type { SigningKey } from "#shared/identity/signature.ts";
+import { hostAndPort } from "#shared/model/address.ts";
 import { Fault } from "#shared/model/errors.ts";
 import { nodeManagerApi } from "#shared/wire/node-manager-api.ts";
 import { type XmlRpcClient, xmlRpcClient } from "#shared/wire/xmlrpc/client.ts";
@@ -80,9 +81,8 @@ export type NodeConnection = {
 
 function nodeConnection(address: NodeAddress, connections: Connections): NodeConnection {
   let peer: PublicKey | undefined;
-  const host = address.ip.includes(":") ? `[${address.ip}]` : address.ip;
   const api = xmlRpcClient(nodeManagerApi, {
-    url: `https://${host}:${address.sslport}/RPC2`,
+    url: `https://${hostAndPort(address.ip, address.sslport)}/RPC2`,
     connections,
     expectedPeer: address.node,
     onPeer: (key) => {

@@ -8,7 +8,7 @@ export type Verdict = PlannedNode & {
 } & Partial<Reason>;
 
 /** Up to so many nodes are all shown in a table; of more, those that would be taken. */
-export const ALL_SHOWN = 20;
+const ALL_SHOWN = 20;
 
 /**
  * The nodes of a plan. A table of many leaves out those that would not be taken, and `planNotes` tells of them; wide

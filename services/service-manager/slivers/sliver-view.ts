@@ -87,7 +87,7 @@ export function sliverListing(
   };
 }
 
-export function sliverMember({ address, state, lease, usage, trouble }: SliverView): object {
+function sliverMember({ address, state, lease, usage, trouble }: SliverView): object {
   return {
     node: address.node,
     ip: address.ip,

@@ -2,7 +2,7 @@ import { Fault, refuseUnless } from "../../model/errors.ts";
 import { XdrReader, XdrWriter } from "./xdr.ts";
 
 /** What gmond sends and takes at most, in bytes (`max_udp_msg_len`): one Ethernet frame. */
-export const MAX_PACKET_BYTES = 1472;
+const MAX_PACKET_BYTES = 1472;
 const MAX_TEXT_BYTES = 1400;
 const MAX_NAME_BYTES = 255;
 const MAX_FORMAT_BYTES = 16;
@@ -73,7 +73,7 @@ const VALUES = {
   double: { number: 135, read: (xdr: XdrReader) => finite(xdr.double()) },
 } as const;
 export type ValueKind = keyof typeof VALUES;
-export const VALUE_KINDS = Object.keys(VALUES) as readonly ValueKind[];
+const VALUE_KINDS = Object.keys(VALUES) as readonly ValueKind[];
 
 /** Reads one UDP packet of Ganglia's (WIRE.md §4), strictly. Throws MALFORMED or TOO_LARGE, and then keeps nothing. */
 export function readPacket(bytes: Buffer): Packet {

@@ -1,5 +1,6 @@
 import type { TLSSocket } from "node:tls";
 import type { Peer, ServerTlsOptions } from "#shared/identity/tls.ts";
+import { hostAndPort } from "../../model/address.ts";
 import type { Contract } from "./contract.ts";
 import { type DispatchOptions, dispatcher, type Handlers } from "./dispatch.ts";
 import { type Endpoint, openEndpoint, SERVER_LIMITS, type ServerLimits } from "./endpoint.ts";
@@ -52,9 +53,9 @@ export async function startXmlRpcServer<C extends Contract>(
     await closed;
   };
   return {
-    url: `https://${authority(tls.host, secure.port)}/RPC2`,
+    url: `https://${hostAndPort(tls.host, secure.port)}/RPC2`,
     port: secure.port,
-    ...(open && { plainUrl: `http://${authority(plain.host, open.port)}/RPC2`, plainPort: open.port }),
+    ...(open && { plainUrl: `http://${hostAndPort(plain.host, open.port)}/RPC2`, plainPort: open.port }),
     close,
     [Symbol.asyncDispose]: close,
   };
@@ -66,8 +67,4 @@ function closing(endpoint: Endpoint) {
     await endpoint.close();
     throw error;
   };
-}
-
-function authority(host: string, port: number): string {
-  return host.includes(":") ? `[${host}]:${port}` : `${host}:${port}`;
 }
