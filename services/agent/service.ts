@@ -31,6 +31,7 @@ import { startLookout } from "./monitors/lookout.ts";
 import { POLL_LIMITS, type PollLimits } from "./monitors/poll.ts";
 import { Refusals } from "./refusals.ts";
 import { administrationHandlers } from "./registry/administration.ts";
+import { AuditChain } from "./registry/audit-chain.ts";
 import { Closing } from "./settlement/closing.ts";
 import { Inquiry } from "./settlement/inquiry.ts";
 import type { AskNode } from "./settlement/node-questions.ts";
@@ -77,6 +78,9 @@ const REAL_TIME = systemClock();
 /** How long after its end what was issued under a request is remembered: no clock makes it valid again by then. */
 const KEEP_REQUESTS_SECONDS = 86_400;
 
+/** How often what was audited is chained and signed. */
+const CHAIN_SECONDS = 10;
+
 const CONNECTIONS = 20;
 const CANCEL_TIMEOUT_MS = 10_000;
 
@@ -96,7 +100,7 @@ export async function startAgent(config: AgentConfig, deps: Partial<AgentDeps> =
   const self = (): AgentSelf => ({ ...selfOf(config, books), ports });
   const parts = { ...books, ...desk, self };
   const lookout = owned.use(startLookout(config, { ...host, database: books.database }));
-  const server = owned.use(await serveApi(config, host, parts, desk.refusals, desk.answers));
+  const server = owned.use(await serveApi(config, host, parts, desk));
   const { monitors } = lookout;
   const web = owned.use(await startInspection(config, { ...host, ...parts, monitors: monitors.names }));
   Object.assign(ports, { plain: server.plainPort ?? 0, tls: server.port, web: web.port });
@@ -139,6 +143,7 @@ async function openBooks(
 type AgentDesk = Pick<AgentParts, "issuance" | "deposits" | "settlement" | "release" | "inBackground"> & {
   readonly refusals: Refusals;
   readonly answers: Answers;
+  readonly chain: AuditChain;
   scan(): Promise<void>;
   gather(): Promise<void>;
 };
@@ -172,20 +177,21 @@ async function openDesk(
   const background = owned.use(startBackground(scan, config.scan_seconds, log));
   const gather = (signal?: AbortSignal) => gathering.gather(signal);
   if (config.agents.length > 0) owned.use(startBackground(gather, config.gather_seconds, log));
+  const chain = new AuditChain(database, clock, identity.signingKey);
+  owned.use(startBackground(() => chain.extend(), CHAIN_SECONDS, log));
   const deposits = new Deposits(database, keys, clock, identity.name);
   const { run: inBackground } = background;
-  return { issuance, deposits, settlement, release, refusals, answers, inBackground, scan, gather };
+  return { issuance, deposits, settlement, release, refusals, answers, chain, inBackground, scan, gather };
 }
 
 function serveApi(
   { listen }: AgentConfig,
   { clock, log }: AgentDeps,
   parts: AgentParts & AgentBooks,
-  refusals: Refusals,
-  answers: Answers,
+  { refusals, answers, chain }: Pick<AgentDesk, "refusals" | "answers" | "chain">,
 ): Promise<XmlRpcServer> {
   const { address: host, tls_port, plain_port } = listen;
-  const handlers = { ...agentHandlers(parts), ...administrationHandlers({ ...parts, clock }) };
+  const handlers = { ...agentHandlers(parts), ...administrationHandlers({ ...parts, clock, chain }) };
   return startXmlRpcServer(contract({ ...agentApi, ...administrationApi }), handlers, {
     clock,
     log,

@@ -201,4 +201,34 @@ export const administrationApi = contract({
     mutates: true,
     help: "Makes the name of a slice another principal's, who alone gets tickets for it from then on.",
   }),
+  getaudit: method({
+    params: z.object({ ...byId, who: sha256.or(z.literal("operator")).optional() }),
+    result: z.array(
+      z.object({
+        position: z.int(),
+        id: z.int(),
+        at: z.string().describe("YYYY-MM-DD HH:MM:SS.ssssss in UTC"),
+        who: z.string(),
+        name: z.string().nullable(),
+        method: z.string(),
+        outcome: z.string().describe("ok, or the name of a fault"),
+        detail: z.string().describe("JSON"),
+        hash: sha256,
+      }),
+    ),
+    help: "What was done and refused, from the beginning or behind the position `after`, each with the hash that chains it to the one before.",
+  }),
+  getauditheads: method({
+    params: z.object({ ...byId, latest: z.boolean().optional().describe("only the last one") }),
+    result: z.array(
+      z.object({
+        position: z.int(),
+        hash: sha256,
+        sealed: time,
+        key: sha256,
+        signature: z.string().describe("base64"),
+      }),
+    ),
+    help: "Where the chain of the audit stood at times, signed by this agent, behind the position `after`.",
+  }),
 });

@@ -1,13 +1,15 @@
-import { refuseUnless } from "#shared/model/errors.ts";
+import { OperatorError, refuseUnless } from "#shared/model/errors.ts";
 import { formatInstant, type Instant, parseInstant } from "#shared/model/time.ts";
 import type { Clock } from "#shared/runtime/clock.ts";
-import type { Database } from "#shared/runtime/database.ts";
+import type { Database, Tx } from "#shared/runtime/database.ts";
 import { type administrationApi, MAX_LISTED } from "#shared/wire/administration-api.ts";
 import type { Handlers } from "#shared/wire/xmlrpc/dispatch.ts";
+import { chainedRows, chainHeads, latestHead } from "../store/audit-chain.ts";
 import { allPrincipals, findPrincipal } from "../store/principals.ts";
 import { allQuotas } from "../store/quotas.ts";
 import { allNodes, allPrivileges, allSites, type RegisteredNode } from "../store/registry.ts";
 import { sliceNames } from "../store/slice-names.ts";
+import type { AuditChain } from "./audit-chain.ts";
 import { callingAdministrator, DONE, faultOfMistake, Office } from "./office.ts";
 import { transferSlice } from "./ownership.ts";
 import { removeQuota, setQuota, type Whose } from "./quota.ts";
@@ -15,14 +17,28 @@ import { Registry } from "./registry.ts";
 import { drainNode, resumeNode, retireNode } from "./standing.ts";
 import { limitsOf, limitsStruct, privilegeStruct } from "./struct.ts";
 
-type Parts = { readonly database: Database; readonly clock: Clock };
+type Parts = { readonly database: Database; readonly clock: Clock; readonly chain: AuditChain };
 type AdministrationHandlers = Handlers<typeof administrationApi>;
 type CallOf = Parameters<AdministrationHandlers["addsite"]>[1];
 
 /** Thin handlers: each is one act of the calling administrator. */
-export function administrationHandlers({ database, clock }: Parts): AdministrationHandlers {
+export function administrationHandlers({ database, clock, chain }: Parts): AdministrationHandlers {
   const office = (call: CallOf) => new Office(database, clock, callingAdministrator(call));
   const registry = (call: CallOf) => new Registry(database, clock, callingAdministrator(call));
+  /** A chain that cannot go on is read as it is: whoever reads it is to see where it breaks. */
+  async function extended(): Promise<void> {
+    try {
+      await chain.extend();
+    } catch (error) {
+      if (!(error instanceof OperatorError)) throw error;
+    }
+  }
+  /** Reads of the audit, with everything in the chain that was written before. */
+  async function chained<T>(reading: Office, read: (tx: Tx) => Promise<T>): Promise<T> {
+    await reading.read(async () => undefined);
+    await extended();
+    return await reading.read(read);
+  }
   return {
     addsite: ({ site }, call) => done(registry(call).addSite(site)),
     listsites: async ({ after, limit }, call) => {
@@ -91,6 +107,16 @@ export function administrationHandlers({ database, clock }: Parts): Administrati
         ...{ slice, owner, name, nodes },
         since: formatInstant(since),
       }));
+    },
+    getaudit: async ({ after = 0, limit = MAX_LISTED, who }, call) => {
+      const rows = await chained(office(call), (tx) => chainedRows(tx, { after, limit, who }));
+      return rows.map(({ label, ...row }) => ({ ...row, name: label }));
+    },
+    getauditheads: async ({ after = 0, limit = MAX_LISTED, latest }, call) => {
+      const heads = await chained(office(call), async (tx) =>
+        latest ? [await latestHead(tx)].filter((head) => head !== undefined) : chainHeads(tx, after, limit),
+      );
+      return heads.map((head) => ({ ...head, signature: head.signature.toString("base64") }));
     },
     transferslice: ({ slice, principal }, call) => done(transferSlice(office(call), slice, principal)),
   };

@@ -5,6 +5,7 @@ import { homeDirectory } from "../home.ts";
 import { EXIT, exitCodeOf, UsageError } from "../terminal/exit-code.ts";
 import type { Terminal } from "../terminal/terminal.ts";
 import { addAllowances } from "./allowances.ts";
+import { addAudit } from "./audit.ts";
 import { type AtDesk, deskOf } from "./desk.ts";
 import { addFleet } from "./fleet.ts";
 import { addPeople } from "./people.ts";
@@ -38,6 +39,7 @@ function administrationCommand({ out, err }: Terminal, atDesk: AtDesk): Command 
   addPeople(program, atDesk);
   addAllowances(program, atDesk);
   addFleet(program, atDesk);
+  addAudit(program, atDesk);
   return program;
 }
 

@@ -14,7 +14,15 @@ test("only administrators administer: every method is refused to others, changes
   const { certPem: certificate } = await lab.authority.client("carol");
   const digits = "0".repeat(64);
   const arguments_: Record<keyof typeof administrationApi, object> = {
-    ...{ addsite: { site: "mit" }, listsites: {}, listprincipals: {}, listprivileges: {}, listquotas: {} },
+    ...{
+      addsite: { site: "mit" },
+      listsites: {},
+      getaudit: {},
+      getauditheads: {},
+      listprincipals: {},
+      listprivileges: {},
+      listquotas: {},
+    },
     addprincipal: { name: "carol", role: "administrator", certificate },
     setrole: { principal: "alice", role: "administrator" },
     ...{ suspend: { principal: "admin" }, resume: { principal: "bob" } },

@@ -1,0 +1,111 @@
+import { type Command, InvalidArgumentError } from "commander";
+import { OperatorError } from "#shared/model/errors.ts";
+import { ChainCheck, type ChainHead, type SignedHead } from "#shared/wire/audit-chain.ts";
+import { shortName } from "../terminal/output.ts";
+import { type AtDesk, allPages, type Desk, type DeskOptions, withDeskOptions } from "./desk.ts";
+
+/** `audit`: what was done and refused, and whether somebody has changed what is told of it. */
+export function addAudit(parent: Command, atDesk: AtDesk): void {
+  const audit = parent.command("audit").summary("what was done and refused, and by whom");
+  addList(audit, atDesk);
+  addHead(audit, atDesk);
+  addVerification(audit, atDesk);
+}
+
+/** How many rows are shown where nothing is said. */
+const SHOWN = 50;
+
+type ListOptions = DeskOptions & { readonly after?: number; readonly count: number };
+
+function addList(audit: Command, atDesk: AtDesk): void {
+  withDeskOptions(audit.command("list").description("show what was done and refused, the latest last"))
+    .option("--after <position>", "what follows this position (default: the end)", wholeNumber)
+    .option("--count <number>", "how many at most, up to 1000", wholeNumber, SHOWN)
+    .action((options: ListOptions) =>
+      atDesk(options, async ({ api, print }) => {
+        const { count } = options;
+        const [head] = options.after === undefined ? await api.getauditheads({ latest: true }) : [];
+        const after = options.after ?? Math.max(0, (head?.position ?? 0) - count);
+        await print({
+          rows: await api.getaudit({ after, limit: count }),
+          columns: [
+            { header: "POSITION", value: (row) => String(row.position) },
+            { header: "TIME", value: (row) => row.at.slice(0, "2030-01-01 00:00:00".length) },
+            { header: "WHO", value: (row) => row.name ?? shortName(row.who) },
+            { header: "WHAT", value: (row) => row.method },
+            { header: "OUTCOME", value: (row) => row.outcome },
+            { header: "DETAIL", value: (row) => row.detail },
+            { header: "HASH", value: (row) => row.hash, wide: true },
+          ],
+          name: (row) => String(row.position),
+          member: (row) => row,
+        });
+      }),
+    );
+}
+
+function addHead(audit: Command, atDesk: AtDesk): void {
+  withDeskOptions(audit.command("head"))
+    .description(
+      "print where the audit stands, as POSITION:HASH; noted elsewhere, it shows later whether anything before it was changed",
+    )
+    .action((options: DeskOptions) =>
+      atDesk(options, async ({ api, write }) => {
+        const [head] = await api.getauditheads({ latest: true });
+        if (!head) throw new OperatorError("nothing was audited yet");
+        await write(`${head.position}:${head.hash}`);
+      }),
+    );
+}
+
+type VerificationOptions = DeskOptions & { readonly head?: ChainHead };
+
+function addVerification(audit: Command, atDesk: AtDesk): void {
+  withDeskOptions(audit.command("verify"))
+    .description("read all of the audit and make sure that no row was changed, moved or taken out")
+    .option("--head <position:hash>", "and that it goes on from this head, which was noted before", readHead)
+    .action((options: VerificationOptions) =>
+      atDesk(options, async (desk) => {
+        const last = await verify(desk, options.head);
+        await desk.write(`${last.position}:${last.hash}`);
+      }),
+    );
+}
+
+/** Throws OperatorError where the chain breaks. Rows that are written meanwhile are left for the next time. */
+async function verify({ api, agent }: Desk, known: ChainHead | undefined): Promise<ChainHead> {
+  const heads = (
+    await allPages(
+      (after?: number) => api.getauditheads({ after }),
+      (head) => head.position,
+    )
+  ).map((head): SignedHead => ({ ...head, signature: Buffer.from(head.signature, "base64") }));
+  const check = new ChainCheck(agent(), heads, known);
+  const end = heads.at(-1)?.position ?? 0;
+  for (;;) {
+    const rows = await api.getaudit({ after: check.last.position });
+    for (const row of rows) refuseBreak(check.read(row));
+    if (rows.length === 0 || check.last.position >= end) break;
+  }
+  refuseBreak(check.end());
+  return check.last;
+}
+
+function refuseBreak(found: { readonly position: number; readonly what: string } | undefined): void {
+  if (!found) return;
+  throw new OperatorError(
+    `the audit was tampered with: row ${found.position} ${found.what}; what stands before it is as it was`,
+  );
+}
+
+function readHead(text: string): ChainHead {
+  const [, position, hash] = /^([1-9]\d{0,14}):([0-9a-f]{64})$/.exec(text) ?? [];
+  if (position === undefined || hash === undefined)
+    throw new InvalidArgumentError("Give a head as slicelab admin audit head prints it.");
+  return { position: Number(position), hash };
+}
+
+function wholeNumber(text: string): number {
+  if (/^(0|[1-9]\d{0,14})$/.test(text)) return Number(text);
+  throw new InvalidArgumentError("Give a whole number.");
+}

@@ -1,0 +1,101 @@
+import { createHash } from "node:crypto";
+import type { KeyName, PublicKey } from "../identity/key.ts";
+import { verifyBytes } from "../identity/signature.ts";
+
+/**
+ * An agent's audit as a chain: each row has its place, from 1 on without gaps, and the SHA-256 of the hash before, its
+ * place and all it says. Whoever has a head knows every row up to it; the agent signs its heads.
+ */
+export type AuditRow = {
+  readonly id: number;
+  /** YYYY-MM-DD HH:MM:SS.ssssss in UTC. */
+  readonly at: string;
+  readonly who: string;
+  readonly method: string;
+  readonly outcome: string;
+  /** JSON, as the agent's database writes it. */
+  readonly detail: string;
+};
+
+export type ChainedRow = AuditRow & { readonly position: number; readonly hash: string };
+
+/** Where the chain stood: the place of its last row and that row's hash. */
+export type ChainHead = { readonly position: number; readonly hash: string };
+
+/** A head as the agent signed it. */
+export type SignedHead = ChainHead & {
+  /** YYYY-MM-DD HH:MM:SS in UTC. */
+  readonly sealed: string;
+  readonly key: KeyName;
+  readonly signature: Buffer;
+};
+
+/** What stands before the first row. */
+export const BEFORE_FIRST: ChainHead = { position: 0, hash: "0".repeat(64) };
+
+/** The hash of the row that follows `before`: over a JSON array of texts, which can be read in one way only. */
+export function hashAfter(before: ChainHead, row: AuditRow): string {
+  const { id, at, who, method, outcome, detail } = row;
+  const content = [before.hash, String(before.position + 1), String(id), at, who, method, outcome, detail];
+  return createHash("sha256").update(JSON.stringify(content)).digest("hex");
+}
+
+/** What the agent signs of a head. */
+export function headBytes({ position, hash, sealed, key }: Omit<SignedHead, "signature">): Buffer {
+  return Buffer.from(`slicelab audit head\n${key}\n${position}\n${hash}\n${sealed}\n`);
+}
+
+/** What is wrong with a chain. `position`: of the first row that is not as it was. */
+export type Break = { readonly position: number; readonly what: string };
+
+/** Follows a chain row by row from its beginning, and says where it breaks. */
+export class ChainCheck {
+  readonly #agent: PublicKey;
+  /** In the order of their places; those that are reached are taken off. */
+  readonly #heads: SignedHead[];
+  readonly #known: ChainHead | undefined;
+  #last: ChainHead = BEFORE_FIRST;
+
+  /** `known`: a head that was noted before, elsewhere. */
+  constructor(agent: PublicKey, heads: readonly SignedHead[], known?: ChainHead) {
+    this.#agent = agent;
+    this.#heads = heads.toSorted((a, b) => a.position - b.position);
+    this.#known = known;
+  }
+
+  /** The last row that was read. */
+  get last(): ChainHead {
+    return this.#last;
+  }
+
+  /** Reads the next row. */
+  read(row: ChainedRow): Break | undefined {
+    const position = this.#last.position + 1;
+    if (row.position !== position) return { position, what: "is missing" };
+    if (row.hash !== hashAfter(this.#last, row)) return { position, what: "is not what it was" };
+    this.#last = { position, hash: row.hash };
+    if (this.#known?.position === position && this.#known.hash !== row.hash)
+      return { position, what: "has another hash than the head that was noted" };
+    const head = this.#heads[0];
+    if (head?.position !== position) return undefined;
+    this.#heads.shift();
+    if (head.hash !== row.hash) return { position, what: "has another hash than the agent's head" };
+    return this.#unsigned(head);
+  }
+
+  /** Called after the last row. */
+  end(): Break | undefined {
+    const { position } = this.#last;
+    const [head] = this.#heads;
+    const beyond = Math.max(head?.position ?? 0, this.#known?.position ?? 0);
+    if (beyond > position) return { position: position + 1, what: "is missing, with what followed" };
+    return undefined;
+  }
+
+  #unsigned(head: SignedHead): Break | undefined {
+    const { position } = head;
+    if (head.key !== this.#agent.name) return { position, what: "ends at a head that another key signed" };
+    if (verifyBytes(this.#agent, headBytes(head), head.signature)) return undefined;
+    return { position, what: "ends at a head that the agent did not sign" };
+  }
+}
