@@ -99,9 +99,14 @@ for (const { on, skip, ruins } of QUEUES) {
         assert.equal(end.state, "done", JSON.stringify(end));
         const nodes = end.tickets.map((text) => readTicket(parseDocument(text)).node);
         assert.equal(new Set(nodes).size, NODES);
-        const counted = (await charges(lab.agentLab)).filter((c) => c.startsWith(`${names[at]} on `));
+        const counted = await countedOf([names[at]!]);
         assert.equal(counted.length, NODES, `${names[at]}: ${counted}`);
       }
+    }
+
+    /** What the agent counts of some slices. */
+    async function countedOf(names: readonly string[]): Promise<string[]> {
+      return (await charges(lab.agentLab)).filter((c) => names.some((name) => c.startsWith(`${name} on `)));
     }
 
     async function knowAds(client = lab.client): Promise<void> {
@@ -115,11 +120,16 @@ for (const { on, skip, ruins } of QUEUES) {
         link.hold();
         const early = ["a", "b", "c", "d"].map((letter) => `${letter}${at}`);
         const late = ["e", "f", "g"].map((letter) => `${letter}${at}`);
-        const ids = await acquiring(early);
-        await eventually(async () => (await charges(lab.agentLab)).some((c) => c.startsWith(early[0]!)));
-        await ruin({ redis, sql });
-        ids.push(...(await acquiring(late)));
-        link.release();
+        const ids: string[] = [];
+        try {
+          ids.push(...(await acquiring(early)));
+          // No connection is made while answers are held back: those that are there are whoever's is first.
+          await eventually(async () => (await countedOf(early)).length > 0);
+          await ruin({ redis, sql });
+          ids.push(...(await acquiring(late)));
+        } finally {
+          link.release();
+        }
         await mend?.({ redis, sql });
         await checkDone(ids, [...early, ...late]);
       });
@@ -158,8 +168,8 @@ for (const { on, skip, ruins } of QUEUES) {
       const names = ["h", "i", "j", "k"];
       const ids = await acquiring(names, client);
       await eventually(async () => {
-        const counted = await charges(lab.agentLab);
-        return names.some((name) => counted.filter((c) => c.startsWith(`${name} on `)).length === NODES);
+        const counts = await Promise.all(names.map((name) => countedOf([name])));
+        return counts.some((counted) => counted.length === NODES);
       });
       await eventually(async () => (await asksIn(ids)) === names.length);
       assert.equal(await ticketsIn(ids), 0, "no answer has arrived");

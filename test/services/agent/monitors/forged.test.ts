@@ -69,7 +69,7 @@ test("a node that only monitors hear is not alive, and stays suspended when it i
   assert.deepEqual(await lab.alice.client.getads({ nodes: [suspended.name] }), []);
   await assert.rejects(
     lab.alice.client.newtickets({ ...ONE, slice: "any", ips: "0.0.0.0" }),
-    refusal("NO_CAPACITY", /silent/),
+    refusal("NO_CAPACITY", /not been heard/),
   );
   await assert.rejects(
     lab.alice.client.newtickets({ ...ONE, slice: "pinned", ips: [suspended.ip] }),
