@@ -1,3 +1,4 @@
+import { isIP } from "node:net";
 import { z } from "zod";
 import { CAPABILITIES } from "../model/capability.ts";
 import { MAX_ANY_PORTS } from "../model/ports.ts";
@@ -39,25 +40,34 @@ export const MAX_ADS = 1000;
 /** The most tickets one call deposits, releases or settles. */
 const MAX_TICKETS = 1000;
 
+/**
+ * As long as anything is that an advertisement calls by a name. Whoever gathers advertisements repeats them in answers of
+ * bounded length: an agent that is wordy must not take the room of the others.
+ */
+const name = z.string().max(255);
+
 /** What an agent says about its holdings on one node (paper §2.2). */
 export const advertisement = z.object({
   node: sha256,
-  ip,
+  ip: z
+    .string()
+    .max(64)
+    .refine((text) => isIP(text) !== 0, "must be an IP address"),
   /** Where its node manager takes calls; 0 when the node has not said. */
   sslport: z.int(),
   /** Empty when it is at none that is known. */
-  site: z.string(),
+  site: name,
   where: z.object({
     latitude: z.number().optional(),
     longitude: z.number().optional(),
-    country: z.string().optional(),
-    region: z.string().optional(),
-    tags: z.array(z.string().describe("name=value")).optional(),
+    country: name.optional(),
+    region: name.optional(),
+    tags: z.array(z.string().max(1024).describe("name=value")).max(256).optional(),
   }),
-  engines: z.array(z.string()),
-  images: z.array(z.string()),
+  engines: z.array(name).max(64),
+  images: z.array(name).max(1024),
   /** What the slivers of each engine have. */
-  abilities: z.array(engineAbilities),
+  abilities: z.array(engineAbilities).max(64),
   simulated: z.boolean(),
   /** What the agent holds there now, without its overbooking. */
   resources: share,

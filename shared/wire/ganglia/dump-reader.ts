@@ -12,6 +12,8 @@ export type DumpLimits = {
 const LIMITS: DumpLimits = { maxBytes: 1024 ** 3, maxMetricsOfHost: 5000 };
 const MAX_DEPTH = 32;
 const MAX_EXTRAS = 64;
+/** A host is kept until it is whole: 5,000 metrics of what gmond says of one, more than twice. */
+const MAX_HOST_BYTES = 8 * 1024 ** 2;
 /** More than any DOCTYPE or element has; whatever is longer would be gathered in memory. */
 const MAX_MARKUP_BYTES = 64 * 1024;
 
@@ -52,6 +54,8 @@ class DumpReading {
   #cluster: string | undefined;
   #host: OpenHost | undefined;
   #sinceMarkup = 0;
+  /** Since the host that is open began. */
+  #hostBytes = 0;
 
   constructor(maxMetrics: number) {
     this.#maxMetrics = maxMetrics;
@@ -69,8 +73,15 @@ class DumpReading {
   /** The hosts that became whole by this piece. */
   write(bytes: Buffer): readonly DumpHost[] {
     this.#sinceMarkup += bytes.length;
+    this.#hostBytes += bytes.length;
     this.#parser.write(bytes.toString("latin1"));
     refuseUnless(this.#sinceMarkup <= MAX_MARKUP_BYTES, "TOO_LARGE", "an element of the dump has no end");
+    const kept = this.#host ? this.#hostBytes : 0;
+    refuseUnless(
+      kept <= MAX_HOST_BYTES,
+      "TOO_LARGE",
+      `a host of the dump is longer than ${MAX_HOST_BYTES} bytes`,
+    );
     const whole = this.#whole;
     this.#whole = [];
     return whole;
@@ -103,6 +114,7 @@ class DumpReading {
 
   #openHost(attributes: Attributes): void {
     refuseUnless(!this.#host, "MALFORMED", "a host of the dump stands within a host");
+    this.#hostBytes = 0;
     this.#host = {
       ...(this.#cluster !== undefined && { cluster: this.#cluster }),
       name: required(attributes, "NAME"),

@@ -100,6 +100,13 @@ test("hostile dumps are refused by a fault", async () => {
     await assert.rejects(read(text, 1000, { maxMetricsOfHost: 5 }), { name: "TOO_LARGE" }, text.slice(0, 60));
   }
   await assert.rejects(read(written([]), 1000, { maxBytes: 1000 }), { name: "TOO_LARGE" });
+  // What is kept in memory until its host is whole, however little is wrong with each metric by itself.
+  const long = `<METRIC NAME="m" VAL="${"x".repeat(50_000)}" TYPE="string"/>`;
+  await assert.rejects(read(around(`<HOST NAME="h" IP="1">${long.repeat(200)}</HOST>`), 65_536), {
+    name: "TOO_LARGE",
+    message: /a host of the dump is longer than/,
+  });
+  assert.equal((await read(around(`<HOST NAME="h" IP="1">${long}</HOST>`.repeat(200)), 65_536)).length, 200);
 });
 
 test("a dump changed anywhere is read or refused, never anything else", async () => {
