@@ -11,13 +11,13 @@ import { agentApi } from "#shared/wire/agent-api.ts";
 import { xmlRpcClient } from "#shared/wire/xmlrpc/client.ts";
 import { Connections } from "#shared/wire/xmlrpc/connections.ts";
 import { writeAgentConfig } from "./configuration.ts";
+import { DatabasePart } from "./database-part.ts";
 import { enrolOnTestbed } from "./identities.ts";
 import type { Layout } from "./layout.ts";
 import type { MonitorPlace } from "./monitor-places.ts";
 import type { TestbedOptions } from "./options.ts";
 import { Part } from "./part.ts";
 import { AGENT_PORTS, choosePorts } from "./ports.ts";
-import { startPostgres } from "./postgres.ts";
 
 /** The agent of a testbed with its PostgreSQL. */
 export type AgentPart = AsyncDisposable & {
@@ -26,6 +26,8 @@ export type AgentPart = AsyncDisposable & {
   readonly part: Part;
   /** The URL of the PostgreSQL it is on. */
   readonly database: string;
+  /** The PostgreSQL itself, where it is the testbed's own. */
+  readonly postgres?: DatabasePart;
   /** What an administrator can decide on the agent's machine. */
   readonly registry: Registry;
   /** Resolves when the agent advertises nodes of all these addresses. */
@@ -48,7 +50,9 @@ const LOOK_AGAIN_MILLISECONDS = 200;
 /** Starts PostgreSQL, unless DATABASE_URL names one, and the agent on it. */
 export async function startAgentPart({ options, layout, authority, ip, monitor }: Terms): Promise<AgentPart> {
   await using owned = new AsyncDisposableStack();
-  const database = process.env.DATABASE_URL ?? (await ownDatabase(layout, owned));
+  const own = process.env.DATABASE_URL;
+  const postgres = own === undefined ? owned.use(await DatabasePart.start(layout.postgres)) : undefined;
+  const database = own ?? (await postgres!.createDatabase("slicelab"));
   const enrolled = await enrolOnTestbed(authority, layout.agent, "agent", "server", [ip, "localhost"]);
   const { plain, ...always } = AGENT_PORTS;
   const wanted = options.plain ? AGENT_PORTS : always;
@@ -70,6 +74,7 @@ export async function startAgentPart({ options, layout, authority, ip, monitor }
     addresses: announced,
     part,
     database,
+    postgres,
     registry,
     async hearsFrom(ips) {
       const identity = await loadIdentity(enrolled);
@@ -86,12 +91,7 @@ export async function startAgentPart({ options, layout, authority, ip, monitor }
       }
       throw new OperatorError(`not all nodes reached the agent: see the logs in ${layout.logs}`);
     },
-    revive: () => part.revive(),
+    revive: async () => [...((await postgres?.revive()) ?? []), ...(await part.revive())],
     [Symbol.asyncDispose]: () => kept.disposeAsync(),
   };
-}
-
-async function ownDatabase(layout: Layout, owned: AsyncDisposableStack): Promise<string> {
-  const postgres = owned.use(await startPostgres(layout.postgres));
-  return postgres.createDatabase("slicelab");
 }

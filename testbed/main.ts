@@ -79,6 +79,7 @@ async function main(): Promise<void> {
   const { agent, broker, nodes } = testbed;
   for (const { part } of [agent, ...(broker ? [broker] : []), ...nodes]) part.onEnd(report);
   testbed.monitors?.onEnd(report);
+  agent.postgres?.onEnd(report);
   await asked.promise;
   say("ending services and stopping slivers; their disks stay");
 }

@@ -127,6 +127,18 @@ describe("a testbed", () => {
     await eventually(async () => (await lab.clients.alice.agent.getads({})).length === 2);
   });
 
+  test("starts its PostgreSQL again as well, under services that go on", async () => {
+    const [first = ""] = (await readFile(join(lab.home, "postgres", "data", "postmaster.pid"), "utf8")).split(
+      "\n",
+    );
+    process.kill(Number(first), "SIGKILL");
+    await eventually(() => !isProcess(Number(first)));
+    await assert.rejects(lab.clients.alice.agent.getads({}), /STORE_DOWN/);
+    assert.deepEqual(await lab.revive(), ["PostgreSQL"]);
+    assert.deepEqual(await lab.revive(), []);
+    await eventually(async () => (await lab.clients.alice.agent.getads({}).catch(() => [])).length === 2);
+  });
+
   test("leaves no process when it is killed or stopped, and comes back on its home with all it had", async () => {
     assert.equal((await lab.slice("alice", "create", "hello", "--nodes", "2")).code, 0);
     const before = await settledState(lab);
