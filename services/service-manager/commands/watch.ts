@@ -40,12 +40,13 @@ async function watch(
     import("node:timers/promises"),
   ]);
   const { home, effort } = invocation;
+  const seconds = readDuration(every);
   const { leases } = await existingSlice(home, name);
   invocation.say(`watching ${leases.size} slivers of slice ${name}; Ctrl-C ends it`);
   try {
     await watchSlice({
       ...{ home, name, clock, effort },
-      every: readDuration(every),
+      every: seconds,
       repair: repair === true,
       pause: (seconds) => pause(seconds * 1000, undefined, { signal: effort.signal }),
       openNetwork: () => invocation.network(),

@@ -37,12 +37,11 @@ export function happeningsBetween(before: Sight | undefined, after: Sight, soonS
     const was = old.get(node);
     const arrival: Change[] =
       before && !was ? [{ event: "new", sentence: "has a sliver of the slice now" }] : [];
-    const soon = before && was ? isSoon(was, before.at, soonSeconds) : false;
     return told(view, [
       ...arrival,
       ...stateChange(was, view),
       ...renewal(was, view),
-      ...(!soon && isSoon(view, after.at, soonSeconds) ? [ending(view)] : []),
+      ...ending(before && was ? nearness(was, before.at, soonSeconds) : "far", view, after.at, soonSeconds),
     ]);
   });
   const left = [...old].filter(([node]) => !fresh.has(node));
@@ -71,10 +70,18 @@ function renewal(was: SliverView | undefined, { lease }: SliverView): Change[] {
   return [{ event: "renewed", sentence: `until ${formatInstant(lease.term.end)} UTC` }];
 }
 
-function isSoon({ lease }: SliverView, at: Instant, soonSeconds: number): boolean {
-  return lease !== undefined && lease.term.end - at <= soonSeconds;
+type Nearness = "far" | "soon" | "over";
+
+/** How near a lease is to its end. */
+function nearness({ lease }: SliverView, at: Instant, soonSeconds: number): Nearness {
+  if (!lease || lease.term.end - at > soonSeconds) return "far";
+  return lease.term.end > at ? "soon" : "over";
 }
 
-function ending({ lease }: SliverView): Change {
-  return { event: "ends-soon", sentence: `its lease ends at ${formatInstant(lease!.term.end)} UTC` };
+function ending(was: Nearness, view: SliverView, at: Instant, soonSeconds: number): Change[] {
+  const is = nearness(view, at, soonSeconds);
+  if (is === was || is === "far") return [];
+  const end = `${formatInstant(view.lease!.term.end)} UTC`;
+  if (is === "soon") return [{ event: "ends-soon", sentence: `its lease ends at ${end}` }];
+  return [{ event: "ended", sentence: `its lease, at ${end}: it was not renewed in time` }];
 }

@@ -15,6 +15,7 @@ import { repairSlice } from "../repair.ts";
 import { lookAtSlivers } from "../slivers/inspection.ts";
 import { failureName, failureSentence } from "../terminal/failure.ts";
 import { Backoff } from "./backoff.ts";
+import type { Effort } from "../network/fan-out.ts";
 import type { Forewarning } from "./forewarning.ts";
 import { happeningsBetween, type Sight } from "./happenings.ts";
 import { agentsAway, Outlook } from "./outlook.ts";
@@ -24,10 +25,17 @@ import type { WatchTerms } from "./watch.ts";
 const SOON_BELOW = 1 / 4;
 /** What failed is tried again after one look at first, and never later than this. */
 const LONGEST_WAIT_MILLISECONDS = 300_000;
+/**
+ * The part of a lease's length that a node or an agent may keep a watch waiting for, at most. A look at which nodes are
+ * replaced waits for up to seven of these, one after another, and leases are renewed when half of their length is left.
+ */
+const PATIENCE = 1 / 20;
 
 /** A slice that is looked at again and again, and what is remembered of it from one look to the next. */
 export class WatchedSlice {
   readonly #terms: WatchTerms;
+  /** How long a node may take: less than was asked for where leases are so short that they would end meanwhile. */
+  #effort: Effort;
   readonly #steps: ClockWatch;
   readonly #outlook = new Outlook();
   readonly #backoff: Backoff;
@@ -41,6 +49,7 @@ export class WatchedSlice {
 
   constructor(terms: WatchTerms, steps: ClockWatch) {
     this.#terms = terms;
+    this.#effort = terms.effort;
     this.#steps = steps;
     this.#backoff = new Backoff(terms.every * 1000, Math.max(terms.every * 1000, LONGEST_WAIT_MILLISECONDS));
   }
@@ -52,16 +61,17 @@ export class WatchedSlice {
 
   /** Looks once, and does what is to be done. Whether the slice is still there. */
   async look(): Promise<boolean> {
-    const { home, name, clock, effort } = this.#terms;
+    const { home, name, clock } = this.#terms;
     const state = await readSlice(home, name);
     if (!state) return false;
     if (state.record.phase === "deleting") return true;
+    await this.#learnLength();
     using network = await this.#terms.openNetwork();
     checkOwner(state.record, network.principal);
     const at = clock.now();
     const see = async () => {
-      const { views } = await lookAtSlivers(state, network, effort, at);
-      await this.#see({ at, views }, state, network);
+      const { views } = await lookAtSlivers(state, network, this.#effort, at);
+      await this.#see({ at: clock.now(), views }, state, network);
     };
     const [away] = await Promise.all([agentsAway(network), see()]); // an agent that hangs keeps nothing waiting
     const terms = { leaseSeconds: this.#leaseSeconds ?? 0, at, uptime: clock.uptime() };
@@ -71,19 +81,26 @@ export class WatchedSlice {
     return true;
   }
 
-  async #see(sight: Sight, state: SliceState, network: Network): Promise<void> {
+  async #learnLength(): Promise<void> {
     this.#leaseSeconds ??= await this.#inJournal(
       async (journal) => readSliceDescription(await journal.description()).leaseSeconds,
     );
-    const length = this.#leaseSeconds ?? 0; // another command had the slice: known at the next look
+    if (this.#leaseSeconds === undefined) return; // another command has the slice: known at the next look
+    const { effort } = this.#terms;
+    const longest = Math.max(1, this.#leaseSeconds * PATIENCE) * 1000;
+    this.#effort = { ...effort, deadlineMs: Math.min(effort.deadlineMs, longest) };
+  }
+
+  async #see(sight: Sight, state: SliceState, network: Network): Promise<void> {
+    const length = this.#leaseSeconds ?? 0;
     for (const happening of happeningsBetween(this.#before, sight, length * SOON_BELOW))
       await this.#terms.tell(happening);
     const before = this.#before;
     this.#before = sight;
+    await this.#renew(sight, length, network); // first: what follows may wait for nodes that are away
     if (this.#terms.repair && this.#isToRepair(before, sight, state)) await this.#repair(network);
     this.#lost = new Set(lostNodes(sight));
     if (this.#terms.repair) await this.#endAbandoned(network);
-    await this.#renew(sight, length, network);
   }
 
   /** Whether somebody is lost who was lost before, too few are left, or one who answers again is owed a program. */
@@ -100,10 +117,10 @@ export class WatchedSlice {
   }
 
   async #repair(network: Network): Promise<void> {
-    const { effort, clock } = this.#terms;
+    const { clock } = this.#terms;
     const repair = await this.#inJournal(async (journal) => {
       const order = await keptOrder(journal);
-      const came = await repairSlice(journal, order, network, effort, clock.now());
+      const came = await repairSlice(journal, order, network, this.#effort, clock.now());
       await this.#terms.changed(journal.state);
       return came;
     });
@@ -117,12 +134,12 @@ export class WatchedSlice {
 
   /** Ends leases that were given up as soon as their nodes answer again: their slivers run on until then. */
   async #endAbandoned(network: Network): Promise<void> {
-    const { effort, clock, tell } = this.#terms;
+    const { clock, tell } = this.#terms;
     const { abandoned = [], nodes } = (await readSlice(this.#terms.home, this.#terms.name))?.record ?? {};
     if (abandoned.length === 0 || !this.#backoff.isDue("abandoned", clock.uptime())) return;
     const endings = await this.#inJournal(async (journal) => {
       const given = journal.record.abandoned ?? [];
-      return await endAbandoned(journal, given, network, effort, clock.now());
+      return await endAbandoned(journal, given, network, this.#effort, clock.now());
     });
     for (const node of endings?.ended ?? []) {
       const ip = nodes?.find((one) => one.node === node)?.ip;
@@ -135,7 +152,7 @@ export class WatchedSlice {
   /** Renews all leases to one end, when one that can be renewed is near its own. Nodes that are lost set no pace. */
   async #renew(sight: Sight, length: number, network: Network): Promise<void> {
     const { at, views } = sight;
-    const { effort, clock } = this.#terms;
+    const { clock } = this.#terms;
     const lost = lostNodes(sight);
     const leases = views.flatMap(({ lease }) => (lease && !lost.includes(lease.node) ? [lease] : []));
     const until = endInTime(leases, length, at);
@@ -145,7 +162,7 @@ export class WatchedSlice {
     const renewed = await this.#inJournal(async (journal) => {
       const description = readSliceDescription(await journal.description());
       const nodes = new Set(short.map(({ node }) => node));
-      return await renewSlice(journal, description, until, network, effort, at, nodes);
+      return await renewSlice(journal, description, until, network, this.#effort, at, nodes);
     });
     for (const one of renewed ?? []) await this.#note(one, until);
     this.#before = withRenewed(sight, renewed ?? []);

@@ -59,6 +59,9 @@ test("a slice that does not exist is not watched, and one that is deleted is wat
   await using lab = await sliceLab({ nodes: 1 });
   assert.equal((await lab.slice("watch", "hello")).code, 5);
   await lab.slice("create", "hello");
+  const wrong = await lab.slice("watch", "hello", "--every", "0");
+  assert.equal(wrong.code, 2);
+  assert.match(wrong.err, /^slice: "0" is no duration/);
   const watching = lab.slice("watch", "hello", "--every", "1s");
   await eventually(async () => (await lab.slice("delete", "hello")).code === 0);
   const { code, err } = await watching;

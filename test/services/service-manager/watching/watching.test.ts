@@ -1,5 +1,7 @@
 import assert from "node:assert/strict";
+import { once } from "node:events";
 import { readFile, writeFile } from "node:fs/promises";
+import { createServer } from "node:net";
 import { join } from "node:path";
 import { afterEach, beforeEach, describe, test } from "node:test";
 import { readSlice } from "#services/service-manager/journal/slice-state.ts";
@@ -50,6 +52,31 @@ describe("slice watch", () => {
     assert.deepEqual(events(await watch.look(), away), ["back", "renewed"]);
     assert.deepEqual([...(await ends("hello"))], after);
     assert.deepEqual(await watch.look(), []);
+  });
+
+  test("lets no node that hangs keep short leases from being renewed, and tells of those that ended", async () => {
+    const [hanging, well] = await create("hello", "--nodes", "2", "--lease", "20s");
+    const port = Number(new URL(hanging!.manager.url).port);
+    await hanging!.stop();
+    const mute = createServer().listen(port, hanging!.ip);
+    await once(mute, "listening");
+    mute.unref();
+    try {
+      const began = performance.now();
+      await using watch = await watching(lab, "hello", { every: 1 });
+      const happened = await watch.look(11);
+      const took = performance.now() - began;
+      assert.deepEqual(events(happened, well), ["renewed"]);
+      assert.deepEqual(events(happened, hanging), ["lost"]);
+      assert.ok(took < 15_000, `two looks and a repair with deadlines of one second took ${took} ms`);
+      const late = await watch.look(40);
+      assert.deepEqual(
+        events(late, well).filter((event) => event === "ended" || event === "ends-soon"),
+        ["ended"],
+      );
+    } finally {
+      mute.close();
+    }
   });
 
   test("goes on without the agent, tells beyond what no lease lasts, and gets tickets when it is back", async () => {
