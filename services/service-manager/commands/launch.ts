@@ -60,7 +60,8 @@ async function start(
   { name, restart, env, file }: LaunchOptions,
   invocation: Invocation,
 ): Promise<number> {
-  if (command.length === 0) throw new UsageError("say what is to run after --: slice launch web -- ./run.sh");
+  if ((command[0] ?? "").trim() === "")
+    throw new UsageError("say what is to run after --: slice launch web -- ./run.sh");
   const [
     { chooseLeases },
     { checkProgramName, MAIN_PROGRAM },

@@ -1,6 +1,6 @@
 import type { Command } from "commander";
 import { Option } from "commander";
-import { formatInstant } from "#shared/model/time.ts";
+import { formatInstant, type Instant } from "#shared/model/time.ts";
 import type { Renewed } from "../renewal.ts";
 import { type ExitCode, exitCodeOfMany, UsageError } from "../terminal/exit-code.ts";
 import { failureName, failureSentence } from "../terminal/failure.ts";
@@ -61,10 +61,15 @@ async function renew(name: string, options: RenewOptions, invocation: Invocation
   await tellSsh(invocation, journal.state);
   await invocation.print(listing(renewed));
   const failures = renewed.flatMap(({ failure }) => (failure ? [failure] : []));
-  const said =
-    leases.length === 0 ? "has no leases to renew" : `is renewed until ${formatInstant(until)} UTC`;
-  invocation.say(`slice ${name} ${said}${failures.length > 0 ? `, but for ${failures.length} nodes` : ""}`);
+  invocation.say(`slice ${name} ${outcome(renewed.length, failures.length, until)}`);
   return exitCodeOfMany(renewed.length - failures.length, failures);
+}
+
+function outcome(asked: number, failed: number, until: Instant): string {
+  if (asked === 0) return "has no leases to renew";
+  const end = `until ${formatInstant(until)} UTC`;
+  if (failed === asked) return `is not renewed ${end} on any of its ${asked} nodes`;
+  return `is renewed ${end}${failed > 0 ? `, but for ${failed} of ${asked} nodes` : ""}`;
 }
 
 function listing(rows: readonly Renewed[]): Listing<Renewed> {

@@ -17,6 +17,7 @@ import type { SliceJournal } from "../journal/slice-journal.ts";
 import type { KeptFile } from "../journal/slice-record.ts";
 import type { Network } from "../network/network.ts";
 import { UsageError } from "../terminal/exit-code.ts";
+import { whyUnreadable } from "../terminal/named-file.ts";
 import type { Wish } from "./wish.ts";
 
 /** A wish with nothing left open: what is created, and what goes into the journal to create it again from. */
@@ -145,12 +146,9 @@ async function readSource({ source }: ProgramFile, directory: string): Promise<B
   try {
     return await readFile(resolve(directory, source));
   } catch (cause) {
-    const code = (cause as NodeJS.ErrnoException).code;
     throw new UsageError(
-      `the program's file ${source} cannot be read (${code}); it is looked for beside the description`,
-      {
-        cause,
-      },
+      `the program's file ${source} cannot be read (${whyUnreadable(cause)}); it is looked for beside the description`,
+      { cause },
     );
   }
 }

@@ -1,7 +1,12 @@
 import { dirname } from "node:path";
 import { CAPABILITIES, type Capability, isCapability } from "#shared/model/capability.ts";
 import type { Resources } from "#shared/model/resources.ts";
-import { plainDescription, type SliceDescription } from "#shared/model/slice-description.ts";
+import {
+  MAX_LEASE_SECONDS,
+  MAX_NODES,
+  plainDescription,
+  type SliceDescription,
+} from "#shared/model/slice-description.ts";
 import { checkSliceName } from "#shared/model/slice-name.ts";
 import { ENGINES } from "#shared/model/ticket.ts";
 import { readImage } from "#shared/wire/fields.ts";
@@ -52,7 +57,7 @@ export async function readWish(target: string, options: WishOptions): Promise<Wi
   const description: SliceDescription = {
     ...base,
     ...(count !== undefined && { nodes: { count, atleast: count, standby: 0 } }),
-    ...(options.lease !== undefined && { leaseSeconds: readDuration(options.lease) }),
+    ...(options.lease !== undefined && { leaseSeconds: readLease(options.lease) }),
     ...(options.engine !== undefined && { engine: readEngineName(options.engine) }),
     ...(options.image !== undefined && { image: readImage(options.image) }),
     ...(options.port !== undefined && readWishedPorts(options.port)),
@@ -79,11 +84,20 @@ async function readDescriptionFile(path: string): Promise<SliceDescription> {
   return readSliceDescription(await readNamedFile(path));
 }
 
+function readLease(text: string): number {
+  const seconds = readDuration(text);
+  if (seconds <= MAX_LEASE_SECONDS) return seconds;
+  throw new UsageError(
+    `"${text}": a lease lasts ${MAX_LEASE_SECONDS / 86_400} days at most; renewing makes it longer`,
+  );
+}
+
 /** `3`, or a list of addresses and (beginnings of) identities. */
 function readNodes(text: string | undefined): { count?: number; selectors: Selectors } {
   if (text === undefined) return { selectors: [] };
   if (/^\d{1,5}$/.test(text)) {
     if (Number(text) < 1) throw new UsageError("a slice has at least one node");
+    if (Number(text) > MAX_NODES) throw new UsageError(`a slice has ${MAX_NODES} nodes at most`);
     return { count: Number(text), selectors: [] };
   }
   const selectors = readSelectors(text);

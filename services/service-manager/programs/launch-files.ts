@@ -4,6 +4,7 @@ import { basename } from "node:path";
 import { clashingPath, isInnerPath } from "#shared/model/slice-description.ts";
 import { MOST_BYTES } from "../journal/private-file.ts";
 import { UsageError } from "../terminal/exit-code.ts";
+import { whyUnreadable } from "../terminal/named-file.ts";
 import type { LaunchFile } from "./program-launch.ts";
 
 /**
@@ -42,9 +43,8 @@ async function readLocal(local: string): Promise<{ mode: number; contents?: Buff
     const { mode, size } = await stat(local);
     return size > MOST_BYTES ? { mode } : { mode, contents: await readFile(local) };
   } catch (cause) {
-    const code = (cause as NodeJS.ErrnoException).code;
-    const advice =
-      code === "EISDIR" ? "it is a directory; copy it with slice scp -r first" : "name another file";
-    throw new UsageError(`${local} cannot be read (${code}); ${advice}`, { cause });
+    const { code } = cause as NodeJS.ErrnoException;
+    const advice = code === "EISDIR" ? "copy it with slice scp -r first" : "name another file";
+    throw new UsageError(`${local} cannot be read (${whyUnreadable(cause)}); ${advice}`, { cause });
   }
 }

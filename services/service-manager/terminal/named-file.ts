@@ -23,7 +23,18 @@ export async function checkSendable(path: string, options: { readonly trees: boo
 }
 
 function unreadable(path: string, cause: unknown): UsageError {
-  const { code } = cause as NodeJS.ErrnoException;
-  const why = code === "ENOENT" ? "there is no such file" : code;
-  return new UsageError(`${path} cannot be read (${why}); name another file`, { cause });
+  return new UsageError(`${path} cannot be read (${whyUnreadable(cause)}); name another file`, { cause });
+}
+
+const REASONS: Readonly<Record<string, string>> = {
+  ENOENT: "there is no such file",
+  ENOTDIR: "there is no such file",
+  EISDIR: "it is a directory",
+  EACCES: "you may not read it",
+};
+
+/** Why a file could not be read, for people: what the system said, where we know no better words. */
+export function whyUnreadable(cause: unknown): string {
+  const { code = "the system refused" } = cause as NodeJS.ErrnoException;
+  return REASONS[code] ?? code;
 }

@@ -105,7 +105,7 @@ describe("slice launch", () => {
     ["a bad variable", /"1X=2": write NAME=VALUE/, 2, "launch", "web", "--env", "1X=2", "--", "true"],
     [
       "a missing file",
-      /none\.sh cannot be read \(ENOENT\)/,
+      /none\.sh cannot be read \(there is no such file\)/,
       2,
       "launch",
       "web",
@@ -116,7 +116,7 @@ describe("slice launch", () => {
     ],
     [
       "a directory",
-      /is a directory; copy it with slice scp -r/,
+      /it is a directory\); copy it with slice scp -r/,
       2,
       "launch",
       "web",
@@ -125,6 +125,7 @@ describe("slice launch", () => {
       "--",
       "true",
     ],
+    ["an empty command", /say what is to run after --/, 2, "launch", "web", "--", " "],
     ["a way out of the home", /no path inside a home/, 2, "launch", "web", "--file", "a:../b", "--", "true"],
     ["a policy there is not", /Allowed choices/, 2, "launch", "web", "--restart", "often", "--", "true"],
     ["lines that are no number", /no number of lines/, 2, "logs", "web", "-n", "many"],
