@@ -27,6 +27,7 @@ export function shareOfOne(resources: Resources): Share {
   return { ...resources, slivers: 1 };
 }
 
+/** Two shares, combined dimension by dimension. */
 export function combine(a: Share, b: Share, rule: (x: number, y: number) => number): Share {
   return {
     cpuMillis: rule(a.cpuMillis, b.cpuMillis),

@@ -15,6 +15,7 @@ export function isSliceName(name: string): boolean {
   return SLICE_NAME.test(name) && !name.includes("\n") && !RESERVED.has(name);
 }
 
+/** Gives the name back. Throws BAD_NAME unless it can name a slice. */
 export function checkSliceName(name: string): string {
   refuseUnless(
     isSliceName(name),

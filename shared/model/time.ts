@@ -40,14 +40,17 @@ export function term(start: Instant, end: Instant, what = "term"): Term {
   return { start, end };
 }
 
+/** Whether all of `inner` lies within `outer`. */
 export function contains(outer: Term, inner: Term): boolean {
   return outer.start <= inner.start && inner.end <= outer.end;
 }
 
+/** Whether two terms share an instant: those that only touch do not. */
 export function overlaps(a: Term, b: Term): boolean {
   return a.start < b.end && b.start < a.end;
 }
 
+/** Whether an instant is of a term: its start is, its end is not. */
 export function includes(interval: Term, instant: Instant): boolean {
   return interval.start <= instant && instant < interval.end;
 }

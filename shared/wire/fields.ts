@@ -22,6 +22,7 @@ import {
 const NUMBER = /^(0|[1-9][0-9]{0,11})$/;
 const IMAGE = /^[a-z0-9][a-z0-9._-]{0,63}$/;
 
+/** A whole number of up to 12 digits, written in one way only. Throws MALFORMED. */
 export function readNumber(text: string): number {
   refuseUnless(
     NUMBER.test(text),
@@ -88,6 +89,7 @@ export function readBase64(text: string): Buffer {
   return bytes;
 }
 
+/** The term between two fields. Throws MALFORMED unless it ends after it starts. */
 export function readTerm(fields: Fields, from: string, to: string): Term {
   const [start, end] = [parseInstant(fields.text(from)), parseInstant(fields.text(to))];
   refuseUnless(start < end, "MALFORMED", `${to} must be after ${from}`);

@@ -24,6 +24,7 @@ export type LookoutParts = {
 /** How often it is seen whether something is due. Turns are kept in the database, so that it matters to nobody else. */
 const LOOK_SECONDS = 5;
 
+/** Notes who is heard and polls monitors, each in its turn, until it is disposed of. */
 export function startLookout(
   config: Pick<AgentConfig, "monitors" | "poll_seconds">,
   { database, clock, log, pollLimits }: LookoutParts,

@@ -40,6 +40,7 @@ export type AllowedRow = {
   allowed_egress: boolean;
 };
 
+/** What a row of the statement above says; nothing where no holding allows the order. */
 export function allowedOf(row: AllowedRow): Allowed | undefined {
   if (row.allowed_until === null) return undefined;
   return {

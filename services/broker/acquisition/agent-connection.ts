@@ -51,6 +51,7 @@ const MAX_PAGES = 50;
 /** Tickets of up to some 4 KiB each, in a request of less than 1 MiB. */
 const RELEASED_AT_ONCE = 100;
 
+/** Calls one agent. Where its identity is known, nobody else is spoken to at its address. */
 export function agentConnection(
   { url, identity }: { readonly url: string; readonly identity?: KeyName },
   connections: Connections,

@@ -142,6 +142,7 @@ export async function lockClaimed(tx: Tx, { id, number }: Claim): Promise<boolea
   return row !== undefined;
 }
 
+/** Keeps what was specified first: an acquisition that is gone on with keeps to it. */
 export async function keepSpecification(
   tx: Tx,
   id: DocumentId,

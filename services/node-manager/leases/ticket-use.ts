@@ -30,6 +30,7 @@ export function recordHoldings(store: Store, tx: Tx, chain: Chain<SliceTicket>):
   }
 }
 
+/** Notes that a slice ticket is used, so that it never is again. Throws ALREADY_REDEEMED if it was. */
 export function spend(
   store: Store,
   tx: Tx,

@@ -40,6 +40,7 @@ const MOST_WAIT_SECONDS = 20;
 /** Between two looks at a broker that does not hold its answers back, in milliseconds. */
 const BETWEEN_LOOKS_MS = 200;
 
+/** Calls the broker. Where its identity is configured, nobody else is spoken to at its address. */
 export function brokerConnection(
   { url, identity, signingKey }: Service & { readonly signingKey: SigningKey },
   connections: Connections,

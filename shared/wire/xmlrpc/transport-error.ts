@@ -46,6 +46,7 @@ export class ForeignFault extends Error {
 /** What a call can fail with through no defect of the caller's. */
 export type CallFailure = Fault | ForeignFault | TransportError;
 
+/** Whether a call failed in a way that calls do, rather than by a defect of ours. */
 export function isCallFailure(error: unknown): error is CallFailure {
   return error instanceof Fault || error instanceof ForeignFault || error instanceof TransportError;
 }
