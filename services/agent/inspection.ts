@@ -2,17 +2,18 @@ import type { Instant, Term } from "#shared/model/time.ts";
 import type { Clock } from "#shared/runtime/clock.ts";
 import type { Database } from "#shared/runtime/database.ts";
 import type { Log } from "#shared/runtime/log.ts";
+import { startWebServer, type WebServer } from "#shared/web/server.ts";
 import type { AgentConfig } from "./config.ts";
 import { SILENT_SECONDS } from "./issuing/offer.ts";
-import { holdingsPage } from "./pages/holdings-page.ts";
+import type { Fleet } from "./pages/fleet.ts";
 import { agentMetrics } from "./pages/metrics.ts";
 import { type NodesHead, nodesDocument } from "./pages/nodes-document.ts";
-import type { NodesFeed } from "./pages/nodes-route.ts";
-import { startWeb, type WebServer } from "./pages/web.ts";
-import { advertisementPages, advertisements } from "./store/advertisements.ts";
+import { addNodesRoute, type NodesFeed } from "./pages/nodes-route.ts";
+import { agentRoutes } from "./pages/routes.ts";
+import { type Advertisement, advertisementPages } from "./store/advertisements.ts";
 import { FRESH_SECONDS, knownConditions } from "./store/conditions.ts";
 import { monitorRecords } from "./store/monitors.ts";
-import { nodesOverview, slicesOverview } from "./store/overview.ts";
+import { countIdleNodes, nodesOverview, slicesOverview, sliversOverview } from "./store/overview.ts";
 
 export type InspectionParts = {
   readonly database: Database;
@@ -23,25 +24,32 @@ export type InspectionParts = {
   readonly log: Log;
 };
 
-const SHOWN_ON_PAGE = 500;
+/** Nodes, and slices, that are read for a page. */
+const READ = 10_000;
 
 /** Serves what anybody may see of an agent (paper §4.2: "a tiny embedded web server to allow for remote inspection"). */
 export function startInspection(
   { listen, overbooking }: Pick<AgentConfig, "listen" | "overbooking">,
   { database, self, monitors, clock, log }: InspectionParts,
 ): Promise<WebServer> {
-  const limit = SHOWN_ON_PAGE;
-
-  async function page(): Promise<string> {
+  async function read(): Promise<Fleet> {
     const now = clock.now();
-    const ads = await advertisements(database, { during: momentOf(now), limit }, now, overbooking);
-    const shown = ads.map(({ node }) => node);
-    const [conditions, records, slices] = await Promise.all([
-      knownConditions(database, shown, now - FRESH_SECONDS),
+    const ads: Advertisement[] = [];
+    for await (const page of advertisementPages(database, { during: momentOf(now) }, now, overbooking)) {
+      ads.push(...page);
+      if (ads.length >= READ) break;
+    }
+    const names = ads.map(({ node }) => node);
+    const [conditions, records, slices, idle] = await Promise.all([
+      knownConditions(database, names, now - FRESH_SECONDS),
       monitorRecords(database, monitors),
-      slicesOverview(database, now, limit),
+      slicesOverview(database, now, READ),
+      countIdleNodes(database, now),
     ]);
-    return holdingsPage({ ...self(), now, ads, conditions, monitors: records, slices, limit });
+    return {
+      ...{ ...self(), now, ads, monitors: records, slices, idle, limit: READ },
+      conditions: new Map(conditions.map((condition) => [condition.node, condition])),
+    };
   }
 
   async function metrics(): Promise<string> {
@@ -56,7 +64,23 @@ export function startInspection(
     return { now, pieces: nodesDocument({ ...self(), now }, pages) };
   }
 
-  return startWeb({ address: listen.address, port: listen.web_port, page, metrics, nodes, log });
+  return startWebServer({
+    ...{ address: listen.address, port: listen.web_port, service: "Slicelab agent", log },
+    ...{ now: () => clock.now(), metrics, more: (app) => addNodesRoute(app, nodes, log) },
+    ready: () => nodesOverview(database, clock.now()),
+    routes: agentRoutes(together(read), (of) => sliversOverview(database, clock.now(), of, READ)),
+  });
+}
+
+/** Whoever asks while it is being read gets the same: so that no number of readers reads it more than once at a time. */
+function together<T>(read: () => Promise<T>): () => Promise<T> {
+  let reading: Promise<T> | undefined;
+  return () => {
+    reading ??= read().finally(() => {
+      reading = undefined;
+    });
+    return reading;
+  };
 }
 
 /** The shortest term there is. */

@@ -34,13 +34,14 @@ export type Frame = {
   readonly links: readonly { readonly href: string; readonly title: string }[];
   readonly path: string;
   readonly parameters: URLSearchParams;
-  /** Addresses of the style sheet and the script. */
+  /** Addresses of what all pages need. */
   readonly style: string;
   readonly script: string;
+  readonly icon: string;
 };
 
 export function pageHtml(page: Page, frame: Frame): string {
-  const { service, path, parameters, style, script } = frame;
+  const { service, path, parameters, style, script, icon } = frame;
   const title = page.title === service ? service : `${page.title} · ${service}`;
   return html`<!DOCTYPE html>
 <html lang="en">
@@ -49,7 +50,7 @@ export function pageHtml(page: Page, frame: Frame): string {
 <meta name="viewport" content="width=device-width, initial-scale=1">
 <meta name="color-scheme" content="light dark">
 <title>${title}</title>
-<link rel="icon" href="data:,">
+<link rel="icon" href="${icon}">
 <link rel="stylesheet" href="${style}">
 <script src="${script}" defer></script>
 </head>

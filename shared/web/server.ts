@@ -116,14 +116,14 @@ type Send = (request: FastifyRequest, reply: FastifyReply, page: Page) => Fastif
 
 function sender({ service, routes }: WebOptions, assets: Assets, asJson: WeakSet<object>): Send {
   const links = routes.flatMap(({ path, link }) => (link === undefined ? [] : [{ href: path, title: link }]));
-  const { style, script } = assets;
+  const { style, script, icon } = assets;
   return (request, reply, page) => {
     const { pathname: path, searchParams: parameters } = new URL(request.url, "http://here");
     reply.header("vary", "accept");
     if (asJson.has(request.raw) || wantsJson(request.headers.accept)) {
       return reply.type("application/json; charset=utf-8").send(pageJson(page, parameters));
     }
-    const addresses = { style: style.address, script: script.address };
+    const addresses = { style: style.address, script: script.address, icon: icon.address };
     return reply
       .type("text/html; charset=utf-8")
       .send(pageHtml(page, { service, links, path, parameters, ...addresses }));
@@ -167,5 +167,5 @@ function addHealth(app: FastifyInstance, { service, ready, log }: WebOptions): v
 
 function troubleText(service: string, error: unknown): string {
   const down = error instanceof Fault && error.name === "STORE_DOWN";
-  return down ? `The database of the ${service} cannot be reached just now.` : "Something failed inside.";
+  return down ? `${service}: its database cannot be reached just now.` : "Something failed inside.";
 }

@@ -1,3 +1,4 @@
+import type { KeyName } from "#shared/identity/key.ts";
 import type { Instant } from "#shared/model/time.ts";
 import type { Queries } from "#shared/runtime/database.ts";
 
@@ -43,4 +44,48 @@ export async function nodesOverview(queries: Queries, since: Instant): Promise<N
     [since],
   );
   return row!;
+}
+
+/** A ticket that is still to be redeemed or was, where it is. */
+export type SliverOverview = {
+  readonly slice: string;
+  readonly node: KeyName;
+  readonly ip: string;
+  readonly site: string | null;
+  readonly state: "issued" | "redeemed";
+  readonly until: Instant;
+};
+
+const OF = {
+  slice: "t.slice = $2",
+  node: "t.account in (select a.id from accounts a where a.node = $2)",
+} as const;
+
+/** What counts now or later of a slice, or on a node. */
+export async function sliversOverview(
+  queries: Queries,
+  now: Instant,
+  of: { readonly kind: keyof typeof OF; readonly name: string },
+  limit: number,
+): Promise<SliverOverview[]> {
+  return await queries.rows<SliverOverview>(
+    `select t.slice, t.node, n.ip, p.site, t.state, t.counted_to as until
+     from tickets t join nodes n on n.node = t.node join principals p on p.name = n.node
+     where t.state in ('issued', 'redeemed') and t.counted_to > to_timestamp($1) and ${OF[of.kind]}
+     order by t.slice, t.node limit $3`,
+    [now, of.name, limit],
+  );
+}
+
+/** How many nodes an agent knows, has not suspended, and holds nothing of. */
+export async function countIdleNodes(queries: Queries, now: Instant): Promise<number> {
+  const row = await queries.row<{ idle: number }>(
+    `select count(*) as idle from nodes n join principals p on p.name = n.node
+     where not p.suspended and not exists (
+       select from holdings h
+       where h.node = n.node and h.valid_from <= to_timestamp($1) and to_timestamp($1) < h.valid_to
+         and h.term_start <= to_timestamp($1) and to_timestamp($1) < h.term_end)`,
+    [now],
+  );
+  return row!.idle;
 }

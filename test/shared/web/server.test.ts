@@ -130,7 +130,7 @@ test("it is well while it answers, ready while what it needs is there; what fail
   assert.equal((await fetch(`${url}/health`)).status, 200);
   const ready = await fetch(`${url}/ready`);
   assert.equal(ready.status, 503);
-  assert.match(await ready.text(), /database of the Slicelab test cannot be reached/);
+  assert.match(await ready.text(), /its database cannot be reached/);
   assert.ok(!(await (await fetch(`${url}/broken`)).text()).includes("secret"));
 });
 

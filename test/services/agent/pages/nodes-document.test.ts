@@ -3,12 +3,12 @@ import { once } from "node:events";
 import { connect } from "node:net";
 import { test } from "node:test";
 import { type NodesHead, nodesDocument } from "#services/agent/pages/nodes-document.ts";
-import { MAX_READERS } from "#services/agent/pages/nodes-route.ts";
-import { startWeb } from "#services/agent/pages/web.ts";
+import { addNodesRoute, MAX_READERS, type NodesFeed } from "#services/agent/pages/nodes-route.ts";
 import { openTicketKeys } from "#services/agent/signing/ticket-keys.ts";
 import type { Advertisement } from "#services/agent/store/advertisements.ts";
 import { Fault } from "#shared/model/errors.ts";
 import { silentLog } from "#shared/runtime/log.ts";
+import { startWebServer, type WebServer } from "#shared/web/server.ts";
 import { readXml } from "#shared/wire/xml.ts";
 import { eventually } from "../../../support/deadline.ts";
 import { DAY, NOW } from "../../../support/documents.ts";
@@ -58,16 +58,21 @@ async function written(pieces: AsyncIterable<string>): Promise<string> {
   return text;
 }
 
+function served(feed: () => NodesFeed): Promise<WebServer> {
+  const log = silentLog();
+  return startWebServer({
+    ...{ address: "127.0.0.1", port: 0, service: "Slicelab agent", routes: [], log },
+    ...{ now: () => NOW, ready: () => undefined, more: (app) => addNodesRoute(app, feed, log) },
+  });
+}
+
 /** A web server whose document has as many pages as are asked for, and how many were. */
 async function countedWeb(pages: number) {
   const count = { made: 0 };
   async function* counted(): AsyncGenerator<readonly Advertisement[]> {
     for (; count.made < pages; count.made++) yield Array.from({ length: 200 }, () => AD);
   }
-  const web = await startWeb({
-    ...{ address: "127.0.0.1", port: 0, log: silentLog(), page: async () => "", metrics: async () => "" },
-    nodes: () => ({ now: NOW, pieces: nodesDocument(HEAD, counted()) }),
-  });
+  const web = await served(() => ({ now: NOW, pieces: nodesDocument(HEAD, counted()) }));
   return { web, count, url: `http://127.0.0.1:${web.port}/nodes.xml` };
 }
 
@@ -202,10 +207,7 @@ test("a database that fails is an error page before the document, and a document
     throw new Fault("STORE_DOWN", "the database cannot be reached");
   }
   let pages = 0;
-  await using web = await startWeb({
-    ...{ address: "127.0.0.1", port: 0, log: silentLog(), page: async () => "", metrics: async () => "" },
-    nodes: () => ({ now: NOW, pieces: nodesDocument(HEAD, failing(pages)) }),
-  });
+  await using web = await served(() => ({ now: NOW, pieces: nodesDocument(HEAD, failing(pages)) }));
   const url = `http://127.0.0.1:${web.port}/nodes.xml`;
   for (let at = 0; at <= MAX_READERS; at++) {
     const down = await fetch(url);

@@ -1,7 +1,19 @@
 import assert from "node:assert/strict";
 import { request } from "node:http";
 import { test } from "node:test";
-import { holdingsPage } from "#services/agent/pages/holdings-page.ts";
+import type { Fleet } from "#services/agent/pages/fleet.ts";
+import {
+  nodePage,
+  nodesPage,
+  overviewPage,
+  sitePage,
+  sitesPage,
+  slicePage,
+  slicesPage,
+  troublePage,
+} from "#services/agent/pages/pages.ts";
+import { troubles } from "#services/agent/pages/trouble.ts";
+import { pageHtml } from "#shared/web/page.ts";
 import { DAY, NOW } from "../../../support/documents.ts";
 import { agentLab } from "../agent-lab.ts";
 
@@ -44,7 +56,7 @@ test("nothing on it runs, is framed, or comes from elsewhere", async () => {
   assert.match(policy, /frame-ancestors 'none'/);
   assert.ok(!policy.includes("unsafe"));
   const page = await answer.text();
-  assert.ok(!/<script|style=|\son\w+=|https?:\/\//.test(page));
+  assert.ok(!/<script(?! src="\/script\.js)|style=|\son\w+=|https?:\/\//.test(page));
   assert.equal((await fetch(new URL("/style.css", web))).status, 200);
 });
 
@@ -59,31 +71,96 @@ test("it is there to be read: other methods, places and hosts get nothing", asyn
   assert.equal(await statusFor(web, new URL(web).host), 200);
 });
 
-test("whatever a name says, it is only text", () => {
-  const nasty = `"><script>alert('1')</script>&`;
-  const share = { cpuMillis: 1, memoryMib: 1, diskMib: 1, egressKbps: 1, slivers: 1 };
+const SHARE = { cpuMillis: 1, memoryMib: 1, diskMib: 1, egressKbps: 1, slivers: 1 };
+
+/** A fleet of one node, with one slice and one monitor, whose every name is this. */
+function fleetNamed(name: string): Fleet {
   const ad = {
-    ...{
-      node: nasty,
-      ip: nasty,
-      site: nasty,
-      tags: [],
-      engines: [nasty],
-      images: [nasty],
-      abilities: [],
-      simulated: false,
-    },
-    ...{ resources: share, free: share, until: NOW, heard: NOW - 600, monitored: NOW, load: 1, cpus: 2 },
+    ...{ node: name, ip: name, site: name, tags: [name], engines: [name], images: [name], abilities: [] },
+    ...{ country: name, region: name, latitude: 1, longitude: 1, simulated: false },
+    ...{ resources: SHARE, free: SHARE, until: NOW, heard: NOW - 600, monitored: NOW, load: 1, cpus: 2 },
   };
-  const conditions = [{ node: nasty, memoryAvailableMib: 5, booted: NOW - 60, manager: NOW - 600 }];
-  const monitor = { name: nasty, answered: 1, failed: 1, lastAnswer: NOW - 60, hosts: 1, nodes: 1 };
-  const monitors = [{ ...monitor, lastFailure: NOW, failure: nasty }];
-  const slice = { slice: nasty, nodes: 1, issued: 0, redeemed: 0, until: NOW };
-  const common = { now: NOW, agent: nasty, version: nasty, overbooking: 1000, limit: 500 };
-  const page = holdingsPage({ ...common, ads: [ad], conditions, monitors, slices: [slice] });
-  assert.ok(!page.includes("<script>") && !page.includes("'1'"));
-  assert.match(page, /&quot;&gt;&lt;script&gt;/);
-  assert.match(page, /1\.00 \/ 2/);
-  assert.match(page, /up 1 min, 5 MiB unused/);
-  assert.match(page, /the machine is up, its node manager was seen 10 min ago/);
+  const condition = { node: name, memoryAvailableMib: 5, booted: NOW - 60, manager: NOW - 600 };
+  const polled = { name, answered: 1, failed: 1, lastAnswer: NOW - 60, hosts: 1, nodes: 1 };
+  return {
+    ...{ now: NOW, agent: name, version: name, overbooking: 1000, limit: 500, ads: [ad], idle: 2 },
+    conditions: new Map([[name, condition]]),
+    monitors: [{ ...polled, lastFailure: NOW, failure: name }],
+    slices: [{ slice: name, nodes: 1, issued: 0, redeemed: 0, until: NOW + 60 }],
+  };
+}
+
+const FRAME = {
+  ...{ service: "Slicelab agent", links: [], path: "/", style: "/style.css", script: "/script.js" },
+  icon: "/icon.svg",
+  parameters: new URLSearchParams(),
+};
+
+test("whatever a name says, it is only text, on every page", () => {
+  const nasty = `"><script>alert('1')</script>&`;
+  const fleet = fleetNamed(nasty);
+  const slivers = [
+    { slice: nasty, node: nasty, ip: nasty, site: nasty, state: "issued" as const, until: NOW },
+  ];
+  const pages = [overviewPage, troublePage, nodesPage, sitesPage, slicesPage].map((page) => page(fleet));
+  pages.push(nodePage(fleet, fleet.ads[0]!, slivers), slicePage(fleet, nasty, slivers));
+  pages.push(sitePage(fleet, nasty)!);
+  for (const page of pages) {
+    const text = pageHtml(page, FRAME);
+    assert.ok(!text.includes("<script>") && !text.includes("'1'"), page.title);
+    assert.match(text, /&quot;&gt;&lt;script&gt;/);
+  }
+  const text = pageHtml(overviewPage(fleet), FRAME);
+  assert.match(text, /1\.00 \/ 2/);
+  assert.match(text, /up 1 min, 5 MiB unused/);
+  assert.match(text, /the machine is up, its node manager was seen 10 min ago/);
+});
+
+test("what is wrong is said with its reason: silence, failing monitors, what ends, what gives nothing", () => {
+  const reasons = troubles(fleetNamed("x")).map(({ of, reason }) => `${of}: ${reason}`);
+  assert.deepEqual(reasons, [
+    "node: reported last 10 min ago; the machine is up, its node manager was seen 10 min ago",
+    "node: registered here, but nothing is held of it now: its owner may not have chosen this agent",
+    "monitor: x",
+    "slice: can be renewed for 60 seconds and no longer; it needs new tickets by then",
+    "holding: what is held there ends in 0 seconds; its node has not renewed it",
+  ]);
+  const well = fleetNamed("x");
+  const [ad] = well.ads;
+  const healthy = {
+    ...well,
+    idle: 0,
+    monitors: [],
+    slices: [],
+    ads: [{ ...ad!, heard: NOW, until: NOW * 2 }],
+  };
+  assert.deepEqual(troubles(healthy), []);
+});
+
+test("a node, a site and a slice have a page each, as JSON too", async () => {
+  await using lab = await agentLab();
+  const [node] = lab.nodes;
+  const { name } = node;
+  await lab.alice.client.newtickets({ slice: "dns", ntickets: 1, leaselen: DAY, ips: [node.ip] });
+  const read = async (path: string) => {
+    const answer = await fetch(new URL(path, lab.agent.announce.web));
+    return { status: answer.status, text: await answer.text() };
+  };
+  const ofNode = await read(`/nodes/${name}.json`);
+  const { tables, notices } = JSON.parse(ofNode.text);
+  assert.deepEqual(notices, ["Slivers are simulated there: nothing real is made."]);
+  assert.deepEqual(tables.slivers.rows[0].slice, "dns");
+  assert.equal(tables.nodes.rows[0].slivers, 1);
+  const ofSlice = await read("/slices/dns");
+  assert.match(ofSlice.text, new RegExp(`${node.ip.replaceAll(".", "\\.")}[^]*ticket to redeem`));
+  assert.ok(!ofSlice.text.includes(lab.alice.name));
+  assert.equal((await read("/slices/none")).status, 404);
+  assert.equal((await read("/nodes/none")).status, 404);
+  assert.equal((await read("/sites/none.json")).status, 404);
+  const nodes = JSON.parse((await read("/nodes.json?nodes.sort=-ip")).text);
+  assert.deepEqual(
+    nodes.tables.nodes.rows.map(({ ip }: { ip: string }) => ip),
+    lab.nodes.map(({ ip }) => ip).toReversed(),
+  );
+  assert.equal((await read("/ready")).status, 200);
 });

@@ -1,0 +1,179 @@
+import assert from "node:assert/strict";
+import { after, before, describe, test } from "node:test";
+import type { Browser, BrowserContextOptions, Page } from "playwright-core";
+import { chromium } from "playwright-core";
+import { openTicketKeys } from "#services/agent/signing/ticket-keys.ts";
+import { worstContrast } from "../../../support/contrast.ts";
+import { eventually } from "../../../support/deadline.ts";
+import { type AgentLab, agentLab } from "../agent-lab.ts";
+import { enrolFleet } from "../fleet.ts";
+
+const NODES = 1000;
+const EVIL = `"><img src=x onerror=alert(1)>\u202e</script>'&.json`;
+const PLACES = ["Princeton", "Cambridge", "Saarbrücken", "Sydney", "Nairobi", "São Paulo", EVIL];
+
+/** Screenshots are written here, where it is set, to be looked at. */
+const SHOTS = process.env.SLICELAB_SCREENSHOTS;
+
+/** Debian's, which the testbed's setup installs. Nobody is protected here from pages that are our own. */
+const BROWSER = { executablePath: "/usr/bin/chromium", args: ["--no-sandbox", "--disable-gpu"] };
+
+describe("an agent's pages in a browser", () => {
+  let browser: Browser;
+  let lab: AgentLab;
+  let web: string;
+  let evil: string;
+
+  before(async () => {
+    lab = await agentLab({ share: { slivers: 8 } });
+    const keys = await openTicketKeys(lab.config.ticket_key);
+    await enrolFleet(lab.database, keys, lab.clock, { nodes: NODES, share: { slivers: 8 } });
+    await place(lab);
+    const row = await lab.database.row<{ name: string }>(
+      "select name from principals where site = $1 order by name limit 1",
+      [EVIL],
+    );
+    evil = row!.name;
+    await lab.alice.client.newtickets({
+      slice: "oceanstore",
+      ntickets: 40,
+      leaselen: 86_400,
+      ips: "0.0.0.0",
+    });
+    web = lab.agent.announce.web;
+    browser = await chromium.launch(BROWSER);
+  });
+
+  after(async () => {
+    await browser?.close();
+    await lab?.[Symbol.asyncDispose]();
+  });
+
+  /** Runs `look` on a page, and fails if it wrote errors to the console or asked anybody else for anything. */
+  async function looking(options: BrowserContextOptions, look: (page: Page) => Promise<void>): Promise<void> {
+    const context = await browser.newContext(options);
+    const page = await context.newPage();
+    const wrong: string[] = [];
+    page.on("console", (message) => message.type() === "error" && wrong.push(message.text()));
+    page.on("pageerror", (error) => wrong.push(error.message));
+    page.on("dialog", (dialog) => wrong.push(`a dialog: ${dialog.message()}`));
+    page.on("request", (request) => request.url().startsWith(web) || wrong.push(request.url()));
+    await look(page);
+    await context.close();
+    assert.deepEqual(wrong, []);
+  }
+
+  async function shot(page: Page, name: string): Promise<void> {
+    if (SHOTS) await page.screenshot({ path: `${SHOTS}/${name}.png` });
+  }
+
+  test(`the first page of ${NODES} nodes is there within a second`, async () => {
+    await fetch(web);
+    const begun = performance.now();
+    const page = await (await fetch(web)).text();
+    const took = performance.now() - begun;
+    assert.match(page, new RegExp(`${NODES + 2}`));
+    assert.ok(took < 1000, `${took} ms`);
+  });
+
+  test("in light, in dark and on a phone it can be read, and nothing is wider than the window", async () => {
+    const paths = ["", "trouble", "nodes", "sites", "slices", "slices/oceanstore", `nodes/${evil}`];
+    for (const [name, options] of [
+      ["light", { colorScheme: "light", viewport: { width: 1280, height: 900 } }],
+      ["dark", { colorScheme: "dark", viewport: { width: 1280, height: 900 } }],
+      ["phone", { colorScheme: "light", viewport: { width: 390, height: 844 } }],
+    ] as const) {
+      await looking(options, async (page) => {
+        for (const path of paths) {
+          await page.goto(web + path);
+          assert.equal(await page.title().then((title) => title.includes("Slicelab")), true);
+          const worst = await worstContrast(page);
+          assert.ok(worst.ratio >= 4.5, `${name} /${path}: ${worst.ratio} of ${worst.what}`);
+          const wide = await page.evaluate("document.documentElement.scrollWidth - innerWidth");
+          assert.ok(Number(wide) <= 0, `${name} /${path} is ${wide} too wide`);
+          await shot(page, `${name}-${path.split("/")[0] || "overview"}${path.includes("/") ? "-one" : ""}`);
+        }
+      });
+    }
+  });
+
+  test("names that would be markup are read as they are", async () => {
+    await looking({}, async (page) => {
+      await page.goto(`${web}nodes/${evil}`);
+      const shown = EVIL.replace("\u202e", "\ufffd");
+      await page.getByRole("link", { name: shown }).first().click();
+      assert.equal(await page.locator("h1").textContent(), `Site ${shown}`);
+      assert.ok(decodeURIComponent(page.url()).includes(EVIL));
+      assert.equal(await page.locator("img, script:not([src])").count(), 0);
+    });
+  });
+
+  test("with the keyboard alone, a table is sorted, filtered and a node opened", async () => {
+    await looking({}, async (page) => {
+      await page.goto(`${web}nodes`);
+      await page.keyboard.press("Tab");
+      assert.equal(await focused(page), "Skip to the content");
+      await page.keyboard.press("Enter");
+      await until(page, "location.hash === '#content'");
+      await tabTo(page, "nodes-by-ip");
+      await page.keyboard.press("Enter");
+      await until(page, "location.search.includes('nodes.sort=ip')");
+      await page.keyboard.press("Enter");
+      await until(page, "document.querySelector('[aria-sort=descending]')?.textContent.includes('Node')");
+      await tabTo(page, "nodes-is-ip");
+      await page.keyboard.type("10.78.3.24");
+      await until(page, "document.querySelectorAll('#nodes tbody tr').length === 10");
+      assert.equal(await page.evaluate("document.activeElement.id"), "nodes-is-ip");
+      await page.keyboard.type("8");
+      await until(page, "document.querySelectorAll('#nodes tbody tr').length === 1");
+      for (let at = 0; at < 40 && !/^10\./.test(await focused(page)); at++) await page.keyboard.press("Tab");
+      await page.keyboard.press("Enter");
+      await until(page, "document.title.startsWith('Node 10.78.3.248')");
+    });
+  });
+
+  test("without script the same links and forms do the same", async () => {
+    await looking({ javaScriptEnabled: false }, async (page) => {
+      await page.goto(`${web}nodes`);
+      await page.locator("#nodes-is-ip").fill("10.78.3.248");
+      await page.getByRole("button", { name: "Filter" }).click();
+      assert.equal(await page.locator("#nodes tbody tr").count(), 1);
+      await page.getByRole("link", { name: "Show all" }).click();
+      await page.getByRole("link", { name: "Later" }).click();
+      await page.locator("#nodes-by-ip").click();
+      assert.equal(await page.locator("#nodes tbody th").first().locator("a").textContent(), "10.77.0.1");
+    });
+  });
+});
+
+/** Gives the fleet sites, places and some nodes that are silent. */
+async function place({ database }: AgentLab): Promise<void> {
+  // The database refuses names like the last: pages are to be good without that.
+  await database.run("alter table sites drop constraint sites_name_check");
+  await database.run("insert into sites (name, added) select unnest($1::text[]), now()", [PLACES]);
+  await database.run(
+    `with numbered as (select node, row_number() over (order by ip) - 1 as at from nodes where ip like '10.78.%'),
+       placed as (
+         update nodes n set latitude = 10 + 50 * sin(at), longitude = 170 * sin(at * 0.7), country = 'de',
+           heard = heard - make_interval(secs => case when at % 25 = 0 then 600 else at % 60 end)
+         from numbered where n.node = numbered.node)
+     update principals p set site = ($1::text[])[1 + at % $2] from numbered where p.name = numbered.node`,
+    [PLACES, PLACES.length],
+  );
+}
+
+/** Asked from outside, since the pages allow no text to become a program. */
+async function until(page: Page, condition: string): Promise<void> {
+  await eventually(async () => (await page.evaluate(condition)) === true, { what: condition });
+}
+
+async function focused(page: Page): Promise<string> {
+  return String(await page.evaluate("document.activeElement?.textContent ?? ''"));
+}
+
+async function tabTo(page: Page, id: string): Promise<void> {
+  await eventually(async () => {
+    await page.keyboard.press("Tab");
+    return (await page.evaluate("document.activeElement?.id")) === id;
+  });
+}
