@@ -35,6 +35,18 @@ function ringPoints({ arcs, transform: { scale, translate } }: Topology, ring: R
   });
 }
 
+/** Land that lies across the 180th meridian goes on beyond the map's edge instead, and comes in again at the other one. */
+function unrolled(points: readonly Point[]): readonly Point[][] {
+  let turns = 0;
+  const whole = points.map(([x, y], at): Point => {
+    const step = at === 0 ? 0 : x - points[at - 1]![0];
+    if (Math.abs(step) > 180) turns -= Math.sign(step);
+    return [x + turns * 360, y];
+  });
+  const beyond = [-360, 360].filter((shift) => whole.some(([x]) => Math.abs(x + shift) < 180));
+  return [whole, ...beyond.map((shift) => whole.map(([x, y]): Point => [x + shift, y]))];
+}
+
 /** To a tenth of a degree, with each point told by its difference from the one before it. */
 function pathOf(points: readonly Point[]): string {
   const tenths = points.map(([x, y]) => [Math.round(x * 10), Math.round(-y * 10)] as const);
@@ -51,5 +63,6 @@ const topology: Topology = JSON.parse(await readFile(file, "utf8"));
 const rings = topology.objects.land.geometries
   .flatMap(({ arcs }) => arcs.flat())
   .map((ring) => ringPoints(topology, ring))
-  .filter((points) => points.some(([, y]) => y > SOUTHERNMOST));
+  .filter((points) => points.some(([, y]) => y > SOUTHERNMOST))
+  .flatMap(unrolled);
 await writeFile(OUTLINE, `${rings.map(pathOf).join("")}\n`);
