@@ -23,6 +23,7 @@ export function testbedTable({ agent, broker, nodes, people, description }: Test
       .trimEnd(),
   );
   const alice = people.find(({ name }) => name === "alice")!;
+  const admin = people.find(({ name }) => name === "admin")!;
   const real = description.engine === "simulated" ? "Slivers are simulated: nothing runs in them." : "";
   return [
     ...lines,
@@ -30,5 +31,6 @@ export function testbedTable({ agent, broker, nodes, people, description }: Test
     ...(real ? [real] : []),
     `To be alice: export SLICELAB_HOME=${alice.home}`,
     "Then:        bin/slice create hello --nodes 2",
+    `To run it:   SLICELAB_HOME=${admin.home} bin/slicelab admin --help`,
   ].join("\n");
 }

@@ -58,12 +58,16 @@ async function quotaOf(whose: Whose, named: (name: string) => Promise<KeyName>):
   return "site" in whose ? whose : { principal: await named(whose.principal) };
 }
 
-/** How a limit is told, with the amount put before or after it. */
+function counted(amount: number, what: string): string {
+  return `${amount} ${what}${amount === 1 ? "" : "s"}`;
+}
+
+/** How an amount of what is limited is told. */
 const TOLD: Readonly<Record<Limit, (amount: number) => string>> = {
-  slices: (amount) => `${amount} slices`,
-  nodes: (amount) => `${amount} nodes in one slice`,
+  slices: (amount) => counted(amount, "slice"),
+  nodes: (amount) => `${counted(amount, "node")} in one slice`,
   leaseSeconds: (amount) => `leases of ${formatLength(amount)}`,
-  slivers: (amount) => `${amount} slivers in all`,
+  slivers: (amount) => `${counted(amount, "sliver")} in all`,
   cpuMillis: (amount) => `${amount} thousandths of a core in all`,
   memoryMib: (amount) => `${amount} MiB of memory in all`,
   diskMib: (amount) => `${amount} MiB of disk in all`,
