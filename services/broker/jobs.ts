@@ -2,6 +2,7 @@ import pLimit from "p-limit";
 import type { Database } from "#shared/runtime/database.ts";
 import type { Log } from "#shared/runtime/log.ts";
 import { type JobQueue, openJobQueue } from "#shared/runtime/queue.ts";
+import { withRequestId } from "#shared/runtime/request-context.ts";
 import { startRounds } from "#shared/runtime/rounds.ts";
 import type { Clearing } from "./pursuit/clearing.ts";
 import type { Pursuit } from "./pursuit/pursuit.ts";
@@ -59,6 +60,7 @@ export class Jobs implements AsyncDisposable {
 
   /** Has an acquisition worked at soon: at once, here, where the queue takes no jobs. Never fails. */
   async nudge(id: string): Promise<void> {
+    this.#parts.log.debug({ acquisition: id }, "an acquisition is to be worked at");
     const taken = this.#queue !== undefined && (await this.#queue.add(id));
     if (!taken) await this.#work(id);
   }
@@ -82,7 +84,8 @@ export class Jobs implements AsyncDisposable {
   async #attempt(id: string): Promise<void> {
     if (this.#ending) return;
     try {
-      await this.#parts.pursuit.pursue(id);
+      // Whoever asked may be long gone, and this another process: its calls are known by the acquisition's own id.
+      await withRequestId(id, () => this.#parts.pursuit.pursue(id));
     } catch (error) {
       if (this.#ending) return; // whoever looks next goes on
       this.#parts.log.warn({ err: error, id }, "work at an acquisition failed and will be tried again");

@@ -1,3 +1,4 @@
+import { newRequestId, withRequestId } from "#shared/runtime/request-context.ts";
 import type { Connections } from "#shared/wire/xmlrpc/connections.ts";
 import { homeDirectory } from "./home.ts";
 import type { Effort } from "./network/fan-out.ts";
@@ -9,14 +10,16 @@ import type { Terminal } from "./terminal/terminal.ts";
 export async function runServiceManager(argv: readonly string[], terminal: Terminal): Promise<number> {
   const home = homeDirectory(terminal.env);
   let ending = 0;
-  await runCommandLine(argv, {
+  const tools = {
     terminal,
     home,
-    openNetwork: (effort) => openNetwork(home, effort),
-    finish: (code) => {
+    openNetwork: (effort: Effort) => openNetwork(home, effort),
+    finish: (code: number) => {
       ending = code;
     },
-  });
+  };
+  // One id for all that a command asks for: a node's failure names it, and every service that took part has logged it.
+  await withRequestId(newRequestId(), () => runCommandLine(argv, tools));
   return ending;
 }
 

@@ -1,7 +1,7 @@
-import { randomBytes } from "node:crypto";
 import { type DestinationStream, destination, type Logger, pino } from "pino";
+import { currentRequestId } from "./request-context.ts";
 
-/** A log of one process or of one request in it (`log.child({ … })`). */
+/** The log of one process. */
 export type Log = Logger;
 
 export type LogOptions = {
@@ -29,6 +29,7 @@ export function createLog(service: string, options: LogOptions = {}): Log {
     {
       level: options.level ?? "info",
       base: { service, pid: process.pid },
+      mixin: requestFacts,
       timestamp: pino.stdTimeFunctions.isoTime,
       formatters: { level: (level) => ({ level }) },
       redact: { paths: SECRET, censor: "(not logged)" },
@@ -37,9 +38,10 @@ export function createLog(service: string, options: LogOptions = {}): Log {
   );
 }
 
-/** The log of one request: its lines carry an id of their own, or the one `id` its caller sent. */
-export function requestLog(log: Log, id: string = randomBytes(6).toString("hex")): Log {
-  return log.child({ request: id });
+/** Lines that are written while something is done for somebody say for which request. */
+function requestFacts(): object {
+  const request = currentRequestId();
+  return request === undefined ? {} : { request };
 }
 
 /** A log that writes nothing. */

@@ -9,7 +9,12 @@ import { type Import, importsOf, typescript } from "./source.ts";
 const MAY_IMPORT: Readonly<Record<string, readonly string[]>> = {
   "shared/model/": ["shared/model/"],
   "shared/identity/": ["shared/identity/", "shared/model/"],
-  "shared/wire/": ["shared/wire/", "shared/identity/", "shared/model/"],
+  "shared/wire/": [
+    "shared/wire/",
+    "shared/identity/",
+    "shared/model/",
+    "shared/runtime/request-context.ts", // the id that goes along with every call
+  ],
   "shared/web/": ["shared/"],
   "shared/runtime/": ["shared/runtime/", "shared/model/errors.ts"],
   "services/service-manager/": [

@@ -1,6 +1,7 @@
 import type { z } from "zod";
 import type { KeyName, PublicKey } from "#shared/identity/key.ts";
 import { Fault, faultName } from "#shared/model/errors.ts";
+import { currentRequestId, newRequestId } from "#shared/runtime/request-context.ts";
 import type { Connections } from "./connections.ts";
 import { type Contract, checked, type Frozen, type Method } from "./contract.ts";
 import { decodeResponse, type MethodResponse } from "./decode.ts";
@@ -65,7 +66,8 @@ async function call(target: Target, name: string, method: Method, invocation: In
   let reply: Buffer;
   try {
     const either = signal ? AbortSignal.any([signal, deadline]) : deadline;
-    reply = await exchange(target, { body, signal: either, repeatable });
+    const requestId = currentRequestId() ?? newRequestId();
+    reply = await exchange(target, { body, signal: either, repeatable, requestId });
   } catch (error) {
     if (error !== deadline.reason || !deadline.aborted) throw error;
     throw new TransportError("timeout", `${target.url.host} did not answer ${name} within ${timeoutMs} ms`);

@@ -1,8 +1,8 @@
-import { randomBytes } from "node:crypto";
 import type { z } from "zod";
 import type { Peer } from "#shared/identity/tls.ts";
 import { Fault, refuseUnless } from "#shared/model/errors.ts";
 import type { Instant } from "#shared/model/time.ts";
+import { currentRequestId, newRequestId } from "#shared/runtime/request-context.ts";
 import { type Contract, checked, type Frozen, type Method, onlyStruct } from "./contract.ts";
 import { decodeCall } from "./decode.ts";
 import { encodeFault, encodeResponse } from "./encode.ts";
@@ -39,8 +39,11 @@ export type Handlers<C extends Contract> = {
   ) => Answer<C[N]> | Promise<Answer<C[N]>>;
 };
 
-/** What unexpected errors are told to: the operator's log, never the caller. */
-export type ServerLog = { error(facts: object, message: string): void };
+/** The operator's log: unexpected errors are told to it, never to the caller; and every call, where that is wanted. */
+export type ServerLog = {
+  error(facts: object, message: string): void;
+  debug?(facts: object, message: string): void;
+};
 
 export type DispatchOptions = {
   readonly clock: { now(): Instant };
@@ -89,9 +92,13 @@ export function dispatcher<C extends Contract>(
       );
       const handler = handlers[name] as unknown as Handler;
       const call = { peer, method: name, now: options.clock.now(), bare: params.length === 0 };
-      return await perform(method, handler, onlyStruct(name, params), call, replies);
+      const reply = await perform(method, handler, onlyStruct(name, params), call, replies);
+      log.debug?.({ method: known, peer: peer?.name, outcome: "ok" }, "answered a call");
+      return reply;
     } catch (error) {
-      return encodeFault(await refusal(error, { peer, method: known }));
+      const fault = await refusal(error, { peer, method: known });
+      log.debug?.({ method: known, peer: peer?.name, outcome: fault.name }, "refused a call");
+      return encodeFault(fault);
     }
   };
 }
@@ -133,10 +140,13 @@ function encoded(result: unknown): Buffer {
   return result instanceof EncodedReply ? result.bytes : encodeResponse(result);
 }
 
-/** The fault a caller is told. Anything but a Fault is logged under a reference, and only that is told. */
+/**
+ * The fault a caller is told. Anything but a Fault is logged under a reference, and only that is told: the id of the
+ * request, under which the logs of all services that took part have it.
+ */
 export function faultOf(error: unknown, log: ServerLog): Fault {
   if (error instanceof Fault) return error;
-  const reference = randomBytes(4).toString("hex");
+  const reference = currentRequestId() ?? newRequestId();
   log.error({ err: error, reference }, "a call failed inside");
   return new Fault(
     "BACKEND_FAILED",

@@ -5,6 +5,7 @@ import rateLimit from "@fastify/rate-limit";
 import { errorCodes, type FastifyInstance, type FastifyRequest, fastify } from "fastify";
 import type { Peer, ServerTlsOptions } from "#shared/identity/tls.ts";
 import { Fault, refuseUnless } from "#shared/model/errors.ts";
+import { REQUEST_ID_HEADER, requestIdFrom, withRequestId } from "#shared/runtime/request-context.ts";
 import { ConnectionCounts } from "./connection-counts.ts";
 import { type Dispatch, faultOf, type ServerLog } from "./dispatch.ts";
 import { encodeFault } from "./encode.ts";
@@ -110,8 +111,11 @@ function answerCalls(
   for (const path of PATHS) {
     app.post(path, { onRequest }, async (request, reply) => {
       const body = (request.body as Buffer | undefined) ?? Buffer.alloc(0);
+      const requestId = requestIdFrom(request.headers[REQUEST_ID_HEADER]);
+      reply.header(REQUEST_ID_HEADER, requestId);
       // Identified again: a body may take half a minute, and a revocation counts at once.
-      const call = options.dispatch(body, identify(request, options));
+      const peer = identify(request, options);
+      const call = withRequestId(requestId, () => options.dispatch(body, peer));
       running.add(call);
       try {
         return reply.type(TEXT_XML).send(await call);

@@ -5,6 +5,7 @@ import { TLSSocket } from "node:tls";
 import type { KeyName, PublicKey } from "#shared/identity/key.ts";
 import { keyOf } from "#shared/identity/tls.ts";
 import { Fault } from "#shared/model/errors.ts";
+import { REQUEST_ID_HEADER } from "#shared/runtime/request-context.ts";
 import type { Connections, PinnedOptions } from "./connections.ts";
 import { TransportError, type TransportFailure } from "./transport-error.ts";
 import { REPLY_LIMITS } from "./value.ts";
@@ -18,8 +19,15 @@ export type Target = {
   readonly onPeer?: (key: PublicKey) => void;
 };
 
-/** One message to be sent. `repeatable`: being carried out twice is being carried out once. */
-export type Message = { readonly body: Buffer; readonly signal: AbortSignal; readonly repeatable: boolean };
+/** One message to be sent. */
+export type Message = {
+  readonly body: Buffer;
+  readonly signal: AbortSignal;
+  /** Being carried out twice is being carried out once. */
+  readonly repeatable: boolean;
+  /** Under which both sides write of it in their logs. */
+  readonly requestId: string;
+};
 
 /** How far an exchange came: what an error means depends on it. */
 type Phase = "connecting" | "handshaking" | "sent" | "answered";
@@ -46,12 +54,20 @@ export async function exchange(target: Target, message: Message): Promise<Buffer
   }
 }
 
-function open({ url, connections, expectedPeer }: Target, { body, signal }: Message): ClientRequest {
+function open(
+  { url, connections, expectedPeer }: Target,
+  { body, signal, requestId }: Message,
+): ClientRequest {
   const secure = url.protocol === "https:";
   const options: PinnedOptions = {
     method: "POST",
     agent: secure ? connections.https : connections.http,
-    headers: { "Content-Type": "text/xml", "Content-Length": body.length, "User-Agent": "slicelab" },
+    headers: {
+      "Content-Type": "text/xml",
+      "Content-Length": body.length,
+      "User-Agent": "slicelab",
+      [REQUEST_ID_HEADER]: requestId,
+    },
     signal,
     expectedPeer,
   };

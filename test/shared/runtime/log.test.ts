@@ -1,6 +1,7 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import { createLog, type LogOptions, requestLog, silentLog } from "#shared/runtime/log.ts";
+import { createLog, type LogOptions, silentLog } from "#shared/runtime/log.ts";
+import { requestIdFrom, withRequestId } from "#shared/runtime/request-context.ts";
 
 function capture(options: LogOptions = {}) {
   const lines: string[] = [];
@@ -24,17 +25,23 @@ test("less serious lines than asked for are left out, and a silent log writes no
   assert.equal(lines.length, 1);
 });
 
-test("all lines of one request carry its id, and two requests have two", () => {
+test("all lines of one request carry its id, and two requests have two", async () => {
   const { lines, log } = capture();
-  const [one, other] = [requestLog(log), requestLog(log)];
-  one.info("begun");
-  one.info("done");
-  other.info("begun");
-  requestLog(log, "given").info("begun");
+  const work = async () => {
+    log.info("begun");
+    await Promise.resolve();
+    log.info("done");
+  };
+  await Promise.all([withRequestId("one", work), withRequestId(requestIdFrom("two"), work)]);
+  log.info("idle");
   const ids = lines.map((line) => JSON.parse(line).request);
-  assert.equal(ids[0], ids[1]);
-  assert.notEqual(ids[0], ids[2]);
-  assert.equal(ids[3], "given");
+  assert.deepEqual(ids, ["one", "two", "one", "two", undefined]);
+});
+
+test("what is no proper id of a request is replaced by a new one", () => {
+  for (const hostile of [undefined, "", "a b", "a\nb", "\u001b[2J", "x".repeat(65), ["one", "two"]]) {
+    assert.match(requestIdFrom(hostile), /^[0-9a-f]{12}$/);
+  }
 });
 
 test("private keys and passwords are not logged", () => {
@@ -54,7 +61,7 @@ test("an error is logged with its cause and stack", () => {
 
 test("for people a line is short: time, level, service, message, facts, and an error's stack below", () => {
   const { lines, log } = capture({ pretty: true });
-  requestLog(log, "r1").warn({ node: "n1", free: { cpu: 1 } }, "full");
+  withRequestId("r1", () => log.warn({ node: "n1", free: { cpu: 1 } }, "full"));
   log.error({ err: new Error("broken") }, "failed");
   assert.match(lines[0]!, /^\d\d:\d\d:\d\d WARN {2}agent r1 full node=n1 free=\{"cpu":1\}\n$/);
   assert.match(lines[1]!, /^\d\d:\d\d:\d\d ERROR agent failed\nError: broken\n {4}at /);
