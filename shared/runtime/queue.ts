@@ -30,6 +30,7 @@ const PATIENCE_MILLISECONDS = 2_000;
 const RECONNECT_MILLISECONDS = 1_000;
 const CONNECTIONS = 4;
 const QUIET_MILLISECONDS = 60_000;
+const REMINDER_MILLISECONDS = 3_600_000;
 
 /** Opens a queue, takes part in it until disposed of. Starts also where the queue cannot be reached. */
 export async function openJobQueue(options: JobQueueOptions): Promise<JobQueue> {
@@ -50,8 +51,9 @@ function redisQueue(options: JobQueueOptions, url: string): JobQueue {
   const asking: RedisOptions = { retryStrategy, maxRetriesPerRequest: 1 };
   const connections = [new Redis(url, asking), new Redis(url, { retryStrategy, maxRetriesPerRequest: null })];
   const trouble = troubleLog(options);
-  for (const connection of connections) connection.on("error", trouble);
+  for (const connection of connections) connection.on("error", trouble.met);
   const [producing, taking] = connections as [Redis, Redis];
+  producing.on("ready", trouble.over);
   const queue = new Queue(options.name, { connection: producing, skipWaitingForReady: true });
   const worker = new Worker(options.name, processor(options), {
     ...{ connection: taking, concurrency: options.atOnce, skipWaitingForReady: true },
@@ -112,7 +114,7 @@ type Adds = { add(name: string, data: Nudged, options: object): Promise<unknown>
 type QueueEnds = {
   readonly queue: Ends & Adds;
   readonly worker: Ends;
-  readonly trouble: (error: Error) => void;
+  readonly trouble: Trouble;
   /** Begins the leaving; whether the queue is away. */
   readonly leave?: () => boolean;
   /** Ends connections that BullMQ was lent. */
@@ -123,15 +125,16 @@ function joined(
   { name, log }: JobQueueOptions,
   { queue, worker, trouble, leave, disconnect }: QueueEnds,
 ): JobQueue {
-  queue.on("error", trouble);
-  worker.on("error", trouble);
+  queue.on("error", trouble.met);
+  worker.on("error", trouble.met);
   return {
     async add(id) {
       try {
         await patiently(queue.add(name, { id }, { jobId: id, ...FORGET }));
+        trouble.over();
         return true;
       } catch (error) {
-        trouble(error as Error);
+        trouble.met(error as Error);
         return false;
       }
     },
@@ -144,13 +147,29 @@ function joined(
   };
 }
 
-/** One line an outage, or a line a minute: a connection that is tried every second has much to say. */
-function troubleLog({ log, name }: JobQueueOptions): (error: Error) => void {
+/** What a log is told of a queue that is away: that it is, once an hour while it is, and that it works again. */
+type Trouble = { met(error: Error): void; over(): void };
+
+/** A connection that is tried every second has much to say, and one that comes and goes: at most a line a minute. */
+function troubleLog({ log, name }: JobQueueOptions): Trouble {
   let quietUntil = Number.NEGATIVE_INFINITY;
-  return (error) => {
-    if (performance.now() < quietUntil) return;
-    quietUntil = performance.now() + QUIET_MILLISECONDS;
-    log.warn({ err: error, queue: name }, "the queue is in trouble; its work is done without it");
+  let told = false;
+  return {
+    met(error) {
+      if (performance.now() < quietUntil) return;
+      quietUntil = performance.now() + REMINDER_MILLISECONDS;
+      told = true;
+      log.warn(
+        { because: error.message, queue: name },
+        "the queue is in trouble; its work is done without it",
+      );
+    },
+    over() {
+      if (!told) return;
+      told = false;
+      quietUntil = performance.now() + QUIET_MILLISECONDS;
+      log.info({ queue: name }, "the queue works again");
+    },
   };
 }
 

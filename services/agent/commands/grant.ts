@@ -5,12 +5,15 @@ import type { ServiceTerminal } from "#shared/runtime/command-line.ts";
 import type { Database } from "#shared/runtime/database.ts";
 import { type AgentConfig, loadAgentConfig } from "../config.ts";
 import { Granting } from "../holdings/granting.ts";
-import { type Neighbour, reachNeighbour } from "../holdings/neighbour.ts";
+import { type Neighbour, type NotTaken, reachNeighbour } from "../holdings/neighbour.ts";
 import { openTicketKeys } from "../signing/ticket-keys.ts";
 import { type Grant, grantsBeginning } from "../store/grants.ts";
 import { nodeCalled, nodesHeld } from "../store/held.ts";
 import { type BooksOptions, onConfig, type WithBooks } from "./books.ts";
 import { type GrantOptions, grantOptions, type ToOptions, toAgent, wishOf } from "./grant-options.ts";
+
+/** So much of a grant's id is shown, as by `holding list`. */
+const SHOWN = 16;
 
 /** A command that signs and calls, and so needs more of the agent than its books. */
 type Desk = { readonly config: AgentConfig; readonly database: Database; readonly granting: Granting };
@@ -34,7 +37,7 @@ export function addGrantCommands(holding: Command, withBooks: WithBooks, termina
         const grants = await Promise.all(ids.map((id) => grantCalled(database, id)));
         const documents = await Promise.all(grants.map(({ id }) => granting.document(id)));
         await using other = await reachNeighbour(config, { url: options.to, identity: options.identity });
-        await other.deposit(documents);
+        await depositAll(other, grants, documents, terminal);
       }),
     );
   onConfig(holding.command("close").argument("<grant>", "as list shows it"))
@@ -83,14 +86,16 @@ async function handOn(
   const to = await other.grantee();
   const nodes = await nodesOf(database, options, replaces, clock.now());
   const documents: string[] = [];
+  const granted: Granted[] = [];
   let refused = 0;
   for (const node of nodes) {
     try {
       const { id, ticket } = await granting.grant({ ...wish, node, to });
       documents.push(await granting.document(id));
+      granted.push({ id, ip: ticket.ip });
       const { slivers, memoryMib } = ticket.resources;
       out(
-        `${id.slice(0, 16)}  ${ticket.ip}  ${slivers} slivers  ${memoryMib} MiB  until ${formatInstant(ticket.term.end)}\n`,
+        `${id.slice(0, SHOWN)}  ${ticket.ip}  ${slivers} slivers  ${memoryMib} MiB  until ${formatInstant(ticket.term.end)}\n`,
       );
     } catch (error) {
       if (!(error instanceof Fault || error instanceof OperatorError)) throw error;
@@ -98,16 +103,39 @@ async function handOn(
       err(`${node.slice(0, 16)}: ${error.message}\n`);
     }
   }
+  await depositAll(other, granted, documents, { err });
+  if (refused > 0) throw new OperatorError(`nothing was handed on of ${refused} of ${nodes.length} nodes`);
+}
+
+/** What the books know a grant by, and where that one knows its node. */
+type Granted = { readonly id: string; readonly ip?: string };
+
+/** Gives what was granted to the other agent, and says of each that it does not take, why. */
+async function depositAll(
+  other: Neighbour,
+  granted: readonly Granted[],
+  documents: readonly string[],
+  { err }: Pick<ServiceTerminal, "err">,
+): Promise<void> {
+  let refused: readonly NotTaken[];
   try {
-    await other.deposit(documents);
+    refused = await other.deposit(documents);
   } catch (error) {
     if (!(error instanceof OperatorError)) throw error;
-    throw new OperatorError(
-      `${error.message}\nWhat is listed above was granted and counts, and the other agent has not taken it: mend that and run holding deposit, or holding close`,
-      { cause: error },
-    );
+    throw new OperatorError(`${error.message}\n${notTaken(granted)}`, { cause: error });
   }
-  if (refused > 0) throw new OperatorError(`nothing was handed on of ${refused} of ${nodes.length} nodes`);
+  for (const { at, because } of refused) err(`${called(granted[at])}: ${because}\n`);
+  const left = refused.flatMap(({ at }) => granted[at] ?? []);
+  if (left.length > 0) throw new OperatorError(notTaken(left));
+}
+
+function called(grant: Granted | undefined): string {
+  return [grant?.id.slice(0, SHOWN), grant?.ip].filter((part) => part !== undefined).join("  ");
+}
+
+function notTaken(granted: readonly Granted[]): string {
+  const ids = granted.map(({ id }) => id.slice(0, SHOWN)).join(" ");
+  return `this was granted and counts, and the other agent has not taken it: mend that and run holding deposit, or holding close: ${ids}`;
 }
 
 async function nodesOf(

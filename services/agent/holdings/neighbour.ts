@@ -15,9 +15,12 @@ import type { Grantee } from "./granting.ts";
 export type Neighbour = AsyncDisposable & {
   /** Whom grants are for, as it says of itself. */
   grantee(): Promise<Grantee>;
-  /** Gives it what was granted. It takes all or none, and what it has already again. */
-  deposit(documents: readonly string[]): Promise<void>;
+  /** Gives it what was granted, also what it has already. Returns what it did not take: one keeps no other from it. */
+  deposit(documents: readonly string[]): Promise<NotTaken[]>;
 };
+
+/** A document that another agent refused: the how manieth it was, from 0, and why. */
+export type NotTaken = { readonly at: number; readonly because: string };
 
 /** As many as one call deposits. */
 const AT_ONCE = 64;
@@ -36,13 +39,34 @@ export async function reachNeighbour(
       return { ticketKey: publicKeyFromSpki(readBase64(ticket_key)), identity };
     },
     async deposit(documents) {
-      for (let at = 0; at < documents.length; at += AT_ONCE) {
-        const tickets = documents.slice(at, at + AT_ONCE);
-        await told(() => client.deposittickets({ tickets }));
-      }
+      const give = (tickets: string[]) => told(() => client.deposittickets({ tickets }));
+      const refused: NotTaken[] = [];
+      for (let at = 0; at < documents.length; at += AT_ONCE)
+        refused.push(...(await depositTogether(documents.slice(at, at + AT_ONCE), at, give)));
+      return refused;
     },
     [Symbol.asyncDispose]: async () => connections[Symbol.dispose](),
   };
+}
+
+/** A call takes all or none: after one that was refused, each is given by itself. */
+async function depositTogether(
+  documents: string[],
+  first: number,
+  give: (documents: string[]) => Promise<unknown>,
+): Promise<NotTaken[]> {
+  try {
+    await give(documents);
+    return [];
+  } catch (error) {
+    if (!(error instanceof OperatorError) || error.cause instanceof TransportError) throw error;
+    const [, ...more] = documents;
+    if (more.length === 0) return [{ at: first, because: error.message }];
+  }
+  const refused: NotTaken[] = [];
+  for (const [index, document] of documents.entries())
+    refused.push(...(await depositTogether([document], first + index, give)));
+  return refused;
 }
 
 async function told<T>(call: () => Promise<T>): Promise<T> {

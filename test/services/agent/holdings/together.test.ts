@@ -76,6 +76,24 @@ test("what one agent hands on, another advertises, splits, and frees on the node
   await lab.checkBooks();
 });
 
+test("a node that the other agent refuses is named, and keeps no other from being taken", async () => {
+  await using lab = await togetherLab({ nodes: 2 });
+  const { first, second } = lab;
+  const to = ["--to", second.agent.announce.tls, "--identity", second.identity.name];
+  assert.equal((await second.run("node", "suspend", "theirs1")).code, 0);
+  const { code, out, err } = await lab.run("holding", "grant", "--all", ...PART, ...to);
+  assert.equal(code, 1);
+  const refused = out.split("\n").find((line) => line.includes(` ${first.nodes[1]!.ip} `));
+  const id = refused?.split(" ")[0];
+  assert.match(err, new RegExp(`^${id}  ${first.nodes[1]!.ip}: the other agent: `, "m"));
+  assert.match(err, new RegExp(`run holding deposit, or holding close: ${id}\\n$`));
+  assert.deepEqual((await lab.free(0)).second, [5, 1024]);
+
+  assert.equal((await second.run("node", "resume", "theirs1")).code, 0);
+  assert.equal((await lab.run("holding", "deposit", id!, ...to)).code, 0);
+  assert.deepEqual((await lab.free(1)).second, [5, 1024]);
+});
+
 test("neither agent gives more than it has, and the node catches the one that would, with its own signed tickets", async () => {
   await using lab = await togetherLab({ nodes: 1 });
   const { first, second } = lab;

@@ -1,0 +1,27 @@
+import assert from "node:assert/strict";
+import { test } from "node:test";
+import { createLog } from "#shared/runtime/log.ts";
+import { openJobQueue } from "#shared/runtime/queue.ts";
+import { eventually } from "#test/support/deadline.ts";
+import { testRedis, withoutRedis } from "#test/support/redis.ts";
+
+test("a queue that is away is told of once, and that it works again", { skip: withoutRedis }, async () => {
+  await using redis = await testRedis();
+  const lines: { level: string; msg: string }[] = [];
+  const log = createLog("broker", { write: (line) => lines.push(JSON.parse(line)) });
+  const work = async () => undefined;
+  await redis.kill();
+  await using queue = await openJobQueue({ name: "told", on: { redis: redis.url }, work, atOnce: 1, log });
+  assert.equal(await queue.add("1"), false);
+  assert.equal(await queue.add("2"), false);
+  await redis.start();
+  await eventually(() => lines.length > 1, { what: "a line about the return" });
+  await eventually(() => queue.add("3"), { what: "a job that is taken" });
+  assert.deepEqual(
+    lines.map(({ level, msg }) => [level, msg]),
+    [
+      ["warn", "the queue is in trouble; its work is done without it"],
+      ["info", "the queue works again"],
+    ],
+  );
+});
