@@ -53,7 +53,6 @@ function redisQueue(options: JobQueueOptions, url: string): JobQueue {
   const trouble = troubleLog(options);
   for (const connection of connections) connection.on("error", trouble.met);
   const [producing, taking] = connections as [Redis, Redis];
-  producing.on("ready", trouble.over);
   const queue = new Queue(options.name, { connection: producing, skipWaitingForReady: true });
   const worker = new Worker(options.name, processor(options), {
     ...{ connection: taking, concurrency: options.atOnce, skipWaitingForReady: true },
