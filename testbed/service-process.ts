@@ -21,6 +21,9 @@ export type ServiceCommand = {
 
 const PROJECT = fileURLToPath(new URL("..", import.meta.url));
 
+/** How long a service has to end when it is asked to. */
+const PATIENCE_MILLISECONDS = 30_000;
+
 /**
  * A service as a process of its own, so that it can be killed and started again. It ends with the testbed, however the
  * testbed ends: the pipe to its standard input breaks.
@@ -74,7 +77,10 @@ export class ServiceProcess implements AsyncDisposable {
 
   async [Symbol.asyncDispose](): Promise<void> {
     if (this.alive) this.#child.kill("SIGTERM");
+    // A service that somebody stopped (SIGSTOP) hears of nothing less.
+    const killing = setTimeout(() => this.#child.kill("SIGKILL"), PATIENCE_MILLISECONDS);
     await this.ended();
+    clearTimeout(killing);
     this.#child.stdin!.destroy();
   }
 }
