@@ -35,7 +35,7 @@ const REMINDER_MILLISECONDS = 3_600_000;
 /** Opens a queue, takes part in it until disposed of. Starts also where the queue cannot be reached. */
 export async function openJobQueue(options: JobQueueOptions): Promise<JobQueue> {
   return "redis" in options.on
-    ? redisQueue(options, options.on.redis)
+    ? await redisQueue(options, options.on.redis)
     : await postgresQueue(options, options.on);
 }
 
@@ -44,7 +44,7 @@ const FORGET = { removeOnComplete: true, removeOnFail: true } as const;
 
 type Nudged = { readonly id?: string };
 
-function redisQueue(options: JobQueueOptions, url: string): JobQueue {
+async function redisQueue(options: JobQueueOptions, url: string): Promise<JobQueue> {
   let leaving = false;
   const retryStrategy = () => (leaving ? null : RECONNECT_MILLISECONDS);
   // A producer fails soon while Redis is away; a worker waits for it, as BullMQ asks of workers' connections.
@@ -53,22 +53,35 @@ function redisQueue(options: JobQueueOptions, url: string): JobQueue {
   const trouble = troubleLog(options);
   for (const connection of connections) connection.on("error", trouble.met);
   const [producing, taking] = connections as [Redis, Redis];
-  const queue = new Queue(options.name, { connection: producing, skipWaitingForReady: true });
-  const worker = new Worker(options.name, processor(options), {
-    ...{ connection: taking, concurrency: options.atOnce, skipWaitingForReady: true },
-  });
   const disconnect = () => {
+    leaving = true; // also for the connections that BullMQ made of these
     for (const connection of connections) connection.disconnect();
   };
-  return joined(options, {
-    ...{ queue, worker, trouble, disconnect },
-    leave() {
-      leaving = true; // also for the connections that BullMQ made of these
+  function join(): JobQueue {
+    const queue = new Queue(options.name, { connection: producing, skipWaitingForReady: true });
+    const worker = new Worker(options.name, processor(options), {
+      ...{ connection: taking, concurrency: options.atOnce, skipWaitingForReady: true },
+    });
+    const leave = () => {
+      leaving = true;
       const away = producing.status !== "ready";
       if (away) disconnect();
       return away;
-    },
+    };
+    return joined(options, { queue, worker, trouble, disconnect, leave });
+  }
+  // BullMQ begins once and never again: begun while Redis is away, it would take no job ever after.
+  let queue: JobQueue | undefined;
+  const ready = Promise.withResolvers<void>();
+  producing.once("ready", () => {
+    if (!leaving) queue = join();
+    ready.resolve();
   });
+  await patiently(ready.promise).catch(trouble.met);
+  return {
+    add: async (id) => (await queue?.add(id)) ?? false,
+    [Symbol.asyncDispose]: async () => (queue ? await queue[Symbol.asyncDispose]() : disconnect()),
+  };
 }
 
 async function postgresQueue(

@@ -25,3 +25,18 @@ test("a queue that is away is told of once, and that it works again", { skip: wi
     ],
   );
 });
+
+test("a queue that was away at the start is used as soon as it is there", {
+  skip: withoutRedis,
+}, async () => {
+  await using redis = await testRedis();
+  await redis.kill();
+  const done: string[] = [];
+  const work = async (id: string) => void done.push(id);
+  const log = createLog("broker", { write: () => undefined });
+  await using queue = await openJobQueue({ name: "late", on: { redis: redis.url }, work, atOnce: 1, log });
+  assert.equal(await queue.add("acquisition-1"), false);
+  await redis.start();
+  await eventually(() => queue.add("acquisition-2"), { what: "a job that is taken" });
+  await eventually(() => done.includes("acquisition-2"), { what: "a job that is done" });
+});
