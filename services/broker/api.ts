@@ -9,6 +9,7 @@ import { readSliceDescription } from "#shared/wire/slice-description.ts";
 import type { Handlers } from "#shared/wire/xmlrpc/dispatch.ts";
 import { isCallFailure } from "#shared/wire/xmlrpc/transport-error.ts";
 import { advertised, countedTime } from "./acquisition/acquisition.ts";
+import { DryRuns } from "./dry-runs.ts";
 import { match } from "./matching/matching.ts";
 import type { Intake } from "./pursuit/intake.ts";
 import type { KnownAgents } from "./pursuit/known-agents.ts";
@@ -40,6 +41,7 @@ export type BrokerParts = {
 
 export function brokerHandlers(parts: BrokerParts): Handlers<typeof brokerApi> {
   const { agents, intake, nudge, self } = parts;
+  const dryRuns = new DryRuns();
   return {
     getconfig() {
       const { ports, broker, version } = self();
@@ -54,20 +56,21 @@ export function brokerHandlers(parts: BrokerParts): Handlers<typeof brokerApi> {
       };
     },
 
-    async findslice({ description: xml, holds = [], avoid = [], wanted, standby }, { now }) {
+    async findslice({ description: xml, holds = [], avoid = [], wanted, standby }, { peer, now }) {
       const description = readSliceDescription(xml);
-      const { ads } = await answered(() =>
-        advertised(agents.advertising, countedTime(description.leaseSeconds, now)),
-      );
-      const specification = match(description, ads, now, {
-        demand: shareOfOne(await resourcesOf(description, agents)),
-        ruledOut: new Map([
-          ...avoid.map((node) => [node, "is to be avoided"] as const),
-          ...holds.map((node) => [node, "has the slice"] as const),
-        ]),
-        held: holds.map((node) => ({ node })),
-        wanted,
-        standby,
+      const during = countedTime(description.leaseSeconds, now);
+      const specification = await dryRuns.run(peer.name, async () => {
+        const { ads } = await answered(() => advertised(agents.advertising, during));
+        return match(description, ads, now, {
+          demand: shareOfOne(await resourcesOf(description, agents)),
+          ruledOut: new Map([
+            ...avoid.map((node) => [node, "is to be avoided"] as const),
+            ...holds.map((node) => [node, "has the slice"] as const),
+          ]),
+          held: holds.map((node) => ({ node })),
+          wanted,
+          standby,
+        });
       });
       return specificationStruct(specification);
     },

@@ -32,6 +32,8 @@ export type Patience = { readonly signal?: AbortSignal; readonly deadlineMs: num
 export type AgentConnection = TicketAgent & {
   readonly url: string;
   facts(): Promise<AgentFacts>;
+  /** As for any broker, within a shorter time than usual where one is given, in milliseconds. */
+  advertisements(during: Term, withinMs?: number): Promise<Advertisement[]>;
   /** Tickets of the caller that its agent still counts. */
   outstanding(): Promise<string[]>;
   /** Gives tickets back, with another patience than usual where one is given. */
@@ -70,8 +72,8 @@ export function agentConnection(
   };
 
   /** All pages within one deadline: an agent that is slow with each is slow. */
-  async function advertisements(during: Term): Promise<Advertisement[]> {
-    const until = performance.now() + timeoutMs;
+  async function advertisements(during: Term, withinMs = timeoutMs): Promise<Advertisement[]> {
+    const until = performance.now() + withinMs;
     const ads: Advertisement[] = [];
     const [from, to] = [formatInstant(during.start), formatInstant(during.end)];
     for (let pages = 0; pages < MAX_PAGES; pages++) {

@@ -11,6 +11,7 @@ import {
 } from "../acquisition/agent-connection.ts";
 import type { TicketAgent } from "../acquisition/ask.ts";
 import type { Advertisement } from "../matching/specification.ts";
+import { AgentTurns, type Purpose } from "./agent-turns.ts";
 
 export type AgentAddress = { readonly identity: KeyName; readonly url: string };
 
@@ -26,17 +27,25 @@ type Terms = {
   readonly adsMs: number;
 };
 
-/** What was advertised, or why not, and until when that is used. */
-type Remembered = { readonly ads: Promise<Advertisement[]>; readonly until: number; readonly length: number };
+/** What was advertised, or why not, and until when that is used: infinity while it is not known yet. */
+type Remembered = {
+  readonly ads: Promise<Advertisement[]>;
+  until: number;
+  readonly length: number;
+  readonly purpose: Purpose;
+  /** Whether the agent was asked: before, it waits for its turn. */
+  readonly turn: { begun: boolean };
+};
 
 /**
  * The agents a broker is configured with. What one advertises is asked once for all who want to know at about the same
- * time; one that has just failed is not waited for again by everybody.
+ * time, and a few things at once; one that has just failed is not waited for again by everybody.
  */
 export class KnownAgents {
   readonly addresses: readonly AgentAddress[];
   readonly #connections: ReadonlyMap<KeyName, AgentConnection>;
   readonly #terms: Terms;
+  readonly #turns: ReadonlyMap<KeyName, AgentTurns>;
   readonly #remembered = new Map<KeyName, Remembered[]>();
   /** How often an agent was asked for its advertisements, and how often that was not needed. */
   readonly counts = { asked: 0, spared: 0 };
@@ -48,6 +57,7 @@ export class KnownAgents {
     this.#connections = new Map(
       agents.map((agent) => [agent.identity, agentConnection(agent, connections, { deadlineMs, signal })]),
     );
+    this.#turns = new Map(agents.map(({ identity }) => [identity, new AgentTurns()]));
   }
 
   knows(name: KeyName): boolean {
@@ -56,13 +66,13 @@ export class KnownAgents {
 
   /** All of them, for what needs no request: they advertise, and issue nothing. */
   get advertising(): TicketAgent[] {
-    return [...this.#connections.values()].map((agent) => this.#remembering(agent));
+    return [...this.#connections.values()].map((agent) => this.#remembering(agent, "dry run"));
   }
 
   /** Those of some agents that are known here, which issue tickets for this request. */
   requesting(request: string, names: readonly KeyName[]): TicketAgent[] {
     const known = names.flatMap((name) => this.#connections.get(name) ?? []);
-    return known.map((agent) => this.#remembering({ ...agent, ...agent.requesting(request) }));
+    return known.map((agent) => this.#remembering({ ...agent, ...agent.requesting(request) }, "acquisition"));
   }
 
   /** What one agent says of itself: the first one's that answers. Throws the last failure. */
@@ -79,11 +89,11 @@ export class KnownAgents {
     return await agent.release(tickets);
   }
 
-  #remembering(agent: AgentConnection): TicketAgent {
+  #remembering(agent: AgentConnection, purpose: Purpose): TicketAgent {
     const { name, url } = agent;
     return {
       ...{ name, url, ticketKey: agent.ticketKey },
-      advertisements: (during) => this.#advertisements(agent, during),
+      advertisements: (during) => this.#advertisements(agent, during, purpose),
       tickets: async (description, ask) => {
         let granted: readonly string[] = [];
         try {
@@ -98,34 +108,63 @@ export class KnownAgents {
   }
 
   /** Terms of one length that begin within moments of each other are the same to whoever chooses nodes. */
-  #advertisements(agent: AgentConnection, during: Term): Promise<Advertisement[]> {
-    const now = this.#terms.clock.uptime();
+  #advertisements(agent: AgentConnection, during: Term, purpose: Purpose): Promise<Advertisement[]> {
     const length = during.end - during.start;
-    const fresh = (this.#remembered.get(agent.name) ?? []).filter(({ until }) => until > now);
-    const found = fresh.find((one) => one.length === length);
+    const found = this.#fresh(agent.name).find(
+      // An acquisition does not wait in a dry run's place.
+      (one) =>
+        one.length === length && (one.turn.begun || one.purpose === "acquisition" || purpose === "dry run"),
+    );
     if (found) {
       this.counts.spared += 1;
       return found.ads;
     }
-    this.counts.asked += 1;
-    const asked: { -readonly [K in keyof Remembered]: Remembered[K] } = {
-      ads: agent.advertisements(during),
-      // While it is being asked, nobody else asks.
-      until: Number.POSITIVE_INFINITY,
-      length,
+    const turn = { begun: false };
+    const ads = this.#ask(agent, during, purpose, turn);
+    // While it is being asked, nobody else asks.
+    const asked: Remembered = { ads, until: Number.POSITIVE_INFINITY, length, purpose, turn };
+    this.#remember(agent.name, asked);
+    const { adsMs, deadlineMs, clock } = this.#terms;
+    const usedFor = (milliseconds: number) => {
+      asked.until = clock.uptime() + milliseconds;
+      this.#remember(agent.name);
     };
-    this.#remembered.set(agent.name, [...fresh.slice(1 - LENGTHS), asked]);
     asked.ads.then(
-      () => {
-        asked.until = this.#terms.clock.uptime() + this.#terms.adsMs;
-      },
-      () => {
-        asked.until = this.#terms.clock.uptime() + Math.min(this.#terms.adsMs, this.#terms.deadlineMs);
-      },
+      () => usedFor(adsMs),
+      // That there was no turn says nothing about the agent.
+      () => usedFor(turn.begun ? Math.min(adsMs, deadlineMs) : 0),
     );
     return asked.ads;
   }
+
+  /** Half of the time may go by until it is its turn; what is left is for the answer. */
+  async #ask(agent: AgentConnection, during: Term, purpose: Purpose, turn: Remembered["turn"]) {
+    const { deadlineMs } = this.#terms;
+    const until = performance.now() + deadlineMs;
+    const turns = this.#turns.get(agent.name) ?? new AgentTurns();
+    return await turns.take(purpose, deadlineMs / 2, () => {
+      turn.begun = true;
+      this.counts.asked += 1;
+      return agent.advertisements(during, until - performance.now());
+    });
+  }
+
+  #fresh(name: KeyName): Remembered[] {
+    const now = this.#terms.clock.uptime();
+    return (this.#remembered.get(name) ?? []).filter(({ until }) => until > now);
+  }
+
+  /** Keeps all that is not answered yet, and the last few answers. */
+  #remember(name: KeyName, ...more: readonly Remembered[]): void {
+    const all = [...this.#fresh(name), ...more];
+    const answered = all.filter(({ until }) => until < Number.POSITIVE_INFINITY);
+    const dropped = new Set(answered.slice(0, -LENGTHS));
+    this.#remembered.set(
+      name,
+      all.filter((one) => !dropped.has(one)),
+    );
+  }
 }
 
-/** Of how many lengths of term what an agent advertises is remembered. */
+/** Of how many lengths of term the answer of an agent is remembered. */
 const LENGTHS = 4;
