@@ -136,7 +136,7 @@ export class Issuance {
   async #partOf(order: Order, { onBehalf }: Caller): Promise<Order> {
     if (!onBehalf) return order;
     const { mandate, part } = onBehalf;
-    return narrowed(order, mandate, await mandateUse(this.#parts.database, mandate), part);
+    return narrowed(order, mandate, await mandateUse(this.#parts.database, mandate, order.slice), part);
   }
 
   async #withinQuotas(order: Order, fits: readonly Fit[], { principal, now }: TicketTerms): Promise<void> {

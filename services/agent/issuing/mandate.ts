@@ -3,7 +3,7 @@ import { refuseUnless } from "#shared/model/errors.ts";
 import type { DocumentId } from "#shared/model/ticket.ts";
 import type { Instant } from "#shared/model/time.ts";
 import { claimedSigner, openRequest, type SliceRequest } from "#shared/wire/request-document.ts";
-import type { Order } from "./order.ts";
+import type { Brought, Order } from "./order.ts";
 
 /** What lets a broker ask in a principal's name: a request that principal signed. */
 export type Mandate = {
@@ -17,7 +17,11 @@ export type Mandate = {
 };
 
 /** What has been done under a serial of a principal. */
-export type MandateUse = { readonly document: DocumentId; readonly issued: number };
+export type MandateUse = {
+  readonly document: DocumentId;
+  readonly issued: number;
+  readonly brought: Brought;
+};
 
 /** How many tickets of a request one call is about; absent: all that are left. */
 export type Part = { readonly count?: number; readonly atleast?: number };
@@ -44,7 +48,8 @@ export async function openMandate(
 }
 
 /**
- * An order narrowed to the part of its request that a call is about, and to what the request has left. Throws
+ * An order narrowed to the part of its request that a call is about, and to what the request has left, with what it has
+ * brought already: so many calls get together only what one could have got. Throws
  * ALREADY_REDEEMED where that is too little, BAD_CHAIN where the serial stands for another request, MALFORMED where the
  * part makes no sense.
  */
@@ -72,5 +77,5 @@ export function narrowed(
     "ALREADY_REDEEMED",
     `of the ${described} tickets of this request ${used.issued} were issued or given up, which leaves ${left}; sign another request for more`,
   );
-  return { ...order, count: Math.min(wanted, left), atLeast };
+  return { ...order, count: Math.min(wanted, left), atLeast, brought: used.brought };
 }

@@ -98,6 +98,7 @@ export function misfit(offer: Offer, order: Order, now: Instant): Reason | undef
     (offer.suspended ? elsewhere("is suspended") : undefined) ??
     (offer.drained ? elsewhere("is being drained: it gets nothing new") : undefined) ??
     misplaced(offer, order.where) ??
+    brought(offer, order) ??
     (order.among.kind === "any" ? unchosen(offer, order.where, now) : undefined) ??
     unlike(offer, order) ??
     (offer.holding ? tooSmall(offer.holding, order) : unheld(offer.allowed, order, now))
@@ -118,6 +119,13 @@ function misplaced(offer: Offer, where: Whereabouts): Reason | undefined {
     return { reason: "is not at a site asked for", remedy: "other sites" };
   if (offer.site && where.avoidSites.includes(offer.site)) return elsewhere("is at a site to be avoided");
   return where.distinctSites && !offer.site ? elsewhere("is at no known site") : undefined;
+}
+
+/** What keeps several calls under one request from getting together what one would not. */
+function brought({ node, site }: Offer, { brought, where }: Order): Reason | undefined {
+  if (brought?.nodes.includes(node)) return elsewhere("has a ticket of this request already");
+  if (!where.distinctSites || !site || !brought?.sites.includes(site)) return undefined;
+  return { reason: "is at a site that has a node of this request already", remedy: "other sites" };
 }
 
 /**

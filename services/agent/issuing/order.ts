@@ -1,3 +1,4 @@
+import type { KeyName } from "#shared/identity/key.ts";
 import type { Capability } from "#shared/model/capability.ts";
 import type { AnyPorts, PortRange } from "#shared/model/ports.ts";
 import type { Ceilings, Resources } from "#shared/model/resources.ts";
@@ -8,6 +9,9 @@ import type { EngineName } from "#shared/model/ticket.ts";
 export type Among =
   | { readonly kind: "any" }
   | { readonly kind: "ips" | "nodes"; readonly names: readonly string[] };
+
+/** Where a request has brought tickets that count now. */
+export type Brought = { readonly nodes: readonly KeyName[]; readonly sites: readonly string[] };
 
 /** What a principal asks tickets for. Every ticket of it says the same, each for a node of its own. */
 export type Order = {
@@ -27,4 +31,6 @@ export type Order = {
   readonly atLeast: number;
   readonly among: Among;
   readonly where: Whereabouts;
+  /** Where a broker asks call by call: what calls before brought. */
+  readonly brought?: Brought;
 };

@@ -4,6 +4,7 @@ import type { DocumentId } from "#shared/model/ticket.ts";
 import type { Instant } from "#shared/model/time.ts";
 import type { Database, Queries, Tx } from "#shared/runtime/database.ts";
 import type { Mandate, MandateUse } from "../issuing/mandate.ts";
+import type { Brought } from "../issuing/order.ts";
 import type { Unsealed } from "../signing/seal.ts";
 import { type AuditEntry, writeAudit } from "./audit.ts";
 import { issueTickets, type NewTickets, Overtaken } from "./issued.ts";
@@ -19,21 +20,35 @@ export async function keyOfPrincipal(queries: Queries, name: KeyName): Promise<P
 }
 
 /** What was done under a mandate's serial so far; nothing yet is told as this very request's. */
-export async function mandateUse(queries: Queries, mandate: Mandate): Promise<MandateUse> {
-  const row = await queries.row<MandateUse>(
+export async function mandateUse(queries: Queries, mandate: Mandate, slice: string): Promise<MandateUse> {
+  const row = await queries.row<Omit<MandateUse, "brought"> & Brought>(
     {
       name: "use of request",
-      text: "select document, issued from requests where principal = $1 and serial = $2",
+      text: `
+        select r.document, r.issued, b.nodes, b.sites from requests r cross join lateral (
+          select coalesce(array_agg(b.node), '{}') as nodes,
+            coalesce(array_agg(b.site) filter (where b.site is not null), '{}') as sites
+          from (${BROUGHT}) as b
+        ) as b
+        where r.principal = $1 and r.serial = $2`,
     },
-    [mandate.principal.name, mandate.serial],
+    [mandate.principal.name, mandate.serial, slice],
   );
-  return row ?? { document: mandate.document, issued: 0 };
+  if (!row) return { document: mandate.document, issued: 0, brought: { nodes: [], sites: [] } };
+  const { nodes, sites, ...use } = row;
+  return { ...use, brought: { nodes, sites } };
 }
+
+/** Where principal $1 has tickets for slice $3 that count now, brought by the request of serial $2. */
+const BROUGHT = `
+  select t.node, p.site
+  from tickets t join requested_tickets q on q.ticket = t.id join principals p on p.name = t.node
+  where t.slice = $3 and t.principal = $1 and q.serial = $2 and t.state in ('issued', 'redeemed')`;
 
 /**
  * Issues tickets under a mandate: counted against its request in the transaction that writes them, all or nothing. Two
  * calls under one request come one after the other. Throws what `issueTickets` throws, Overtaken also where the request
- * has no longer so many left, and SUSPENDED for a broker that an administrator has suspended.
+ * has no longer so many left or has brought one of the nodes, or of sites that are to be distinct, and SUSPENDED for a broker that an administrator has suspended.
  */
 export async function issueRequested(database: Database, mandate: Mandate, issue: NewTickets): Promise<void> {
   const { reply, ...tickets } = issue;
@@ -41,6 +56,7 @@ export async function issueRequested(database: Database, mandate: Mandate, issue
   await database.transaction(async (tx) => {
     await refuseSuspended(tx, mandate.broker);
     await claim(tx, mandate, ids.length);
+    await refuseBrought(tx, mandate, issue);
     await issueTickets(tx, tickets);
     await tx.run(
       "insert into requested_tickets (ticket, broker, serial) select id, $2, $3 from unnest($1::text[]) as t (id)",
@@ -83,6 +99,22 @@ async function claim(tx: Tx, mandate: Mandate, count: number): Promise<void> {
     [principal.name, serial, document, count],
   );
   if (claimed === 0) throw new Overtaken("the request has fewer left");
+}
+
+/** Sees what was brought by whoever held the claim before. */
+async function refuseBrought(
+  tx: Tx,
+  { principal, serial }: Mandate,
+  { order, tickets }: NewTickets,
+): Promise<void> {
+  const row = await tx.row(
+    `select from (${BROUGHT}) as b
+     join (select h.node, p.site from holdings h join principals p on p.name = h.node where h.id = any($4::text[])) as n
+       on n.node = b.node or $5::boolean and n.site = b.site
+     limit 1`,
+    [principal.name, serial, order.slice, tickets.map(({ holding }) => holding), order.where.distinctSites],
+  );
+  if (row) throw new Overtaken("the request has brought a ticket there");
 }
 
 /** Of what a request brought, the tickets that count now, by their ids: at most `limit` of those behind `after`. */
