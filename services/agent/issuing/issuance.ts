@@ -73,6 +73,8 @@ export class Issuance {
       try {
         return await this.#attempt(order, caller, terms);
       } catch (error) {
+        // What refuses a call may be what the same call, a moment before, was given.
+        if (error instanceof Fault) await caller.replay?.passAnswered();
         if (!(error instanceof Overtaken)) throw error;
         if (attempt === ATTEMPTS)
           throw new Fault("BUSY", "too much was changing at once; try again", { cause: error });

@@ -83,6 +83,11 @@ export class Replay {
   async signedBy(signer: KeyName | ""): Promise<void> {
     this.#scope = { ...this.#scope, signer };
     this.#signerIsKnown = true;
+    await this.passAnswered();
+  }
+
+  /** Throws AlreadyAnswered past the handler where this very call has been answered meanwhile. */
+  async passAnswered(): Promise<void> {
     if (await this.answer()) throw new AlreadyAnswered("answered before");
   }
 

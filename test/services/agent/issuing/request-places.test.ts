@@ -70,3 +70,18 @@ test("a node a request has a ticket for gets another when that counts no more, a
   await ask();
   await assert.rejects(ask(), refusal("ALREADY_REDEEMED"));
 });
+
+test("the same call many times at once is answered with the same ticket, not refused for it", async () => {
+  await using lab = await placedLab();
+  await using sibling = await lab.sibling();
+  const clients = [lab.broker.client, sibling.client(lab.broker)];
+  const ask = {
+    request: lab.request({}, DISTINCT),
+    nodes: [lab.nodes[0].name],
+    count: 1,
+    request_id: "once",
+  };
+  const answers = await Promise.all(Array.from({ length: 16 }, (_, at) => clients[at % 2]!.gettickets(ask)));
+  assert.equal(new Set(answers.flat()).size, 1);
+  assert.equal((await charges(lab)).length, 1);
+});
