@@ -1,3 +1,4 @@
+import { randomInt } from "node:crypto";
 import { createSocket } from "node:dgram";
 import { once } from "node:events";
 import { type AddressInfo, createServer, isIPv6 } from "node:net";
@@ -21,6 +22,8 @@ export const BROKER_PORTS: ServicePorts = { plain: 9000, tls: 9001, web: 9002 };
 export const NODE_PORTS: ServicePorts = { plain: 8000, tls: 8001, web: 8002, ssh: 8022, slicestat: 3100 };
 export const MONITOR_PORTS: MonitorPorts = { udp: 8649, xml: 8649, web: 8648 };
 
+/** Below what Linux gives away by itself (net.ipv4.ip_local_port_range), above what services usually have. */
+const ANY_PORT = [10_000, 30_000] as const;
 const LET_GO_MILLISECONDS = 10_000;
 const LOOK_AGAIN_MILLISECONDS = 50;
 
@@ -43,8 +46,8 @@ export async function choosePorts<Ports extends { readonly [Use in keyof Ports]?
       const own = earlier[use];
       const listened = use === "udp" ? boundByUdp : listenedByTcp;
       if (own !== undefined && (await becomesFree(() => listened(ip, own)))) return [use, own] as const;
-      const chosen = await listened(ip, random ? 0 : port);
-      return [use, chosen ?? (await listened(ip, 0))] as const;
+      const chosen = random ? undefined : await listened(ip, port);
+      return [use, chosen ?? (await anyPort((one) => listened(ip, one)))] as const;
     }),
   );
   const ports = Object.fromEntries(chosen);
@@ -67,14 +70,22 @@ async function becomesFree(listened: () => Promise<number | undefined>): Promise
   return true;
 }
 
-/** The port that could be listened on, 0 being any; undefined when somebody else does. */
+/**
+ * Any free port, but none of those that the kernel gives to whoever asks for any: somebody else could be given it before
+ * the service that is to have it has started.
+ */
+async function anyPort(listened: (port: number) => Promise<number | undefined>): Promise<number> {
+  return (await listened(randomInt(...ANY_PORT))) ?? anyPort(listened);
+}
+
+/** The port if it could be listened on; undefined when somebody else does. */
 async function listenedByTcp(ip: string, wanted: number): Promise<number | undefined> {
   const server = createServer();
   server.listen(wanted, ip);
   try {
     await once(server, "listening");
   } catch (error) {
-    if ((error as NodeJS.ErrnoException).code === "EADDRINUSE" && wanted !== 0) return undefined;
+    if ((error as NodeJS.ErrnoException).code === "EADDRINUSE") return undefined;
     throw error;
   }
   const { port } = server.address() as AddressInfo;
@@ -90,7 +101,7 @@ async function boundByUdp(ip: string, wanted: number): Promise<number | undefine
   try {
     await once(socket, "listening");
   } catch (error) {
-    if ((error as NodeJS.ErrnoException).code === "EADDRINUSE" && wanted !== 0) return undefined;
+    if ((error as NodeJS.ErrnoException).code === "EADDRINUSE") return undefined;
     throw error;
   }
   const { port } = socket.address();
