@@ -1,20 +1,14 @@
 import { z } from "zod";
 import { loadConfig } from "#shared/runtime/config.ts";
+import { identityFiles, peerAddress, listeningPort as port } from "#shared/runtime/service-options.ts";
 
-const port = z.int().min(0).max(65_535);
 const amount = z.int().min(0).max(999_999_999_999);
 const DAY = 86_400;
 
 /** What an agent can be told. Ports of 0 are chosen when it starts. */
 export const agentConfig = z.strictObject({
   database: z.string().describe("the URL of a PostgreSQL database"),
-  identity: z
-    .strictObject({
-      key: z.string().describe("the agent's private key file"),
-      certificate: z.string().describe("its certificate, made for a server"),
-      authority: z.string().describe("the certificate of the authority"),
-    })
-    .describe("the files of the agent's identity"),
+  identity: identityFiles,
   ticket_key: z
     .string()
     .describe(
@@ -35,15 +29,7 @@ export const agentConfig = z.strictObject({
     })
     .prefault({}),
   agents: z
-    .array(
-      z.strictObject({
-        identity: z
-          .string()
-          .regex(/^[0-9a-f]{64}$/, "must be the SHA-256 name of its key, 64 hex digits")
-          .describe("the SHA-256 name of its key"),
-        url: z.url({ protocol: /^https$/ }).describe("where it answers: https://host:port/RPC2"),
-      }),
-    )
+    .array(peerAddress)
     .default([])
     .describe("agents that hand parts of their nodes on to this one, and are asked how these nodes are"),
   gather_seconds: z.int().positive().default(20).describe("how often those agents are asked"),

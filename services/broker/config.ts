@@ -1,7 +1,7 @@
 import { z } from "zod";
 import { loadConfig } from "#shared/runtime/config.ts";
+import { identityFiles, peerAddress, listeningPort as port } from "#shared/runtime/service-options.ts";
 
-const port = z.int().min(0).max(65_535);
 const seconds = z.int().positive().max(86_400);
 
 /** What a broker can be told. Ports of 0 are chosen when it starts. */
@@ -11,13 +11,7 @@ export const brokerConfig = z.strictObject({
     .string()
     .optional()
     .describe("the URL of a Redis for its queue; absent: the queue is in the PostgreSQL database"),
-  identity: z
-    .strictObject({
-      key: z.string().describe("the broker's private key file"),
-      certificate: z.string().describe("its certificate, made for a server"),
-      authority: z.string().describe("the certificate of the authority"),
-    })
-    .describe("the files of the broker's identity"),
+  identity: identityFiles,
   listen: z
     .strictObject({
       address: z.string().default("127.0.0.1").describe("the address the broker serves"),
@@ -29,15 +23,7 @@ export const brokerConfig = z.strictObject({
     })
     .prefault({}),
   agents: z
-    .array(
-      z.strictObject({
-        identity: z
-          .string()
-          .regex(/^[0-9a-f]{64}$/)
-          .describe("the SHA-256 name of the agent's key"),
-        url: z.url({ protocol: /^https$/ }).describe("where it answers: https://host:port/RPC2"),
-      }),
-    )
+    .array(peerAddress)
     .min(1)
     .max(64)
     .describe("the agents it asks; requests may name others, whose tickets it cannot get"),

@@ -6,6 +6,7 @@ import type { PortRange } from "#shared/model/ports.ts";
 import type { Share } from "#shared/model/resources.ts";
 import { ENGINES, type EngineName } from "#shared/model/ticket.ts";
 import { type ConfigSource, loadConfig } from "#shared/runtime/config.ts";
+import { listeningPort as anyPort, identityFiles, peerAddress } from "#shared/runtime/service-options.ts";
 import { writtenTarget } from "#shared/wire/ganglia/target.ts";
 import { IMAGE_LIMITS, type ImageLimits } from "./backends/images/image-limits.ts";
 import { isImageSource } from "./backends/images/image-source.ts";
@@ -13,7 +14,6 @@ import type { ImageWish } from "./backends/images/images.ts";
 import type { MonitorFeed } from "./usage/feeds.ts";
 
 const amount = z.int().min(0).max(999_999_999_999);
-const anyPort = z.int().min(0).max(65_535);
 const port = z.int().min(1).max(65_535);
 const address = z.string().refine((text) => isIP(text) !== 0, "must be an IP address");
 const portRange = z
@@ -51,13 +51,7 @@ export const nodeManagerConfig = z.strictObject({
   ip: address.describe("the node's address, as tickets, leases and agents have it"),
   host: address.optional().describe("the address it listens on; the node's own unless told otherwise"),
   state: z.string().min(1).describe("the directory of its store, its ssh host key and its slivers' disks"),
-  identity: z
-    .strictObject({
-      key: z.string().describe("the file of its private key"),
-      certificate: z.string().describe("the file of its certificate"),
-      authority: z.string().describe("the file of the authority's certificate"),
-    })
-    .describe("the files of the node's identity"),
+  identity: identityFiles,
   ports: z
     .strictObject({
       tls: anyPort.default(8001).describe("for calls; 0 takes any free port"),
@@ -106,12 +100,7 @@ export const nodeManagerConfig = z.strictObject({
     .prefault({}),
   agents: z
     .array(
-      z.strictObject({
-        identity: z
-          .string()
-          .regex(/^[0-9a-f]{64}$/, "must be the SHA-256 name of its key, 64 hex digits")
-          .describe("the SHA-256 name of its key"),
-        url: z.url({ protocol: /^https$/ }).describe("where it answers: https://host:port/RPC2"),
+      peerAddress.extend({
         share: share.optional().describe("of how much of the capacity; absent: of an equal part"),
         administrative: z
           .array(z.enum(CAPABILITIES))

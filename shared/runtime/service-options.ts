@@ -1,0 +1,22 @@
+import { z } from "zod";
+
+/** A port a service listens at; 0 takes any free one. */
+export const listeningPort = z.int().min(0).max(65_535);
+
+/** The files that say who a service is, and whom it believes that others are who they say. */
+export const identityFiles = z
+  .strictObject({
+    key: z.string().describe("the file of its private key"),
+    certificate: z.string().describe("the file of its certificate, made for a server"),
+    authority: z.string().describe("the file of the authority's certificate"),
+  })
+  .describe("the files of its identity");
+
+/** Where a service is, and the key it has to hold there. */
+export const peerAddress = z.strictObject({
+  identity: z
+    .string()
+    .regex(/^[0-9a-f]{64}$/, "must be the SHA-256 name of its key, 64 hex digits")
+    .describe("the SHA-256 name of its key"),
+  url: z.url({ protocol: /^https$/ }).describe("where it answers: https://host:port/RPC2"),
+});
