@@ -3,9 +3,11 @@ import { once } from "node:events";
 import { mkdtemp, rm, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
+import { Registry } from "#services/agent/registry/registry.ts";
 import { openAgentDatabase } from "#services/agent/service.ts";
-import { openTicketKeys } from "#services/agent/signing/ticket-keys.ts";
+import { openTicketKeys, type TicketKeys } from "#services/agent/signing/ticket-keys.ts";
 import { clientTlsOptions } from "#shared/identity/tls.ts";
+import type { Share } from "#shared/model/resources.ts";
 import { systemClock } from "#shared/runtime/clock.ts";
 import type { Database } from "#shared/runtime/database.ts";
 import { agentApi } from "#shared/wire/agent-api.ts";
@@ -19,15 +21,30 @@ import { startPostgres } from "#testbed/postgres.ts";
 export type BenchAgent = AsyncDisposable & {
   readonly home: string;
   readonly database: Database;
+  /** Of its PostgreSQL database, for whoever wants a connection of its own. */
+  readonly databaseUrl: string;
+  readonly ticketKeys: TicketKeys;
   readonly client: XmlRpcClient<typeof agentApi>;
+  /** Another client of the same person, on connections of its own. */
+  connect(): XmlRpcClient<typeof agentApi>;
   readonly fleet: readonly FleetNode[];
   readonly files: { readonly server: object; readonly client: object };
   /** How long the agent's event loop was held, in milliseconds, since this was last asked. */
   held(): Promise<{ readonly max: number; readonly p99: number }>;
 };
 
-/** `settings` is TOML, and stands before the tables of the configuration. */
-export async function benchAgent(nodes: number, settings = ""): Promise<BenchAgent> {
+type BenchOptions = {
+  /** TOML that stands before the tables of the configuration. */
+  readonly settings?: string;
+  /** What each node gives. */
+  readonly share?: Partial<Share>;
+};
+
+/** An agent over so many nodes, and a researcher, alice, to whom `client` belongs. */
+export async function benchAgent(
+  nodes: number,
+  { settings = "", share }: BenchOptions = {},
+): Promise<BenchAgent> {
   await using owned = new AsyncDisposableStack();
   const home = await mkdtemp(join(tmpdir(), "slicelab-bench-"));
   owned.defer(() => rm(home, { recursive: true, force: true }));
@@ -62,13 +79,23 @@ web_port = 0
     await once(child, "exit");
   });
   const database = owned.use(openAgentDatabase(url));
-  const fleet = await enrolFleet(database, await openTicketKeys(ticketKey), systemClock(), { nodes });
+  await new Registry(database, systemClock()).addPrincipal({
+    ...{ label: "alice", role: "researcher", certificate: alice.certPem },
+  });
+  const ticketKeys = await openTicketKeys(ticketKey);
+  const fleet = await enrolFleet(database, ticketKeys, systemClock(), { nodes, share });
   await database.run("vacuum analyze");
-  const connections = owned.use(new Connections(clientTlsOptions(alice.tls)));
+  const connections = new AsyncDisposableStack();
+  owned.use(connections);
+  function connect(): XmlRpcClient<typeof agentApi> {
+    const own = connections.use(new Connections(clientTlsOptions(alice.tls)));
+    return xmlRpcClient(agentApi, { url: tls, connections: own, expectedPeer: server.name });
+  }
+  const client = connect();
   const kept = owned.move();
   return {
-    ...{ home, database, fleet, files: { server: files, client: clientFiles } },
-    client: xmlRpcClient(agentApi, { url: tls, connections, expectedPeer: server.name }),
+    ...{ home, database, databaseUrl: url, ticketKeys, fleet, client, connect },
+    files: { server: files, client: clientFiles },
     async held() {
       child.send("report");
       const [report] = (await once(child, "message")) as [{ max: number; p99: number }];

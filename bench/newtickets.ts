@@ -1,24 +1,9 @@
-import { fork } from "node:child_process";
-import { once } from "node:events";
-import { mkdtemp, rm, writeFile } from "node:fs/promises";
-import { tmpdir } from "node:os";
-import { join } from "node:path";
 import pg from "pg";
-import { Registry } from "#services/agent/registry/registry.ts";
-import { openAgentDatabase } from "#services/agent/service.ts";
 import { inBatches, sealAll } from "#services/agent/signing/seal.ts";
-import { openTicketKeys } from "#services/agent/signing/ticket-keys.ts";
-import { clientTlsOptions } from "#shared/identity/tls.ts";
-import { systemClock } from "#shared/runtime/clock.ts";
-import { agentApi } from "#shared/wire/agent-api.ts";
 import { lineageOf, parseDocument } from "#shared/wire/document.ts";
-import { type XmlRpcClient, xmlRpcClient } from "#shared/wire/xmlrpc/client.ts";
-import { Connections } from "#shared/wire/xmlrpc/connections.ts";
 import { decodeResponse } from "#shared/wire/xmlrpc/decode.ts";
 import { encodeResponse } from "#shared/wire/xmlrpc/encode.ts";
-import { enrolFleet } from "#test/services/agent/fleet.ts";
-import { testAuthority, writeIdentity } from "#test/support/authority.ts";
-import { startPostgres } from "#testbed/postgres.ts";
+import { benchAgent } from "./agent-lab.ts";
 import { median, ratioOf, timed } from "./timing.ts";
 
 /**
@@ -32,47 +17,8 @@ const CLIENTS = 20;
 const MANY = { slivers: 100_000, memoryMib: 100_000_000, diskMib: 100_000_000 };
 
 await using owned = new AsyncDisposableStack();
-const home = await mkdtemp(join(tmpdir(), "slicelab-bench-"));
-owned.defer(() => rm(home, { recursive: true, force: true }));
-const clock = systemClock();
-const postgres = owned.use(await startPostgres(join(home, "postgres")));
-const url = await postgres.createDatabase("slicelab");
-const authority = await testAuthority();
-const [server, alice] = await Promise.all([authority.server("agent"), authority.client("alice")]);
-const files = await writeIdentity(home, "agent", server.tls);
-const ticketKey = join(home, "ticket.key");
-const config = join(home, "agent.toml");
-await writeFile(
-  config,
-  `database = "${url}"
-ticket_key = "${ticketKey}"
-[identity]
-key = "${files.key}"
-certificate = "${files.cert}"
-authority = "${files.ca}"
-[listen]
-tls_port = 0
-web_port = 0
-`,
-);
-const child = fork(new URL("agent-process.ts", import.meta.url), [config], {
-  stdio: ["ignore", "ignore", "inherit", "ipc"],
-});
-const [{ tls }] = (await once(child, "message")) as [{ tls: string }];
-owned.defer(async () => {
-  child.send("stop");
-  await once(child, "exit");
-});
-
-const keys = await openTicketKeys(ticketKey);
-const database = owned.use(openAgentDatabase(url));
-await new Registry(database, clock).addPrincipal({
-  label: "alice",
-  role: "researcher",
-  certificate: alice.certPem,
-});
-await enrolFleet(database, keys, clock, { nodes: NODES, share: MANY });
-await database.run("vacuum analyze");
+const lab = owned.use(await benchAgent(NODES, { share: MANY }));
+const { client, databaseUrl: url, ticketKeys: keys } = lab;
 const bare = new pg.Client({ connectionString: url });
 await bare.connect();
 owned.defer(() => bare.end());
@@ -80,11 +26,6 @@ await bare.query(
   "create table bare (id text primary key, slice text, principal text, node text, start timestamptz, until timestamptz, body text)",
 );
 
-function connect(): XmlRpcClient<typeof agentApi> {
-  const connections = owned.use(new Connections(clientTlsOptions(alice.tls)));
-  return xmlRpcClient(agentApi, { url: tls, connections, expectedPeer: server.name });
-}
-const client = connect();
 let slices = 0;
 const newtickets = (count: number, by = client) =>
   by.newtickets({ slice: `s${slices++}`, ntickets: count, leaselen: 86_400, ips: "0.0.0.0" });
@@ -114,19 +55,13 @@ async function reference(count: number, tickets: readonly string[]): Promise<num
   return sign + durable + build + parse;
 }
 
-async function heldLongest(): Promise<{ max: number; p99: number }> {
-  child.send("report");
-  const [report] = (await once(child, "message")) as [{ max: number; p99: number }];
-  return report;
-}
-
 console.log(
   "| nodes | newtickets ms | reference ms | ratio (least–most) | target | event loop held at most ms |",
 );
 console.log("|---|---|---|---|---|---|");
 for (const count of [1, 100, 1000]) {
   for (let warm = 0; warm < 5; warm++) await reference(count, await newtickets(count));
-  child.send("reset");
+  await lab.held();
   const ours: number[] = [];
   const theirs: number[] = [];
   for (let round = 0; round < ROUNDS[count]!; round++) {
@@ -134,7 +69,7 @@ for (const count of [1, 100, 1000]) {
     ours.push(await timed(async () => (tickets = await newtickets(count))));
     theirs.push(await reference(count, tickets));
   }
-  const { max } = await heldLongest();
+  const { max } = await lab.held();
   console.log(
     `| ${count} | ${median(ours).toFixed(2)} | ${median(theirs).toFixed(2)} | ${ratioOf(ours, theirs)} | ≤ ${TARGETS[count]} | ${max.toFixed(1)} |`,
   );
@@ -158,7 +93,7 @@ async function rate(
   );
   return done / seconds;
 }
-const clients = Array.from({ length: CLIENTS }, connect);
+const clients = Array.from({ length: CLIENTS }, () => lab.connect());
 const inserters = await inBatches(clients, async () => {
   const one = new pg.Client({ connectionString: url });
   await one.connect();

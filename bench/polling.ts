@@ -31,7 +31,7 @@ const feed = fork(new URL("dump-process.ts", import.meta.url), [file]);
 owned.defer(() => void feed.kill());
 const [port] = (await once(feed, "message")) as [number];
 const polling = `poll_seconds = 5\nmonitors = [{ host = "127.0.0.1", port = ${port} }]`;
-const busy = await measured(await benchAgent(NODES, polling), feed);
+const busy = await measured(await benchAgent(NODES, { settings: polling }), feed);
 
 const { size } = await stat(file);
 console.log(`the dump: ${(size / 2 ** 20).toFixed(0)} MiB, ${NODES} hosts of ${METRICS} metrics\n`);
