@@ -7,7 +7,6 @@ import { hostAndPort } from "#shared/model/address.ts";
 import { type Clock, systemClock } from "#shared/runtime/clock.ts";
 import { startConcerns } from "#shared/runtime/concerns.ts";
 import type { Host, Running } from "#shared/runtime/lifecycle.ts";
-import { startWebServer } from "#shared/web/server.ts";
 import { agentApi } from "#shared/wire/agent-api.ts";
 import { nodeManagerApi } from "#shared/wire/node-manager-api.ts";
 import { xmlRpcClient } from "#shared/wire/xmlrpc/client.ts";
@@ -23,7 +22,7 @@ import { grantOf, rootsOfNode } from "./holdings/roots.ts";
 import { type Settlement, startSettlement } from "./holdings/settlement.ts";
 import { descriptionOf, factsOf, keptPorts, type Listening, type NodeSelf } from "./listening.ts";
 import { type NodeTime, nodeTime } from "./node-time.ts";
-import { overviewPage } from "./pages/overview.ts";
+import { startWeb } from "./pages/web.ts";
 import { type Reconciler, startReconciler } from "./reconciler.ts";
 import { auditOfRefusals } from "./refusals.ts";
 import { startRevival } from "./slivers/revival.ts";
@@ -220,18 +219,14 @@ function useCases(ground: Ground, { gateway, slivers, listening, onNews }: CaseN
 
 function openPage(ground: Ground, settlements: readonly Settlement[]) {
   const { config, self, store, conditions, engines, time, log } = ground;
-  const page = () =>
-    overviewPage({
+  return startWeb({
+    ...{ address: config.host, port: config.ports.web, now: time.now, log },
+    view: () => ({
       ...{ self, store, conditions, capacity: config.capacity },
       engines: engines.map(({ statement, retired, trouble }) => ({ ...statement, retired, trouble })),
-      now: time.now,
-      clockIsSure: time.sure,
+      ...{ now: time.now, clockIsSure: time.sure },
       settlements: () => settlements.map(({ state }) => state),
-    });
-  return startWebServer({
-    ...{ address: config.host, port: config.ports.web, service: "Slicelab node manager", log, now: time.now },
-    routes: [{ path: "/", link: "Overview", page }],
-    ready: () => store.restored(),
+    }),
   });
 }
 

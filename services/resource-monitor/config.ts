@@ -37,7 +37,7 @@ export const monitorConfig = z.strictObject({
       address: z.string().default("127.0.0.1").describe("the address everything is served at"),
       udp_port: port.default(8649).describe("where Ganglia's packets are taken"),
       xml_port: port.default(8649).describe("the TCP port where the dump is"),
-      web_port: port.default(8648).describe("where /metrics is"),
+      web_port: port.default(8648).describe("where its page and /metrics are"),
       join: z.ipv4().optional().describe("a multicast group whose packets are taken, too, as gmond's are"),
       from: z
         .array(z.string())

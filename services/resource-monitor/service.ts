@@ -2,7 +2,6 @@ import { hostAndPort } from "#shared/model/address.ts";
 import { type Clock, systemClock } from "#shared/runtime/clock.ts";
 import type { Running } from "#shared/runtime/lifecycle.ts";
 import { createLog, type Log } from "#shared/runtime/log.ts";
-import { type Family, openMetrics } from "#shared/runtime/open-metrics.ts";
 import { dumpText } from "#shared/wire/ganglia/dump-writer.ts";
 import { openTeller, type Teller } from "#shared/wire/ganglia/teller.ts";
 import packageJson from "../../package.json" with { type: "json" };
@@ -12,11 +11,10 @@ import type { MonitorConfig } from "./config.ts";
 import { type DumpServer, startDumpServer } from "./dump-server.ts";
 import { HostTable } from "./host-table.ts";
 import { MetadataRequests } from "./metadata-requests.ts";
-import { nodeFamilies, nodeManagerFamilies, sliceFamilies } from "./open-metrics.ts";
 import { OwnHost } from "./own-host.ts";
 import { PacketRate } from "./packet-rate.ts";
+import { startWeb } from "./pages/web.ts";
 import { type Receiver, startReceiver } from "./receiver.ts";
-import { startWeb } from "./web.ts";
 
 /** What a monitor is given by whoever starts it. */
 export type MonitorDeps = { readonly clock: Clock; readonly log: Log };
@@ -56,10 +54,11 @@ export async function startMonitor(
   const dumps = owned.use(await startDumping(config, host, table, own));
   const forgetting = setInterval(() => table.forget(host.clock.uptime()), FORGET_EVERY_MILLISECONDS);
   owned.defer(() => clearInterval(forgetting));
-  const metrics = () =>
-    openMetrics([...ownFamilies(own), ...workFamilies({ table, receiver, dumps, teller, requests })]);
-  const { address, web_port } = config.listen;
-  const web = owned.use(await startWeb({ address, port: web_port, metrics }));
+  const { address, web_port: port } = config.listen;
+  const working = { table, receiver, dumps, teller, requests };
+  const { node } = config;
+  const { version } = packageJson;
+  const web = owned.use(await startWeb({ ...host, address, port, node, version, own, working }));
   owned.defer(() => teller.stop()); // first of all, so that no part waits for whoever cannot be told
 
   const kept = owned.move();
@@ -151,46 +150,6 @@ function startDumping(
 type Parts = {
   readonly own: OwnHost;
   readonly table: HostTable;
-  readonly receiver: Receiver;
-  readonly dumps: DumpServer;
-  readonly teller: Teller;
   readonly announcer: Announcer;
   readonly requests: MetadataRequests;
 };
-
-/** The node, its manager and its slices. */
-function ownFamilies({ metrics, heard }: OwnHost): readonly Family[] {
-  return [...nodeFamilies(metrics), ...nodeManagerFamilies(heard), ...sliceFamilies(heard)];
-}
-
-/** What the monitor itself does. */
-function workFamilies({
-  table,
-  receiver,
-  dumps,
-  teller,
-  requests,
-}: Omit<Parts, "own" | "announcer">): readonly Family[] {
-  const { taken, dropped } = receiver.counts();
-  const { served, abandoned } = dumps.counts();
-  const { sent, failed } = teller.counts();
-  const one = (name: string, type: Family["type"], help: string, value: number): Family => {
-    return { name: `slicelab_monitor_${name}`, type, help, samples: [{ value }] };
-  };
-  return [
-    one("hosts", "gauge", "Other hosts that are known.", table.size),
-    one("table_bytes", "gauge", "What is kept of them, about.", table.bytes),
-    one("packets_taken", "counter", "Packets that were taken in.", taken),
-    {
-      name: "slicelab_monitor_packets_dropped",
-      type: "counter",
-      help: "Packets that were dropped, by reason.",
-      samples: [...dropped].map(([reason, value]) => ({ label: ["reason", reason], value })),
-    },
-    one("dumps", "counter", "Dumps that were read to their end.", served),
-    one("dumps_abandoned", "counter", "Dumps that were not, or not in time.", abandoned),
-    one("packets_sent", "counter", "Packets that told of this node.", sent),
-    one("metadata_requests", "counter", "Times it was asked what a metric means.", requests.count),
-    one("announcements_failed", "counter", "Times somebody could not be told of this node.", failed),
-  ];
-}

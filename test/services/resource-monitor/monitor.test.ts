@@ -8,6 +8,10 @@ import { writePacket } from "#shared/wire/ganglia/packet.ts";
 import { eventually } from "#test/support/deadline.ts";
 import { dumpAt, listener, monitorLab, send, told } from "./monitor-lab.ts";
 
+type MetricsShown = {
+  readonly tables: { readonly metrics: { readonly rows: readonly { name: string; value: unknown }[] } };
+};
+
 async function pageOf(web: string): Promise<string> {
   return await (await fetch(web)).text();
 }
@@ -154,7 +158,7 @@ test("a multicast group is listened to, as gmond's are", async () => {
   socket.close();
 });
 
-test("the page is OpenMetrics, and there is no other", async () => {
+test("/metrics is OpenMetrics, and the page shows the same", async () => {
   await using lab = await monitorLab();
   const { web } = lab.monitor.announce;
   const response = await fetch(web);
@@ -165,7 +169,11 @@ test("the page is OpenMetrics, and there is no other", async () => {
   assert.match(page, /\n# EOF\n$/);
   for (const line of page.trimEnd().split("\n"))
     assert.match(line, /^(# (TYPE|HELP) [a-z_]+ .+|# EOF|[a-z_]+(\{reason="[a-z_]+"\})? [\d.e+]+)$/);
-  assert.equal((await fetch(web.replace("/metrics", "/"))).status, 404);
+  const shown = (await (await fetch(new URL("/index.json", web))).json()) as MetricsShown;
+  const loads = shown.tables.metrics.rows.filter(({ name }) => name === "load_one");
+  assert.equal(loads.length, 1);
+  assert.equal(typeof loads[0]?.value, "number");
+  assert.equal((await fetch(new URL("/other", web))).status, 404);
 });
 
 test("a configuration that cannot be is refused by name", () => {

@@ -46,3 +46,22 @@ test("the page holds no script, loads nothing from elsewhere, stands in no frame
   assert.equal(elsewhere.status, 404);
   assert.ok(elsewhere.headers.has("content-security-policy"));
 });
+
+test("/metrics is OpenMetrics: leases, what is leased of what there is, and what agents must still be told", async () => {
+  await using lab = await nodeLab();
+  await lab.root();
+  await lab.alice.newlease({ ticketdata: (await lab.ticket()).text });
+  const answer = await fetch(new URL("/metrics", lab.node.webUrl));
+  assert.match(answer.headers.get("content-type")!, /^application\/openmetrics-text; version=1\.0\.0/);
+  const text = await answer.text();
+  const of = (name: string) =>
+    Number(text.match(new RegExp(`^slicelab_node_manager_${name} (.*)$`, "m"))?.[1]);
+  assert.equal(of('leases{state="live"}'), 1);
+  assert.equal(of("leased_slivers"), 1);
+  assert.equal(of("capacity_slivers"), 64);
+  assert.ok(of("leased_memory_bytes") > 0 && of("leased_memory_bytes") < of("capacity_memory_bytes"));
+  assert.equal(of("clock_sure"), 1);
+  assert.equal(of('engine_works{engine="simulated"}'), 1);
+  assert.ok(of(`outbox{agent="${lab.agent.identity}"}`) >= 0);
+  assert.match(text, /\n# EOF\n$/);
+});

@@ -1,0 +1,33 @@
+import type { Instant } from "#shared/model/time.ts";
+import type { Log } from "#shared/runtime/log.ts";
+import { openMetrics } from "#shared/runtime/open-metrics.ts";
+import { startWebServer, type WebServer } from "#shared/web/server.ts";
+import { nodeManagerFamilies } from "./metrics.ts";
+import { type OverviewDeps, overviewPage } from "./overview.ts";
+
+export type WebParts = {
+  readonly address: string;
+  readonly port: number;
+  readonly now: () => Instant;
+  readonly log: Log;
+  /** How the node is when it is asked: engines fail and work again. */
+  readonly view: () => OverviewDeps;
+};
+
+/** Serves what anybody may see of a node: its page, and its numbers. */
+export function startWeb({ view, ...where }: WebParts): Promise<WebServer> {
+  function metrics(): string {
+    const seen = view();
+    const { clockIsSure, settlements } = seen;
+    return openMetrics(
+      nodeManagerFamilies({
+        ...{ ...seen, now: seen.now(), clockIsSure: clockIsSure(), settlements: settlements() },
+      }),
+    );
+  }
+  return startWebServer({
+    ...{ ...where, service: "Slicelab node manager", metrics },
+    ready: () => view().store.restored(),
+    routes: [{ path: "/", link: "Overview", page: () => overviewPage(view()) }],
+  });
+}
