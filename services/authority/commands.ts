@@ -145,16 +145,19 @@ function addList(parent: Command, { out, now }: AuthorityTerminal): void {
     });
 }
 
-function addRevoke(parent: Command, { out, now }: AuthorityTerminal): void {
+function addRevoke(parent: Command, { out, err, now }: AuthorityTerminal): void {
   parent
     .command("revoke")
-    .description("never again believe or certify a key")
+    .description("never again certify a key, and sign the list from which everybody learns not to believe it")
     .argument("<key>", "its name (64 hex digits), or a file with the key, its request or its certificate")
     .addOption(directoryOption())
     .action(async (key: string, options: { dir: string }) => {
       const authority = await openAuthority(options.dir);
       const name = /^[0-9a-f]{64}$/.test(key) ? key : (await readSubject(key)).key.name;
-      await authority.revoke(name, now);
+      const list = await authority.revoke(name, now);
+      err(
+        `revoked; nobody knows before the list is published: slicelab admin revocation publish '${list}'\n`,
+      );
       out(`${name}\n`);
     });
 }

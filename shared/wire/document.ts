@@ -41,14 +41,18 @@ export function documentId(body: Buffer): DocumentId {
   return createHash("sha256").update(body).digest("hex");
 }
 
-/** Takes a document apart. The header grammar is exact: these lines, this order, LF, no folding. */
-export function parseDocument(text: string): SignedDocument {
+/**
+ * Takes a document apart. The header grammar is exact: these lines, this order, LF, no folding. `maxBodyBytes`: for the
+ * one kind of document that may be longer than others (a list of revocations).
+ */
+export function parseDocument(text: string, maxBodyBytes = MAX_BODY_BYTES): SignedDocument {
   const bytes = Buffer.from(text, "utf8");
-  refuseUnless(bytes.length <= MAX_DOCUMENT_BYTES, "TOO_LARGE", "the document is longer than 128 KiB");
-  return parseBytes(bytes, MAX_PARENTS);
+  const most = MAX_DOCUMENT_BYTES - MAX_BODY_BYTES + maxBodyBytes;
+  refuseUnless(bytes.length <= most, "TOO_LARGE", `the document is longer than ${most / 1024} KiB`);
+  return parseBytes(bytes, MAX_PARENTS, maxBodyBytes);
 }
 
-function parseBytes(bytes: Buffer, parentsAllowed: number): SignedDocument {
+function parseBytes(bytes: Buffer, parentsAllowed: number, maxBodyBytes = MAX_BODY_BYTES): SignedDocument {
   const end = bytes.indexOf("\n\n");
   refuseUnless(end > 0, "MALFORMED", "a signed document is header lines, an empty line and XML");
   const [signatureLine = "", keyLine = "", ...parentLines] = bytes
@@ -63,7 +67,11 @@ function parseBytes(bytes: Buffer, parentsAllowed: number): SignedDocument {
     "the document has too many parent-base64 lines",
   );
   const body = bytes.subarray(end + 2);
-  refuseUnless(body.length <= MAX_BODY_BYTES, "TOO_LARGE", "a document's XML is at most 16 KiB");
+  refuseUnless(
+    body.length <= maxBodyBytes,
+    "TOO_LARGE",
+    `a document's XML is at most ${maxBodyBytes / 1024} KiB`,
+  );
   return {
     id: documentId(body),
     algorithm: knownAlgorithm(algorithm!),

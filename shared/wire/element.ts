@@ -15,23 +15,27 @@ type Open = { name: string; attributes: Readonly<Record<string, string>>; childr
 const DOCUMENT_LIMITS: XmlLimits = { maxBytes: 16 * 1024, maxDepth: 16 };
 
 /** Reads the body of a signed document as a tree. No entities at all: no value in a document needs one. */
-function readElement(body: Buffer): Element {
+function readElement(body: Buffer, maxBytes: number): Element {
   refuseUnless(!body.includes("&"), "MALFORMED", "a document has no entities; remove every &");
   const stack: Open[] = [];
   let root: Element | undefined;
-  readXml(body, DOCUMENT_LIMITS, {
-    open: (name, attributes) => {
-      stack.push({ name, attributes: { ...attributes }, children: [], text: "" });
+  readXml(
+    body,
+    { ...DOCUMENT_LIMITS, maxBytes },
+    {
+      open: (name, attributes) => {
+        stack.push({ name, attributes: { ...attributes }, children: [], text: "" });
+      },
+      text: (text) => {
+        stack.at(-1)!.text += text;
+      },
+      close: () => {
+        const element = closed(stack.pop()!);
+        if (stack.length > 0) stack.at(-1)!.children.push(element);
+        else root = element;
+      },
     },
-    text: (text) => {
-      stack.at(-1)!.text += text;
-    },
-    close: () => {
-      const element = closed(stack.pop()!);
-      if (stack.length > 0) stack.at(-1)!.children.push(element);
-      else root = element;
-    },
-  });
+  );
   return root!;
 }
 
@@ -166,9 +170,12 @@ export function writeBody(root: string, parts: readonly Part[]): Buffer {
   );
 }
 
-/** Checks root and version first, which tell a ticket from a lease, and gives the root without them. */
-export function readRoot(body: Buffer, root: string): Element {
-  const element = readElement(body);
+/**
+ * Checks root and version first, which tell a ticket from a lease, and gives the root without them. `maxBytes` as in
+ * `parseDocument`.
+ */
+export function readRoot(body: Buffer, root: string, maxBytes = DOCUMENT_LIMITS.maxBytes): Element {
+  const element = readElement(body, maxBytes);
   refuseUnless(
     element.name === root,
     "WRONG_TYPE",

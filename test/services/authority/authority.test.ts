@@ -4,11 +4,18 @@ import { appendFile, chmod, cp, readFile, rm, stat, writeFile } from "node:fs/pr
 import { join } from "node:path";
 import { before, test } from "node:test";
 import { type Authority, initAuthority, openAuthority } from "#services/authority/authority.ts";
-import { CLIENT_AUTH, certificateFacts, validityFrom } from "#shared/identity/certificate.ts";
+import {
+  CLIENT_AUTH,
+  certificateFacts,
+  parseCertificate,
+  validityFrom,
+} from "#shared/identity/certificate.ts";
 import { createCertificateRequest } from "#shared/identity/certificate-request.ts";
+import { publicKeyOf } from "#shared/identity/key.ts";
 import { generateSigningKey } from "#shared/identity/key-file.ts";
 import type { SigningKey } from "#shared/identity/signature.ts";
 import { Fault, OperatorError } from "#shared/model/errors.ts";
+import { openRevocations } from "#shared/wire/revocation-document.ts";
 import { temporaryDirectory } from "#test/support/directory.ts";
 import { runToSuccess } from "#test/support/program.ts";
 
@@ -173,6 +180,37 @@ test("revoking twice is revoking once; revoking a key nobody certified is a mist
     { key: alice.public.name, revokedAt: "2026-06-01T12:00:00.000Z" },
   ]);
   await assert.rejects(fresh.authority.revoke(bob.public.name, NOW), fault("UNKNOWN_KEY"));
+});
+
+test("the signed list names every revoked key, and its number rises", async () => {
+  await using fresh = await freshAuthority();
+  const key = publicKeyOf(parseCertificate(fresh.authority.caPem).publicKey);
+  const read = (text: string | undefined) => openRevocations(text!, key, "authority").list;
+  assert.equal(await fresh.authority.revocations(NOW), undefined, "nothing was ever revoked");
+  await fresh.authority.issue(request(alice), ALICE);
+  await fresh.authority.issue(request(bob), { ...ALICE, name: "bob" });
+  const path = await fresh.authority.revoke(alice.public.name, NOW);
+  const first = await readFile(path, "utf8");
+  assert.deepEqual(
+    read(first).revoked.map(({ kind, id }) => [kind, id]),
+    [["key", alice.public.name]],
+  );
+  await fresh.authority.revoke(alice.public.name, new Date("2027-01-01T00:00:00Z"));
+  assert.equal(await readFile(path, "utf8"), first, "nothing was new");
+  await fresh.authority.revoke(bob.public.name, NOW);
+  const second = read(await readFile(path, "utf8"));
+  assert.deepEqual(second.revoked.map(({ id }) => id).sort(), [alice.public.name, bob.public.name].sort());
+  assert.ok(second.number > read(first).number, "within the same second, too");
+  assert.equal((await stat(path)).mode & 0o777, 0o644);
+
+  await writeFile(path, first); // killed between the register and the list
+  const made = read(await fresh.authority.revocations(new Date("2026-06-01T12:00:09Z")));
+  assert.equal(made.revoked.length, 2);
+  await rm(path);
+  const again = read(await fresh.authority.revocations(new Date("2026-06-01T12:00:20Z")));
+  assert.ok(again.number > made.number, "also where its last number is forgotten");
+  await writeFile(path, "nonsense");
+  await assert.rejects(fresh.authority.revocations(NOW), OperatorError);
 });
 
 test("a refused request leaves no trace in the register", async () => {

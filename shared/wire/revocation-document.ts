@@ -1,0 +1,135 @@
+import type { KeyName, PublicKey } from "../identity/key.ts";
+import type { SigningKey } from "../identity/signature.ts";
+import { refuseUnless } from "../model/errors.ts";
+import {
+  MAY_REVOKE,
+  REVOKED_KINDS,
+  type RevocationList,
+  type RevocationSigner,
+  type Revoked,
+  type RevokedKind,
+} from "../model/revocation.ts";
+import type { DocumentId } from "../model/ticket.ts";
+import { formatInstant, parseInstant } from "../model/time.ts";
+import { parseDocument, signDocument, type VerifiedBody, verifyDocument } from "./document.ts";
+import { type Element, Fields, field, group, listOf, type Part, readRoot, writeBody } from "./element.ts";
+import { readName256, readNumber, readSerial } from "./fields.ts";
+
+/**
+ * A list names everything its signer ever revoked and may yet matter, so it is longer than other documents
+ * (docs/decisions/0025). It still fits in one call.
+ */
+const MAX_LIST_BYTES = 512 * 1024;
+
+/** As many as fit in one list. */
+export const MAX_REVOKED = 3500;
+
+/** A list whose signature was verified, and the name of these exact bytes. */
+export type OpenedRevocations = { readonly id: DocumentId; readonly list: RevocationList };
+
+/**
+ * Signs a list. Its entries are put in order, each once with its earliest time. Throws TOO_LARGE for more than
+ * `MAX_REVOKED`.
+ */
+export function sealRevocations(list: RevocationList, signer: SigningKey): string {
+  return signDocument(signer, writeRevocations(list));
+}
+
+/**
+ * Verifies and reads a list that the holder of `key` is trusted to have signed as what it is. Throws NO_PRIVILEGE for
+ * one that names what its signer does not decide about.
+ */
+export function openRevocations(text: string, key: PublicKey, signer: RevocationSigner): OpenedRevocations {
+  const verified = verifyDocument(parseDocument(text, MAX_LIST_BYTES), key);
+  const list = readRevocations(verified);
+  refuseUnless(
+    list.issuer === key.name,
+    "NOT_PRINCIPAL",
+    "the list of revocations names another issuer than the one that signed it",
+  );
+  const beyond = list.revoked.find(({ kind }) => !MAY_REVOKE[signer].includes(kind));
+  refuseUnless(
+    !beyond,
+    "NO_PRIVILEGE",
+    `the list names a ${beyond?.kind}, which its signer does not decide about: ${RULE}`,
+  );
+  return { id: verified.id, list };
+}
+
+const RULE = "an authority names keys, an agent principals and tickets, a node leases";
+
+/**
+ * Whose list this claims to be, read before anything is verified: only to find the key that it is verified with.
+ */
+export function claimedListSigner(text: string): KeyName {
+  return parseDocument(text, MAX_LIST_BYTES).keyName;
+}
+
+const ELEMENTS = ["issuer_sha256", "number", "at_time", ...REVOKED_KINDS.map((kind) => `${kind}s`)];
+
+function readRevocations(verified: VerifiedBody): RevocationList {
+  const fields = new Fields(readRoot(verified.body, "revocations", MAX_LIST_BYTES), ELEMENTS);
+  const revoked = REVOKED_KINDS.flatMap((kind) =>
+    fields.has(`${kind}s`)
+      ? listOf(fields.element(`${kind}s`), kind).map((element) => readRevoked(kind, element))
+      : [],
+  );
+  const inOrder = revoked.every((one, at) => at === 0 || compare(revoked[at - 1]!, one) < 0);
+  refuseUnless(
+    inOrder,
+    "MALFORMED",
+    "a list of revocations is in the order of its names, none of them twice",
+  );
+  refuseUnless(revoked.length <= MAX_REVOKED, "TOO_LARGE", `a list names at most ${MAX_REVOKED}`);
+  return {
+    issuer: readName256(fields.text("issuer_sha256")),
+    number: readNumber(fields.text("number")),
+    at: parseInstant(fields.text("at_time")),
+    revoked,
+  };
+}
+
+function readRevoked(kind: RevokedKind, element: Element): Revoked {
+  const name = nameOf(kind);
+  const fields = new Fields(element, [name, "since_time"]);
+  const read = name === "serial" ? readSerial : readName256;
+  return { kind, id: read(fields.text(name)), since: parseInstant(fields.text("since_time")) };
+}
+
+/** Writes the body of a list: the bytes that are signed and whose hash names it. */
+export function writeRevocations({ issuer, number, at, revoked }: RevocationList): Buffer {
+  const ordered = onceEach(revoked);
+  refuseUnless(
+    ordered.length <= MAX_REVOKED,
+    "TOO_LARGE",
+    `a list of revocations names at most ${MAX_REVOKED}; have the signer take a new key, with which a new list begins`,
+  );
+  return writeBody("revocations", [
+    field("issuer_sha256", issuer),
+    field("number", number),
+    field("at_time", formatInstant(at)),
+    ...REVOKED_KINDS.map((kind) =>
+      group(`${kind}s`, ordered.filter((one) => one.kind === kind).map(revokedPart)),
+    ),
+  ]);
+}
+
+function revokedPart({ kind, id, since }: Revoked): Part {
+  return group(kind, [field(nameOf(kind), id), field("since_time", formatInstant(since))]);
+}
+
+function nameOf(kind: RevokedKind): "serial" | "sha256" {
+  return kind === "lease" ? "serial" : "sha256";
+}
+
+function onceEach(revoked: readonly Revoked[]): Revoked[] {
+  const earliestFirst = [...revoked].sort((a, b) => compare(a, b) || a.since - b.since);
+  return earliestFirst.filter((one, at) => at === 0 || compare(earliestFirst[at - 1]!, one) !== 0);
+}
+
+function compare(a: Revoked, b: Revoked): number {
+  const kinds = REVOKED_KINDS.indexOf(a.kind) - REVOKED_KINDS.indexOf(b.kind);
+  if (kinds !== 0) return kinds;
+  if (a.id === b.id) return 0;
+  return a.id < b.id ? -1 : 1;
+}

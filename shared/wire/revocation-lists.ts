@@ -1,0 +1,60 @@
+import type { KeyName, PublicKey } from "../identity/key.ts";
+import { isNews, type SignedList } from "../model/revocation.ts";
+import type { DocumentId } from "../model/ticket.ts";
+
+/** A list as it is kept: as it was signed, and the key that it is verified with. */
+export type HeldList = SignedList & {
+  readonly id: DocumentId;
+  readonly key: PublicKey;
+  readonly document: string;
+};
+
+/** The lists that a process goes by, the latest of each signer, and so who is revoked for it. */
+export class RevocationLists {
+  readonly #self: KeyName | undefined;
+  readonly #lists = new Map<KeyName, HeldList>();
+  #revokedKeys: ReadonlySet<KeyName> = new Set();
+
+  /** `self`: an agent, which has no more to do with principals that its own list names. */
+  constructor(self?: KeyName) {
+    this.#self = self;
+  }
+
+  get all(): readonly HeldList[] {
+    return [...this.#lists.values()];
+  }
+
+  of(signer: KeyName): HeldList | undefined {
+    return this.#lists.get(signer);
+  }
+
+  /** Whether this is to be gone by from now on; throws what `isNews` throws. Changes nothing: see `put`. */
+  isNews(offered: HeldList): boolean {
+    const held = this.#lists.get(offered.key.name);
+    return isNews(held && numbered(held), numbered(offered));
+  }
+
+  put(...lists: readonly HeldList[]): void {
+    for (const held of lists) this.#lists.set(held.key.name, held);
+    const revoked = this.all.flatMap(({ list }) =>
+      list.revoked.filter((one) => this.#isKey(one.kind, list.issuer)),
+    );
+    this.#revokedKeys = new Set(revoked.map(({ id }) => id));
+  }
+
+  /** Whether nobody with this key is listened to any more: what `peerOf` asks at every call. */
+  readonly isRevoked = (key: KeyName): boolean => this.#revokedKeys.has(key);
+
+  #isKey(kind: string, issuer: KeyName): boolean {
+    return kind === "key" || (kind === "principal" && issuer === this.#self);
+  }
+
+  /** The documents, without those that whoever asks has. */
+  documents(except: readonly DocumentId[] = []): string[] {
+    return this.all.filter(({ id }) => !except.includes(id)).map(({ document }) => document);
+  }
+}
+
+function numbered({ id, list }: HeldList) {
+  return { id, number: list.number };
+}
