@@ -115,7 +115,7 @@ export function agentHandlers(parts: AgentParts): Handlers<typeof agentApi> {
         limit: filter.limit ?? MAX_ADS,
       };
       const ads = await advertisements(database, wanted, now, overbooking);
-      return ads.map((ad) => advertisementStruct(ad, overbooking));
+      return ads.map(advertisementStruct);
     },
 
     gettickets: async ({ description, request, nodes, ips, count, atleast }, call) => {

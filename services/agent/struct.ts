@@ -44,8 +44,7 @@ function shareStruct(share: Share): ShareStruct {
   return { ...resourcesStruct(share), slivers: share.slivers };
 }
 
-/** `overbooking`: the agent's declared factor, per mille. */
-export function advertisementStruct(ad: Advertisement, overbooking: number): AdvertisementStruct {
+export function advertisementStruct(ad: Advertisement): AdvertisementStruct {
   return {
     node: ad.node,
     ip: ad.ip,
@@ -65,7 +64,7 @@ export function advertisementStruct(ad: Advertisement, overbooking: number): Adv
     resources: shareStruct(ad.resources),
     free: shareStruct(ad.free),
     held_until: formatInstant(ad.until),
-    overbooking,
+    overbooking: ad.overbooking,
     load: ad.load ?? null,
     cpus: ad.cpus ?? null,
     liveness: ad.liveness ?? null,

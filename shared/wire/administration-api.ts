@@ -55,6 +55,7 @@ const acceptedNode = z.object({
   ip: z.string(),
   site: z.string().nullable(),
   state: z.enum(["serving", "drained", "retired", "suspended"]),
+  overbooking: z.int().nullable().optional().describe("per mille; nil: the agent's"),
   heard: time.nullable(),
 });
 
@@ -187,6 +188,12 @@ export const administrationApi = contract({
     result: done,
     mutates: true,
     help: "Lets a node go for good. Refused while tickets count there.",
+  }),
+  overbooknode: method({
+    params: z.object({ node: called, overbooking: z.int().min(1000).max(10_000).optional() }),
+    result: done,
+    mutates: true,
+    help: "Sets how much of what is held on a node is issued, per mille; without a factor it is the agent's. What is issued goes on.",
   }),
   listslices: method({
     params: z.object(paged),

@@ -29,6 +29,7 @@ import {
   unsealedGrants,
 } from "../store/grants.ts";
 import { type SplittableHolding, splittableHoldings } from "../store/holdings.ts";
+import { type Standing, standingOf } from "../store/standing.ts";
 import { type Piece, piecesOf } from "./grant-line.ts";
 
 /** Another agent, as grants name it: the ticket key they are for, and the identity key its calls are made with. */
@@ -57,12 +58,12 @@ type Parts = {
   readonly database: Database;
   readonly keys: TicketKeys;
   readonly clock: Clock;
-  /** The agent's overbooking factor, per mille. */
+  /** The factor of nodes that have none of their own, per mille. */
   readonly overbooking: number;
 };
 
 /** One of this agent's holdings, and what a holding split from it needs. */
-type Parent = { readonly id: DocumentId; readonly ticket: Holding };
+type Parent = { readonly id: DocumentId; readonly ticket: Holding; readonly overbooking: number };
 
 /** A holding with fewer splits can be split into slice tickets only. */
 const SPLITS_TO_GRANT = 2;
@@ -93,8 +94,9 @@ export class Granting {
     await this.#parts.database.transaction(
       async (tx) => {
         await lockAccountsOf(tx, ticket.node);
+        await this.#checkStanding(tx, ticket);
         const limits = [...(await this.#renewedBy(tx, wish)), limitOf(ticket)];
-        await this.#charge(tx, line, parent.id, limits, ticket.node);
+        await this.#charge(tx, line, parent.id, limits, ticket);
         await insertGrant(tx, { id, line, ticket, body }, now);
         await this.#audit(tx, "grant holding", { id, node: ticket.node, to: wish.to.identity });
       },
@@ -128,9 +130,10 @@ export class Granting {
   /** Of the holdings on the node that allow it, the one that lasts longest. */
   async #parentFor(wish: GrantWish, now: Instant): Promise<Parent> {
     const held = await this.#splittable(wish, now);
+    const overbooking = this.#factor(await standingOf(this.#parts.database, wish.node));
     const parents = held.map(({ id, lineage, nodeKey }): Parent => {
       const anchor = { nodeKey: publicKeyFromSpki(nodeKey) };
-      return { id, ticket: openHolding(withLineage(lineage), anchor, now).leaf.ticket };
+      return { id, ticket: openHolding(withLineage(lineage), anchor, now).leaf.ticket, overbooking };
     });
     const refusals: unknown[] = [];
     for (const parent of parents) {
@@ -162,7 +165,7 @@ export class Granting {
     );
   }
 
-  #split({ id, ticket: parent }: Parent, wish: GrantWish, now: Instant): Holding {
+  #split({ id, ticket: parent, overbooking }: Parent, wish: GrantWish, now: Instant): Holding {
     const { ticketKey, identity } = wish.to;
     const end = wish.until ?? Math.min(parent.term.end, parent.validity.end);
     if (end <= now) throw new OperatorError("it has to last for a while: choose a later end");
@@ -189,8 +192,21 @@ export class Granting {
       image: wish.image ?? parent.image,
       ports: wish.ports,
       ...(wish.administrative && { administrative: wish.administrative }),
-      overbooking: this.#parts.overbooking,
+      overbooking,
     };
+  }
+
+  #factor(standing: Standing | undefined): number {
+    return standing?.overbooking ?? this.#parts.overbooking;
+  }
+
+  /** What an administrator changed while this was decided, without locks. */
+  async #checkStanding(tx: Tx, { node, overbooking }: Holding): Promise<void> {
+    const standing = await standingOf(tx, node);
+    if (!standing?.serving)
+      throw new OperatorError("nothing of that node is handed on now: it is drained or suspended");
+    if (this.#factor(standing) !== overbooking)
+      throw new OperatorError("its factor of overbooking was just changed; try again");
   }
 
   /** What the renewed grant and those before it allow, as long as they are not being closed. */
@@ -207,12 +223,12 @@ export class Granting {
     line: DocumentId,
     holding: DocumentId,
     limits: Parameters<typeof piecesOf>[0],
-    node: KeyName,
+    { node, overbooking }: Holding,
   ): Promise<void> {
     const { account } = await partiesOf(tx, holding);
     await unchargeLine(tx, line);
     const pieces = piecesOf(limits);
-    const left = await leftFor(tx, account, pieces, this.#parts.overbooking);
+    const left = await leftFor(tx, account, pieces, overbooking);
     for (const [at, piece] of pieces.entries()) {
       refuseShortage(piece, left[at]!, holding);
       refusePorts(await portsInTheWay(tx, node, piece));

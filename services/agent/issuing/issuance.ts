@@ -27,7 +27,7 @@ import { splitTicket, type TicketTerms } from "./slice-ticket.ts";
 export type IssuingPolicy = {
   /** The longest lease it gives anybody, in seconds. */
   readonly maxLeaseSeconds: number;
-  /** How much more than it holds it issues, per mille: 1000 is none. */
+  /** How much of what it holds it issues where a node has no factor of its own, per mille: 1000 is no more. */
   readonly overbooking: number;
 };
 
@@ -189,6 +189,7 @@ function ticketFor(fit: Fit, order: Order, terms: TicketTerms, serial: string): 
     ports: ticket.ports,
     validTo: ticket.validity.end,
     countedTo: ticket.renewableUntil,
+    factor: fit.overbooking,
     principal: holding.principal,
     lineage: holding.lineage,
   };

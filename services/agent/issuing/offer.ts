@@ -49,6 +49,8 @@ export type Offer = {
   readonly suspended: boolean;
   /** Nothing new is issued for it; what there is goes on. */
   readonly drained: boolean;
+  /** The node's own factor of overbooking, per mille; absent: it has the agent's. */
+  readonly overbooking?: number;
   readonly heard?: Instant;
   /** As a monitor measured it lately; nobody vouches for it. */
   readonly load?: number;

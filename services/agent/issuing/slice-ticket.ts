@@ -13,7 +13,7 @@ export type TicketTerms = {
   readonly term: Term;
   /** How far its node may renew it, unless its holding ends before. */
   readonly renewableUntil: Instant;
-  /** The factor the agent declares, per mille. */
+  /** The factor the agent declares for nodes that have none of their own, per mille. */
   readonly overbooking: number;
 };
 
@@ -45,7 +45,7 @@ export function splitTicket(fit: Fit, order: Order, terms: TicketTerms, serial: 
     image: order.image ?? holding.image,
     ports: portsOf(order, holding.freePorts),
     administrative: order.administrative,
-    overbooking: terms.overbooking,
+    overbooking: fit.overbooking ?? terms.overbooking,
   };
 }
 

@@ -38,7 +38,7 @@ export function nodeTable(fleet: Fleet, ads: readonly Advertisement[] = fleet.ad
         show: ({ liveness }) => livenessText(liveness),
       },
       loadColumn(fleet),
-      ...SHOWN.map((shown) => usedColumn(fleet, shown)),
+      ...SHOWN.map(usedColumn),
       {
         ...{ key: "engines", title: "Engines", value: enginesText },
         show: (ad) =>
@@ -88,11 +88,9 @@ export function machineText({ node }: Advertisement, { conditions, now }: Fleet)
 }
 
 /** Used of what may be issued now. */
-function usedColumn(
-  { overbooking }: Fleet,
-  { dimension, title, unit }: (typeof SHOWN)[number],
-): Column<Advertisement> {
-  const limit = ({ resources }: Advertisement) => Math.floor((resources[dimension] * overbooking) / 1000);
+function usedColumn({ dimension, title, unit }: (typeof SHOWN)[number]): Column<Advertisement> {
+  const limit = ({ resources, overbooking }: Advertisement) =>
+    Math.floor((resources[dimension] * overbooking) / 1000);
   const used = (ad: Advertisement) => Math.max(0, limit(ad) - ad.free[dimension]);
   return {
     ...{ key: dimension, title, value: used },

@@ -55,6 +55,7 @@ function nodePart(ad: Advertisement): Part {
     field("simulated", String(ad.simulated)),
     sharePart("resources", ad.resources),
     sharePart("free", ad.free),
+    field("overbooking", ad.overbooking),
     field("held_until_time", formatInstant(ad.until)),
     field("heard_time", timeText(ad.heard)),
     field("liveness", ad.liveness),

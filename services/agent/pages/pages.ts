@@ -78,6 +78,7 @@ export function nodePage(fleet: Fleet, ad: Advertisement, slivers: readonly Sliv
       { key: "liveness", title: "Liveness", value: livenessText(ad.liveness) },
       { key: "load", title: "Load", value: ad.load },
       { key: "machine", title: "Machine", value: machineText(ad, fleet) },
+      { key: "overbooking", title: "Overbooking", value: ad.overbooking / 1000 },
       { key: "held_until", title: "Held until", value: utc(ad.until) },
       { key: "engines", title: "Engines", value: ad.engines },
       { key: "images", title: "Images", value: ad.images },

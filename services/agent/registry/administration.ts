@@ -14,7 +14,7 @@ import { callingAdministrator, DONE, faultOfMistake, Office } from "./office.ts"
 import { transferSlice } from "./ownership.ts";
 import { removeQuota, setQuota, type Whose } from "./quota.ts";
 import { Registry } from "./registry.ts";
-import { drainNode, resumeNode, retireNode } from "./standing.ts";
+import { drainNode, overbookNode, resumeNode, retireNode } from "./standing.ts";
 import { limitsOf, limitsStruct, privilegeStruct } from "./struct.ts";
 
 type Parts = { readonly database: Database; readonly clock: Clock; readonly chain: AuditChain };
@@ -95,12 +95,13 @@ export function administrationHandlers({ database, clock, chain }: Parts): Admin
       const nodes = await office(call).read(allNodes);
       return pageOf(nodes, (one) => one.label, after, limit).map((one) => ({
         ...{ node: one.node, name: one.label, ip: one.ip, site: one.site, state: stateOf(one) },
-        heard: timeOrNull(one.heard),
+        ...{ overbooking: one.overbooking, heard: timeOrNull(one.heard) },
       }));
     },
     drainnode: ({ node }, call) => done(drainNode(office(call), node)),
     resumenode: ({ node }, call) => done(resumeNode(office(call), node)),
     retirenode: ({ node }, call) => done(retireNode(office(call), node)),
+    overbooknode: ({ node, overbooking }, call) => done(overbookNode(office(call), node, overbooking)),
     listslices: async ({ after = "", limit = MAX_LISTED }, call) => {
       const names = await office(call).read((tx) => sliceNames(tx, after, limit, call.now));
       return names.map(({ name: slice, label: name, owner, since, nodes }) => ({

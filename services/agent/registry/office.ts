@@ -129,6 +129,7 @@ const CONSTRAINTS: Readonly<Record<string, string>> = {
   nodes_whole_place: "a place has both latitude and longitude",
   nodes_country_check: "a country is two lower-case letters",
   nodes_region_check: "a region is up to 32 of a-z, 0-9 and dash",
+  nodes_overbooking_range: "a factor of overbooking is from 1000 (none) to 10000 per mille",
   privileges_renewable: "the longest renewal is at least as long as the longest lease",
   privileges_lasting: "a privilege has to be valid for a while",
   privileges_capable: "an administrative privilege names capabilities, a conventional one none",

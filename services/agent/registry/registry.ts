@@ -4,7 +4,7 @@ import { type KeyName, publicKeyOf } from "#shared/identity/key.ts";
 import { OperatorError } from "#shared/model/errors.ts";
 import type { Clock } from "#shared/runtime/clock.ts";
 import type { Database, Tx } from "#shared/runtime/database.ts";
-import { findPrincipal, type Role } from "../store/principals.ts";
+import { findPrincipal, type Principal, type Role } from "../store/principals.ts";
 import {
   copyRolePrivileges,
   deletePrivilege,
@@ -17,6 +17,7 @@ import {
   setSuspended,
   siteExists,
 } from "../store/registry.ts";
+import { lockStanding } from "../store/standing.ts";
 import { type Administrator, Office } from "./office.ts";
 import type { Privilege } from "./privilege.ts";
 
@@ -112,10 +113,12 @@ export class Registry {
     });
   }
 
-  /** A suspended principal gets nothing new; a suspended node is not advertised and gets no tickets. */
+  /** A suspended principal gets nothing new; for a suspended node nothing new is issued. From the moment this resolves. */
   async suspend(principal: string, suspended: boolean): Promise<void> {
     await this.#office.act(suspended ? "suspend" : "resume", { principal }, async (tx) => {
-      await setSuspended(tx, await nameOf(tx, principal), suspended);
+      const { name, role } = await principalCalled(tx, principal);
+      if (role === "node") await lockStanding(tx, name);
+      await setSuspended(tx, name, suspended);
     });
   }
 
@@ -130,9 +133,13 @@ export class Registry {
 
 /** By its name here, or that of its key. Throws OperatorError. */
 export async function nameOf(tx: Tx, labelOrName: string): Promise<KeyName> {
+  return (await principalCalled(tx, labelOrName)).name;
+}
+
+async function principalCalled(tx: Tx, labelOrName: string): Promise<Principal> {
   const principal = await findPrincipal(tx, labelOrName);
   if (!principal) throw new OperatorError(`there is no principal "${labelOrName}"`);
-  return principal.name;
+  return principal;
 }
 
 function keyIn(certificate: string) {

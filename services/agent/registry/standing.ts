@@ -3,7 +3,7 @@ import { OperatorError } from "#shared/model/errors.ts";
 import type { Tx } from "#shared/runtime/database.ts";
 import { nodeCalled } from "../store/held.ts";
 import { setSuspended } from "../store/registry.ts";
-import { countedOn, lockAccounts, setStanding } from "../store/standing.ts";
+import { countedOn, lockStanding, setOverbooking, setStanding } from "../store/standing.ts";
 import type { Office } from "./office.ts";
 
 /**
@@ -13,7 +13,7 @@ import type { Office } from "./office.ts";
 export async function drainNode(office: Office, node: string): Promise<void> {
   await office.act("drain node", { node }, async (tx) => {
     const name = await nodeNamed(tx, node);
-    await lockAccounts(tx, name);
+    await lockStanding(tx, name);
     await setStanding(tx, name, "drained", office.clock.now());
   });
 }
@@ -31,7 +31,7 @@ export async function resumeNode(office: Office, node: string): Promise<void> {
 export async function retireNode(office: Office, node: string): Promise<void> {
   await office.act("retire node", { node }, async (tx) => {
     const name = await nodeNamed(tx, node);
-    await lockAccounts(tx, name);
+    await lockStanding(tx, name);
     const now = office.clock.now();
     const count = await countedOn(tx, name, now);
     if (count > 0)
@@ -40,6 +40,18 @@ export async function retireNode(office: Office, node: string): Promise<void> {
       );
     await setStanding(tx, name, "retired", now);
     await setSuspended(tx, name, true);
+  });
+}
+
+/**
+ * How much of what is held on a node is issued, per mille; undefined: as much as of any other, by the agent's own factor.
+ * Where less is to be issued than is already, that goes on as it is, and nothing new is issued until enough has ended.
+ */
+export async function overbookNode(office: Office, node: string, perMille?: number): Promise<void> {
+  await office.act("overbook node", { node, overbooking: perMille ?? null }, async (tx) => {
+    const name = await nodeNamed(tx, node);
+    await lockStanding(tx, name);
+    await setOverbooking(tx, name, perMille);
   });
 }
 

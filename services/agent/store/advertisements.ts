@@ -39,6 +39,8 @@ export type Advertisement = {
   readonly free: Share;
   /** When the last of the account's holdings ends. */
   readonly until: Instant;
+  /** How much of what is held is issued, per mille: the node's own factor, or the agent's. */
+  readonly overbooking: number;
 };
 
 /** Which advertisements are wanted. What is absent does not matter. */
@@ -147,7 +149,8 @@ const ADVERTISEMENTS = {
   name: "advertisements",
   text: `
     select n.node, n.ip, n.sslport, p.site, n.latitude, n.longitude, n.country, n.region, n.tags, n.engines, n.images,
-      n.abilities, n.simulated, n.heard, n.drained is not null as drained, c.monitored, c.cpus, c.load, v.liveness, best.*
+      n.abilities, n.simulated, n.heard, n.drained is not null as drained,
+      coalesce(n.overbooking, $4::int) as overbooking, c.monitored, c.cpus, c.load, v.liveness, best.*
     from nodes n join principals p on p.name = n.node
     left join lateral (
       select c.monitored, c.cpus, case when c.measured >= to_timestamp($26) then c.load end as load
@@ -170,9 +173,9 @@ const ADVERTISEMENTS = {
         group by h.account
       ) as l
       cross join lateral account_free(
-        l.account, to_timestamp($2), least(to_timestamp($3), l.held_until), $4::int) as f
-      where f.cpu_millis >= $9 and f.memory_mib >= $10 and f.disk_mib >= $11 and f.egress_kbps >= $12
-        and f.slivers >= $13 and ($13 = 0 or n.drained is null and to_timestamp($3) <= l.held_until)
+        l.account, to_timestamp($2), least(to_timestamp($3), l.held_until), coalesce(n.overbooking, $4::int)) as f
+      where ($13 = 0 or f.cpu_millis >= $9 and f.memory_mib >= $10 and f.disk_mib >= $11 and f.egress_kbps >= $12
+          and f.slivers >= $13 and n.drained is null and to_timestamp($3) <= l.held_until)
         and l.cpu_millis >= $22 and l.memory_mib >= $23 and l.disk_mib >= $24 and l.egress_kbps >= $25
       order by f.slivers desc, f.memory_mib desc
       limit 1
@@ -207,6 +210,7 @@ type AdvertisementRow = ShareRow & {
   simulated: boolean;
   heard: Instant | null;
   drained: boolean;
+  overbooking: number;
   monitored: Instant | null;
   cpus: number | null;
   load: number | null;
@@ -242,6 +246,7 @@ function advertisementOf(row: AdvertisementRow): Advertisement {
     resources: shareOf(row),
     free: row.drained ? NOTHING : freeOf(row),
     until: row.held_until,
+    overbooking: row.overbooking,
   };
 }
 

@@ -18,6 +18,8 @@ export type NewTicket = {
   readonly validTo: Instant;
   /** End of the time it counts for. */
   readonly countedTo: Instant;
+  /** The factor its node has of its own, if it has one: counted by, and said in the ticket. */
+  readonly factor?: number;
 };
 
 /** What all tickets of one order have in common in the books. */
@@ -32,7 +34,7 @@ export type NewTickets = {
   readonly term: Term;
   /** The furthest any of them may be renewed. */
   readonly renewableUntil: Instant;
-  /** The agent's overbooking factor. */
+  /** The factor of nodes that have none of their own. */
   readonly perMille: number;
   readonly tickets: readonly NewTicket[];
   /** Where the caller can ask for the same answer again, and until when. */
@@ -88,6 +90,7 @@ function valuesOf({ order, tickets, reply, ...issue }: NewTickets): unknown[] {
     tickets.map((t) => t.body.toString("utf8")),
     tickets.map((t) => t.validTo),
     tickets.map((t) => t.countedTo),
+    tickets.map((t) => t.factor ?? null),
     reply?.scope.requestId ?? null,
     reply?.argumentsHash ?? null,
     reply?.until ?? null,
@@ -106,5 +109,5 @@ const ISSUE = {
   text: `
     select issue_tickets($1, $2, to_timestamp($3), to_timestamp($4), $5, $6, $7, $8,
       to_timestamp($9), to_timestamp($10), to_timestamp($11), $12, $13, $14, $15, $16, $17, $18,
-      $19, $20, $21, $22, $23, $24, $25, to_timestamp($26))`,
+      $19, $20, $21, $22, $23, $24, $25, $26, to_timestamp($27))`,
 };

@@ -23,7 +23,7 @@ export type Counting = {
   readonly term: Term;
   /** How far a ticket may be renewed unless its holding ends before. */
   readonly renewableUntil: Instant;
-  /** The agent's overbooking factor. */
+  /** The factor of nodes that have none of their own. */
   readonly perMille: number;
 };
 
@@ -88,15 +88,16 @@ const CANDIDATES = {
 };
 
 /** What holding `h` has left if everything that is charged to its account `a` counted at once: never too much. */
-const AT_LEAST = `select h.cpu_millis * $5 / 1000 - a.charged_cpu_millis as cpu_millis,
-  h.memory_mib * $5 / 1000 - a.charged_memory_mib as memory_mib,
-  h.disk_mib * $5 / 1000 - a.charged_disk_mib as disk_mib,
-  h.egress_kbps * $5 / 1000 - a.charged_egress_kbps as egress_kbps,
-  h.slivers * $5 / 1000 - a.charged_slivers as slivers`;
+const AT_LEAST = `select h.cpu_millis * k.factor / 1000 - a.charged_cpu_millis as cpu_millis,
+  h.memory_mib * k.factor / 1000 - a.charged_memory_mib as memory_mib,
+  h.disk_mib * k.factor / 1000 - a.charged_disk_mib as disk_mib,
+  h.egress_kbps * k.factor / 1000 - a.charged_egress_kbps as egress_kbps,
+  h.slivers * k.factor / 1000 - a.charged_slivers as slivers
+  from (select coalesce(n.overbooking, $5::int) as factor) as k`;
 
 /** What it has left at every instant of the time the ticket would count. */
 const EXACTLY = `select f.* from account_free(
-  h.account, to_timestamp($2), least(to_timestamp($4), h.term_end), $5::int) as f`;
+  h.account, to_timestamp($2), least(to_timestamp($4), h.term_end), coalesce(n.overbooking, $5::int)) as f`;
 
 /**
  * For every candidate the best holding that a ticket can be split from, by the rules of narrowing, with what is left
@@ -107,7 +108,7 @@ function statement(kind: keyof typeof CANDIDATES, free: "at least" | "exactly"):
     with candidate as (${CANDIDATES[kind]}),
     held as (select distinct c.node from charges c where c.slice = $6 and c.counted_to > to_timestamp($1))
     select n.node, n.ip, n.country, n.region, n.tags, n.engines, n.images, n.heard, p.site, p.suspended,
-      n.drained is not null as drained,
+      n.drained is not null as drained, n.overbooking,
       (select k.load from conditions k
        where k.node = n.node and k.measured >= to_timestamp($1) - interval '${FRESH_SECONDS} s') as load,
       exists (select from held where held.node = n.node) as held,
@@ -193,6 +194,7 @@ type OfferRow = ShareRow &
     site: string | null;
     suspended: boolean;
     drained: boolean;
+    overbooking: number | null;
     held: boolean;
     held_nodes: number;
     /** Null where nothing is. */
@@ -233,6 +235,7 @@ function offerOf(row: OfferRow): Offer {
     images: row.images,
     suspended: row.suspended,
     drained: row.drained,
+    overbooking: row.overbooking ?? undefined,
     heard: row.heard ?? undefined,
     load: row.load ?? undefined,
     held: row.held,

@@ -28,6 +28,8 @@ export type RegisteredNode = {
   /** Since when nothing new is issued for it. */
   readonly drained: Instant | null;
   readonly retired: Instant | null;
+  /** Its own factor, per mille; null: it has the agent's. */
+  readonly overbooking: number | null;
 };
 
 export type GrantedPrivilege = Omit<Privilege, "id"> & {
@@ -141,7 +143,7 @@ export async function allSites(queries: Queries): Promise<Site[]> {
 
 export async function allNodes(queries: Queries): Promise<RegisteredNode[]> {
   return await queries.rows<RegisteredNode>(
-    `select n.node, p.label, n.ip, p.site, p.suspended, n.heard, n.drained, n.retired
+    `select n.node, p.label, n.ip, p.site, p.suspended, n.heard, n.drained, n.retired, n.overbooking
      from nodes n join principals p on p.name = n.node order by n.ip::inet`,
   );
 }

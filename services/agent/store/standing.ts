@@ -1,10 +1,15 @@
 import type { KeyName } from "#shared/identity/key.ts";
 import type { Instant } from "#shared/model/time.ts";
-import type { Tx } from "#shared/runtime/database.ts";
+import type { Queries, Tx } from "#shared/runtime/database.ts";
+import { lockAccountsOf } from "./grants.ts";
 
-/** Keeps what is being issued for a node waiting until the transaction ends. */
-export async function lockAccounts(tx: Tx, node: KeyName): Promise<void> {
-  await tx.rows("select from accounts where node = $1 order by id for update", [node]);
+/**
+ * Keeps what is being deposited, issued or handed on for a node waiting until the transaction ends: its accounts are
+ * locked, and none is opened meanwhile.
+ */
+export async function lockStanding(tx: Tx, node: KeyName): Promise<void> {
+  await tx.rows("select from nodes where node = $1 for update", [node]);
+  await lockAccountsOf(tx, node);
 }
 
 /** A node that was drained before it is retired keeps that time. */
@@ -20,6 +25,23 @@ export async function setStanding(
        retired = case when $2 = 'retired' then coalesce(retired, to_timestamp($3)) end
      where node = $1`,
     [node, standing, now],
+  );
+}
+
+/** `perMille` undefined: the node has the agent's factor. */
+export async function setOverbooking(tx: Tx, node: KeyName, perMille: number | undefined): Promise<void> {
+  await tx.run("update nodes set overbooking = $2 where node = $1", [node, perMille ?? null]);
+}
+
+/** Whether anything new is given of a node, and by which factor of its own, per mille; null: by the agent's. */
+export type Standing = { readonly serving: boolean; readonly overbooking: number | null };
+
+/** Undefined: no such node was accepted. */
+export async function standingOf(queries: Queries, node: KeyName): Promise<Standing | undefined> {
+  return await queries.row<Standing>(
+    `select n.drained is null and not p.suspended as serving, n.overbooking
+     from nodes n join principals p on p.name = n.node where n.node = $1`,
+    [node],
   );
 }
 

@@ -1,4 +1,4 @@
-import type { Command } from "commander";
+import { type Command, InvalidArgumentError } from "commander";
 import { UsageError } from "../terminal/exit-code.ts";
 import { readNamedFile } from "../terminal/named-file.ts";
 import { shortName } from "../terminal/output.ts";
@@ -10,6 +10,7 @@ export function addFleet(parent: Command, atDesk: AtDesk): void {
   addAcceptance(node, atDesk);
   addNodeList(node, atDesk);
   addStanding(node, atDesk);
+  addOverbooking(node, atDesk);
   addSlices(parent.command("slice").summary("whose the names of slices are"), atDesk);
 }
 
@@ -70,6 +71,7 @@ function addNodeList(node: Command, atDesk: AtDesk): void {
             { header: "SITE", value: (row) => row.site ?? "" },
             { header: "KEY", value: (row) => shortName(row.node) },
             { header: "STATE", value: (row) => row.state },
+            { header: "OVERBOOKING", value: ({ overbooking }) => String(overbooking ?? ""), wide: true },
             { header: "HEARD", value: (row) => row.heard ?? "never" },
           ],
           name: (row) => row.name,
@@ -91,6 +93,28 @@ function addStanding(node: Command, atDesk: AtDesk): void {
         atDesk(options, async ({ api, once }) => void (await api[method]({ node: which, ...once }))),
       );
   }
+}
+
+function addOverbooking(node: Command, atDesk: AtDesk): void {
+  withDeskOptions(node.command("overbook").argument("<node>", "its name, its address, or that of its key"))
+    .argument("<factor>", "per mille, from 1000 (no more than is held) to 10000; or default", factor)
+    .summary("set how much of what is held there is issued")
+    .description(
+      "Sets how much of what is held on a node is issued, per mille; default is what the agent's configuration says.\n" +
+        "What is issued already goes on: where it is more than the factor allows, nothing new is issued until enough has ended.",
+    )
+    .action((which: string, overbooking: number | "default", options: DeskOptions) =>
+      atDesk(options, async ({ api, once }) => {
+        const chosen = overbooking === "default" ? {} : { overbooking };
+        await api.overbooknode({ node: which, ...chosen, ...once });
+      }),
+    );
+}
+
+function factor(text: string): number | "default" {
+  if (text === "default") return text;
+  if (/^[1-9][0-9]{3,4}$/.test(text) && Number(text) <= 10_000) return Number(text);
+  throw new InvalidArgumentError("Give thousandths from 1000 to 10000, or default.");
 }
 
 function addSlices(slice: Command, atDesk: AtDesk): void {

@@ -61,6 +61,7 @@ test("an administrator decides who is known, on the database itself", async () =
       heard: null,
       drained: null,
       retired: null,
+      overbooking: null,
     },
   ]);
   assert.equal(await run("node suspend 10.77.0.1"), 0);

@@ -79,6 +79,7 @@ function fleetNamed(name: string): Fleet {
     ...{ node: name, ip: name, site: name, tags: [name], engines: [name], images: [name], abilities: [] },
     ...{ country: name, region: name, latitude: 1, longitude: 1, simulated: false },
     ...{ resources: SHARE, free: SHARE, until: NOW, heard: NOW - 600, monitored: NOW, load: 1, cpus: 2 },
+    overbooking: 1000,
   };
   const condition = { node: name, memoryAvailableMib: 5, booted: NOW - 60, manager: NOW - 600 };
   const polled = { name, answered: 1, failed: 1, lastAnswer: NOW - 60, hosts: 1, nodes: 1 };

@@ -30,6 +30,7 @@ test("only administrators administer: every method is refused to others, changes
     ...{ withdrawprivilege: { id: 1 }, setquota: { principal: "bob", slices: 0 } },
     ...{ removequota: { principal: "alice" }, acceptnode: { ip: "10.9.9.9", certificate } },
     ...{ listnodes: {}, drainnode: { node: digits }, resumenode: { node: "node0" }, listslices: {} },
+    overbooknode: { node: "node0", overbooking: 2000 },
     ...{ retirenode: { node: "node0" }, transferslice: { slice: "web", principal: "alice" } },
   };
   const contents = () =>
@@ -120,6 +121,7 @@ test("a mistake is told, numbered, and changes nothing", async () => {
     [() => api.setquota({ principal: "alice" }), /say what is limited/],
     [() => api.removequota({ principal: "alice" }), /no such quota/],
     [() => api.drainnode({ node: "10.1.1.1" }), /no node/],
+    [() => api.overbooknode({ node: "10.1.1.1", overbooking: 1000 }), /no node/],
   ] as const) {
     await assert.rejects(call, refusal("MALFORMED", sentence));
   }
