@@ -20,6 +20,8 @@ export type InspectionParts = {
   readonly self: () => Omit<NodesHead, "now">;
   /** The monitors this agent polls, by name. */
   readonly monitors: readonly string[];
+  /** What the operator should look after. */
+  readonly concerns: () => readonly string[];
   readonly clock: Clock;
   readonly log: Log;
 };
@@ -30,7 +32,7 @@ const READ = 10_000;
 /** Serves what anybody may see of an agent (paper §4.2: "a tiny embedded web server to allow for remote inspection"). */
 export function startInspection(
   { listen, overbooking }: Pick<AgentConfig, "listen" | "overbooking">,
-  { database, self, monitors, clock, log }: InspectionParts,
+  { database, self, monitors, concerns, clock, log }: InspectionParts,
 ): Promise<WebServer> {
   async function read(): Promise<Fleet> {
     const now = clock.now();
@@ -47,7 +49,7 @@ export function startInspection(
       countIdleNodes(database, now),
     ]);
     return {
-      ...{ ...self(), now, ads, monitors: records, slices, idle, limit: READ },
+      ...{ ...self(), concerns: concerns(), now, ads, monitors: records, slices, idle, limit: READ },
       conditions: new Map(conditions.map((condition) => [condition.node, condition])),
     };
   }

@@ -1,5 +1,4 @@
-import { type Identity, loadIdentity } from "#shared/identity/identity.ts";
-import { certificateConcerns } from "#shared/identity/service-certificate.ts";
+import { openServiceIdentity, type ServiceIdentity } from "#shared/identity/service-identity.ts";
 import { clientTlsOptions, peerOf, serverTlsOptions } from "#shared/identity/tls.ts";
 import { hostAndPort } from "#shared/model/address.ts";
 import { Fault } from "#shared/model/errors.ts";
@@ -73,7 +72,7 @@ export type AgentService = Running & {
 };
 
 /** Certificates are valid by real time, whatever clock the agent was given. */
-const REAL_TIME = systemClock();
+const realTime = (): Date => new Date(systemClock().milliseconds());
 
 /** How long after its end what was issued under a request is remembered: no clock makes it valid again by then. */
 const KEEP_REQUESTS_SECONDS = 86_400;
@@ -101,8 +100,14 @@ export async function startAgent(config: AgentConfig, deps: Partial<AgentDeps> =
   const parts = { ...books, ...desk, self };
   const lookout = owned.use(startLookout(config, { ...host, database: books.database }));
   const server = owned.use(await serveApi(config, host, parts, desk));
+  books.identity.follow((tls) => server.renew(serverTlsOptions(tls)));
   const { monitors } = lookout;
-  const web = owned.use(await startInspection(config, { ...host, ...parts, monitors: monitors.names }));
+  const web = owned.use(
+    await startInspection(config, {
+      ...{ ...host, ...parts, monitors: monitors.names },
+      concerns: () => books.identity.concerns(realTime()),
+    }),
+  );
   Object.assign(ports, { plain: server.plainPort ?? 0, tls: server.port, web: web.port });
 
   const kept = owned.move();
@@ -121,7 +126,11 @@ export async function startAgent(config: AgentConfig, deps: Partial<AgentDeps> =
 }
 
 /** Who the agent is, and what it has written down. */
-type AgentBooks = { readonly identity: Identity; readonly keys: TicketKeys; readonly database: Database };
+type AgentBooks = {
+  readonly identity: ServiceIdentity;
+  readonly keys: TicketKeys;
+  readonly database: Database;
+};
 
 async function openBooks(
   config: AgentConfig,
@@ -129,9 +138,9 @@ async function openBooks(
   owned: AsyncDisposableStack,
 ): Promise<AgentBooks> {
   const { key, certificate: cert, authority: ca } = config.identity;
-  const identity = await loadIdentity({ key, cert, ca });
   const { address } = config.listen;
-  owned.use(startConcerns(log, (now) => certificateConcerns(identity.tls, { address, now })));
+  const identity = owned.use(await openServiceIdentity({ key, cert, ca }, { address, now: realTime, log }));
+  owned.use(startConcerns(log, (now) => identity.concerns(now)));
   const keys = await openTicketKeys(config.ticket_key, config.previous_ticket_key);
   await migrate(config.database, SCHEMA, log);
   const database = owned.use(openDatabase(config.database, log));
@@ -156,6 +165,7 @@ async function openDesk(
 ): Promise<AgentDesk> {
   const watch = owned.use(watchClock(clock, (moved) => log.warn({ moved }, "the clock was set")));
   const connections = owned.use(new Connections(clientTlsOptions(identity.tls)));
+  identity.follow((tls) => connections.renew(clientTlsOptions(tls)));
   const settlement = new Settlement(database, clock);
   const { cancelAt, stateAt } = nodeQuestions(connections, cancelTimeoutMs);
   const release = new Release({ database, keys, settlement, clock, watch, cancelAt, log });
@@ -201,7 +211,7 @@ function serveApi(
     ...(plain_port !== undefined && { plain: { host, port: plain_port } }),
     authenticate: (socket) => {
       try {
-        return peerOf(socket, { now: new Date(REAL_TIME.milliseconds()) });
+        return peerOf(socket, { now: realTime(), trust: parts.identity.trust });
       } catch (error) {
         if (error instanceof Fault) refusals.countStranger(error, "");
         throw error;

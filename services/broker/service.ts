@@ -1,7 +1,6 @@
 import { randomBytes } from "node:crypto";
 import { hostname } from "node:os";
-import { type Identity, loadIdentity } from "#shared/identity/identity.ts";
-import { certificateConcerns } from "#shared/identity/service-certificate.ts";
+import { openServiceIdentity, type ServiceIdentity } from "#shared/identity/service-identity.ts";
 import { clientTlsOptions, peerOf, serverTlsOptions } from "#shared/identity/tls.ts";
 import { hostAndPort } from "#shared/model/address.ts";
 import { type Clock, systemClock } from "#shared/runtime/clock.ts";
@@ -45,7 +44,7 @@ export type BrokerService = Running & {
 };
 
 /** Certificates are valid by real time, whatever clock the broker was given. */
-const REAL_TIME = systemClock();
+const realTime = (): Date => new Date(systemClock().milliseconds());
 const CONNECTIONS = 20;
 
 /** Starts a broker. It serves when this resolves, and until it is disposed of. */
@@ -56,9 +55,10 @@ export async function startBroker(
   const host: BrokerDeps = { clock: deps.clock ?? systemClock(), log: deps.log ?? createLog("broker") };
   await using owned = new AsyncDisposableStack();
   const { key, certificate: cert, authority: ca } = config.identity;
-  const identity = await loadIdentity({ key, cert, ca });
+  const { log } = host;
   const { address } = config.listen;
-  owned.use(startConcerns(host.log, (now) => certificateConcerns(identity.tls, { address, now })));
+  const identity = owned.use(await openServiceIdentity({ key, cert, ca }, { address, now: realTime, log }));
+  owned.use(startConcerns(log, (now) => identity.concerns(now)));
   await migrate(config.database, SCHEMA, host.log);
   const database = owned.use(openBrokerDatabase(config.database, host.log));
   const ports = { plain: 0, tls: 0, web: 0 };
@@ -67,7 +67,9 @@ export async function startBroker(
   const server = owned.use(
     await serveApi(config, host, identity, { ...desk, database, clock: host.clock, self }),
   );
-  const web = owned.use(await servePage(config, host, desk, database, self));
+  identity.follow((tls) => server.renew(serverTlsOptions(tls)));
+  const selfAndConcerns = () => ({ ...self(), concerns: identity.concerns(realTime()) });
+  const web = owned.use(await servePage(config, host, desk, database, selfAndConcerns));
   Object.assign(ports, { plain: server.plainPort ?? 0, tls: server.port, web: web.port });
 
   const kept = owned.move();
@@ -98,11 +100,12 @@ type Desk = Pick<BrokerParts, "agents" | "intake" | "news" | "nudge"> & {
 async function openDesk(
   config: BrokerConfig,
   { clock, log }: BrokerDeps,
-  { database, identity }: { readonly database: Database; readonly identity: Identity },
+  { database, identity }: { readonly database: Database; readonly identity: ServiceIdentity },
   owned: AsyncDisposableStack,
 ): Promise<Desk> {
   const ending = new AbortController();
   const connections = owned.use(new Connections(clientTlsOptions(identity.tls)));
+  identity.follow((tls) => connections.renew(clientTlsOptions(tls)));
   const agents = new KnownAgents({
     ...{ agents: config.agents, connections, clock, signal: ending.signal },
     deadlineMs: config.agent_seconds * 500, // half for advertisements, half for tickets
@@ -137,7 +140,7 @@ async function openDesk(
 function serveApi(
   { listen }: BrokerConfig,
   { clock, log }: BrokerDeps,
-  identity: Identity,
+  identity: ServiceIdentity,
   parts: BrokerParts,
 ): Promise<XmlRpcServer> {
   const { address: host, tls_port, plain_port } = listen;
@@ -148,7 +151,7 @@ function serveApi(
     replies: { findReply: () => undefined },
     tls: { host, port: tls_port, options: serverTlsOptions(identity.tls) },
     ...(plain_port !== undefined && { plain: { host, port: plain_port } }),
-    authenticate: (socket) => peerOf(socket, { now: new Date(REAL_TIME.milliseconds()) }),
+    authenticate: (socket) => peerOf(socket, { now: realTime(), trust: identity.trust }),
   });
 }
 
@@ -157,7 +160,7 @@ function servePage(
   { clock, log }: BrokerDeps,
   { agents, pursuit, clearing, news }: Desk,
   database: Database,
-  self: () => BrokerSelf,
+  self: () => BrokerSelf & { readonly concerns: readonly string[] },
 ): Promise<WebServer> {
   const { address, web_port: port } = listen;
   return startWeb({

@@ -1,7 +1,7 @@
 import { mkdir } from "node:fs/promises";
 import { join } from "node:path";
-import { type Identity, loadIdentity } from "#shared/identity/identity.ts";
-import { certificateConcerns } from "#shared/identity/service-certificate.ts";
+import type { Identity } from "#shared/identity/identity.ts";
+import { openServiceIdentity, type ServiceIdentity } from "#shared/identity/service-identity.ts";
 import { clientTlsOptions, peerOf, serverTlsOptions } from "#shared/identity/tls.ts";
 import { hostAndPort } from "#shared/model/address.ts";
 import { type Clock, systemClock } from "#shared/runtime/clock.ts";
@@ -58,7 +58,7 @@ export type NodeManager = Running & {
 type Ground = {
   readonly config: NodeManagerConfig;
   readonly self: NodeSelf;
-  readonly identity: Identity;
+  readonly identity: ServiceIdentity;
   readonly store: Store;
   readonly engines: Engines;
   readonly clock: Clock;
@@ -93,6 +93,7 @@ export async function startNodeManager(
   listening.web = page.port;
   listening.slicestat = parts.use(await openFeeds(ground)).slicestat;
   const server = parts.use(await openServer(ground, api));
+  ground.identity.follow((tls) => server.renew(serverTlsOptions(tls)));
   listening.tls = server.port;
   listening.plain = server.plainPort ?? 0;
   settlements.push(...openSettlements(ground, { parts, listening, roots: api.redemption.roots }));
@@ -120,9 +121,9 @@ async function openGround(
   parts: AsyncDisposableStack,
 ): Promise<Ground> {
   const clock = deps.clock ?? systemClock();
-  const identity = await loadIdentity(config.identity);
-  const address = config.host;
-  parts.use(startConcerns(log, (now) => certificateConcerns(identity.tls, { address, now })));
+  const terms = { address: config.host, now: realTime, log };
+  const identity = parts.use(await openServiceIdentity(config.identity, terms));
+  parts.use(startConcerns(log, (now) => identity.concerns(now)));
   const store = parts.use(await openNodeStore(config, { identity, clock, fail }));
   const engines = deps.engines ?? (await openEngines(config, { identity, clock, store, log }));
   parts.defer(() => closeEngines(engines));
@@ -225,6 +226,7 @@ function openPage(ground: Ground, settlements: readonly Settlement[]) {
       ...{ self, store, conditions, capacity: config.capacity },
       engines: engines.map(({ statement, retired, trouble }) => ({ ...statement, retired, trouble })),
       ...{ now: time.now, clockIsSure: time.sure },
+      concerns: () => ground.identity.concerns(realTime()),
       settlements: () => settlements.map(({ state }) => state),
     }),
   });
@@ -246,7 +248,7 @@ function openServer({ config, identity, clock, log, store, time }: Ground, api: 
   return startXmlRpcServer(nodeManagerApi, nodeManagerHandlers(api), {
     tls: { host, port: ports.tls, options: serverTlsOptions(identity.tls) },
     plain: ports.plain === undefined ? undefined : { host, port: ports.plain },
-    authenticate: (socket) => peerOf(socket, { now: realTime() }),
+    authenticate: (socket) => peerOf(socket, { now: realTime(), trust: identity.trust }),
     ...{ clock, log, replies: store.replies, onRefusal: auditOfRefusals({ store, time }) },
   });
 }
@@ -265,6 +267,7 @@ type SettlementNeeds = {
 function openSettlements(ground: Ground, { parts, listening, roots }: SettlementNeeds): Settlement[] {
   const { config, self, identity, engines } = ground;
   const connections = parts.use(new Connections(clientTlsOptions(identity.tls)));
+  identity.follow((tls) => connections.renew(clientTlsOptions(tls)));
   return config.agents.map((agent) => {
     const client = xmlRpcClient(agentApi, { url: agent.url, connections, expectedPeer: agent.identity });
     const facts = () => factsOf(self, listening, engines, keptPorts(config.reservedPorts, listening));

@@ -1,6 +1,7 @@
 import { OperatorError } from "../model/errors.ts";
-import { certificateFacts, parseCertificate } from "./certificate.ts";
+import { type CertificateFacts, certificateFacts, parseCertificate } from "./certificate.ts";
 import type { TlsCredentials } from "./identity.ts";
+import { Trust } from "./trust.ts";
 
 const DAY_MS = 86_400_000;
 /** How long before its end a certificate is complained of. */
@@ -15,24 +16,33 @@ export type ServicePlace = { readonly address: string; readonly now: Date };
  * address it is served at. Each with what to do, and none of it a reason not to serve: what runs must be looked after.
  * Throws OperatorError for a certificate that no caller could ever accept.
  */
-export function certificateConcerns({ cert, ca }: TlsCredentials, { address, now }: ServicePlace): string[] {
-  const certificate = parseCertificate(cert);
-  const { kind, name, validity, addresses } = certificateFacts(certificate);
-  if (kind !== "server")
-    throw new OperatorError(
-      `the certificate of ${name} is for a ${kind}, and nobody would call it: have one issued with --kind server`,
-    );
-  if (!certificate.verify(parseCertificate(ca).publicKey))
-    throw new OperatorError(
-      `the certificate of ${name} is not of the authority whose certificate is configured: take the one that signed it`,
-    );
+export function certificateConcerns(tls: ServiceCertificates, { address, now }: ServicePlace): string[] {
+  const { name, validity, addresses } = servingCertificate(tls);
   return [...ofValidity(name, validity, now), ...ofAddress(name, addresses, address)];
+}
+
+/** A service's certificate, and those of the authorities it trusts, in PEM. */
+export type ServiceCertificates = Pick<TlsCredentials, "cert" | "ca">;
+
+/** What a service's certificate says. Throws OperatorError for one that no caller could ever accept. */
+export function servingCertificate({ cert, ca }: ServiceCertificates): CertificateFacts {
+  const certificate = parseCertificate(cert);
+  const facts = certificateFacts(certificate);
+  if (facts.kind !== "server")
+    throw new OperatorError(
+      `the certificate of ${facts.name} is for a ${facts.kind}, and nobody would call it: have one issued with --kind server`,
+    );
+  if (!new Trust(ca).vouchesFor(certificate))
+    throw new OperatorError(
+      `the certificate of ${facts.name} is not of the authority whose certificate is configured: take the one that signed it`,
+    );
+  return facts;
 }
 
 function ofValidity(name: string, validity: { notBefore: Date; notAfter: Date }, now: Date): string[] {
   const { notBefore, notAfter } = validity;
   const renew =
-    "have the authority issue another for the same key (authority issue NAME.csr), and start again with it";
+    "have the authority issue another for the same key (authority issue NAME.csr), and put it in its place";
   if (now < notBefore)
     return [
       `the certificate of ${name} begins at ${notBefore.toISOString()}: is this machine's clock right?`,

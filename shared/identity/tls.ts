@@ -10,6 +10,7 @@ import { Fault, refuseUnless } from "../model/errors.ts";
 import { CLIENT_AUTH } from "./certificate.ts";
 import type { TlsCredentials } from "./identity.ts";
 import { type KeyName, type PublicKey, publicKeyOf } from "./key.ts";
+import type { Trust } from "./trust.ts";
 
 /** Who is at the other end of a connection: never a name out of a certificate, always its key. */
 export type Peer = {
@@ -24,6 +25,8 @@ export type PeerChecks = {
   /** Real time, as TLS takes it, whatever time a test pretends. */
   readonly now: Date;
   readonly isRevoked?: (key: KeyName) => boolean;
+  /** Who is believed now, where that may have changed since the connection was made. */
+  readonly trust?: Trust;
 };
 
 /** For `https.createServer`, `tls.createServer` or Fastify's `https`. One a process: it is one SecureContext. */
@@ -142,10 +145,12 @@ export function keyOf(socket: TLSSocket): PublicKey {
  * FOREIGN_CERTIFICATE (another authority's, self-signed, or not made for clients), CERTIFICATE_REVOKED.
  */
 export function peerOf(socket: TLSSocket, checks: PeerChecks): Peer {
-  const { certificate, peer } = presentedOn(socket);
+  const presented = presentedOn(socket);
+  const { certificate, peer } = presented;
   checkVerified(socket);
   checkPurpose(certificate);
   checkTerm(certificate, checks.now);
+  if (checks.trust) checkTrust(presented, checks.trust);
   refuseUnless(
     !checks.isRevoked?.(peer.name),
     "CERTIFICATE_REVOKED",
@@ -154,7 +159,12 @@ export function peerOf(socket: TLSSocket, checks: PeerChecks): Peer {
   return peer;
 }
 
-type Presented = { readonly certificate: X509Certificate; readonly peer: Peer };
+type Presented = {
+  readonly certificate: X509Certificate;
+  readonly peer: Peer;
+  /** Those by whom it was last found to be vouched for. */
+  vouchedBy?: Trust;
+};
 
 /** What was parsed of a connection's certificate. It can't change: renegotiation is off. */
 const presented = new WeakMap<TLSSocket, Presented>();
@@ -165,7 +175,7 @@ function presentedOn(socket: TLSSocket): Presented {
   const certificate = socket.getPeerX509Certificate();
   refuseUnless(certificate, "NO_CERTIFICATE", "present the certificate the authority issued to your key");
   const key = keyOfCertificate(certificate);
-  const parsed = { certificate, peer: { name: key.name, sha1: key.sha1, key } };
+  const parsed: Presented = { certificate, peer: { name: key.name, sha1: key.sha1, key } };
   presented.set(socket, parsed);
   return parsed;
 }
@@ -194,6 +204,17 @@ function checkVerified(socket: TLSSocket): void {
     "FOREIGN_CERTIFICATE",
     `your certificate was not issued to clients by this consortium's authority (${reason}); present the one it issued`,
   );
+}
+
+/** TLS looked at the chain when the connection was made, and never looks again. */
+function checkTrust(presented: Presented, trust: Trust): void {
+  if (presented.vouchedBy === trust) return;
+  refuseUnless(
+    trust.vouchesFor(presented.certificate),
+    "FOREIGN_CERTIFICATE",
+    "the authority that issued your certificate is no longer trusted here; present one of the authority that is",
+  );
+  presented.vouchedBy = trust;
 }
 
 function checkPurpose(certificate: X509Certificate): void {

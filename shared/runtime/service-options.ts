@@ -8,7 +8,11 @@ export const identityFiles = z
   .strictObject({
     key: z.string().describe("the file of its private key"),
     certificate: z.string().describe("the file of its certificate, made for a server"),
-    authority: z.string().describe("the file of the authority's certificate"),
+    authority: z
+      .string()
+      .describe(
+        "the file of the authority's certificate; of several, one after the other, while one takes over",
+      ),
   })
   .describe("the files of its identity");
 

@@ -20,6 +20,8 @@ export type Fleet = {
   readonly slices: readonly SliceOverview[];
   /** How many nodes it knows of which it holds nothing now. */
   readonly idle: number;
+  /** What the agent's operator should look after. */
+  readonly concerns?: readonly string[];
   /** How many nodes or slices are read at most. */
   readonly limit: number;
 };

@@ -15,7 +15,7 @@ import { sliceTable, sliverTable } from "./slice-table.ts";
 import { type Trouble, troubles, troubleTable } from "./trouble.ts";
 
 export function overviewPage(fleet: Fleet): Page {
-  const { now, agent, version, overbooking, ads, slices, monitors, limit } = fleet;
+  const { now, agent, version, overbooking, ads, slices, monitors, limit, concerns = [] } = fleet;
   const found = troubles(fleet);
   const silent = ads.filter((ad) => isSilent(ad, now)).length;
   const least = `Only the first ${limit} nodes and slices are read for this page; there may be more.`;
@@ -23,7 +23,7 @@ export function overviewPage(fleet: Fleet): Page {
     title: "Slicelab agent",
     now,
     lead: html`<code>${agent.slice(0, 16)}…</code> · version ${version} · ${formatInstant(now)} UTC`,
-    notices: ads.length === limit || slices.length === limit ? [least] : [],
+    notices: [...concerns, ...(ads.length === limit || slices.length === limit ? [least] : [])],
     facts: [
       { key: "nodes", title: "Nodes", value: ads.length },
       { key: "heard", title: "Heard", value: ads.length - silent },

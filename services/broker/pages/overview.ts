@@ -14,14 +14,17 @@ export type Overview = {
   readonly version: string;
   readonly agents: readonly AgentAddress[];
   readonly tally: Tally;
+  /** What the broker's operator should look after. */
+  readonly concerns?: readonly string[];
 };
 
 export function overviewPage(overview: Overview, records: readonly AcquisitionRecord[]): Page {
-  const { now, broker, version, agents, tally } = overview;
+  const { now, broker, version, agents, tally, concerns } = overview;
   return {
     title: "Slicelab broker",
     now,
     lead: html`<code>${broker}</code> · version ${version}`,
+    notices: concerns,
     facts: [
       fact("working", "Acquisitions under way", tally.working),
       fact("done", "Done", tally.done),

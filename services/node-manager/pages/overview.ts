@@ -19,6 +19,8 @@ export type OverviewDeps = {
   readonly now: () => Instant;
   readonly clockIsSure: () => boolean;
   readonly settlements: () => readonly SettlementState[];
+  /** What the node's operator should look after. */
+  readonly concerns: () => readonly string[];
 };
 
 export type EngineShown = {
@@ -53,8 +55,8 @@ export function overviewPage(deps: OverviewDeps): Page {
   };
 }
 
-function noticesOf({ engines, clockIsSure, store }: OverviewDeps): string[] {
-  const notices: string[] = [];
+function noticesOf({ engines, clockIsSure, store, concerns }: OverviewDeps): string[] {
+  const notices = [...concerns()];
   if (engines.some(({ simulated }) => simulated)) {
     notices.push("Slivers are simulated here: nothing real is made.");
   }

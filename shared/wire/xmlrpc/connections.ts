@@ -17,24 +17,53 @@ const KEPT_ALIVE: AgentOptions = { keepAlive: true, timeout: 60_000, maxFreeSock
  */
 export class Connections implements Disposable {
   readonly http: HttpAgent;
-  readonly https: HttpsAgent;
+  /** Those made under earlier options, with calls on them that are not answered yet. */
+  readonly #earlier = new Set<PinningAgent>();
+  #https: PinningAgent;
 
   /** Without `tls` only `http:` can be called, for what answers to strangers. */
   constructor(tls?: ClientTlsOptions) {
     this.http = new HttpAgent(KEPT_ALIVE);
-    this.https = new PinningAgent({ ...KEPT_ALIVE, ...tls });
+    this.#https = new PinningAgent({ ...KEPT_ALIVE, ...tls });
+  }
+
+  get https(): HttpsAgent {
+    return this.#https;
+  }
+
+  /** Makes connections under other options from now on. Calls under way are answered on the connections they have. */
+  renew(tls: ClientTlsOptions): void {
+    for (const agent of this.#earlier) if (agent.idle) this.#earlier.delete(agent);
+    this.#https.retire();
+    this.#earlier.add(this.#https);
+    this.#https = new PinningAgent({ ...KEPT_ALIVE, ...tls });
   }
 
   /** Ends every connection, also those in use. */
   [Symbol.dispose](): void {
-    this.http.destroy();
-    this.https.destroy();
+    for (const agent of [this.http, this.#https, ...this.#earlier]) agent.destroy();
   }
 }
 
 type Created = (error: Error | null, stream: Duplex) => void;
 
 class PinningAgent extends HttpsAgent {
+  #retired = false;
+
+  get idle(): boolean {
+    return Object.keys(this.sockets).length === 0;
+  }
+
+  /** Keeps no connection any more once its answer is there. */
+  retire(): void {
+    this.#retired = true;
+    for (const socket of Object.values(this.freeSockets).flat()) socket?.destroy();
+  }
+
+  override keepSocketAlive(socket: Duplex): boolean {
+    return !this.#retired && Boolean(super.keepSocketAlive(socket));
+  }
+
   override getName(options: PinnedOptions = {}): string {
     return `${super.getName(options)}:${options.expectedPeer ?? ""}`;
   }

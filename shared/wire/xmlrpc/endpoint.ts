@@ -1,6 +1,6 @@
 import type { AddressInfo } from "node:net";
 import { setTimeout } from "node:timers/promises";
-import type { TLSSocket } from "node:tls";
+import type { TLSSocket, Server as TlsServer } from "node:tls";
 import rateLimit from "@fastify/rate-limit";
 import { errorCodes, type FastifyInstance, type FastifyRequest, fastify } from "fastify";
 import type { Peer, ServerTlsOptions } from "#shared/identity/tls.ts";
@@ -62,6 +62,8 @@ export type EndpointOptions = {
 
 export type Endpoint = {
   readonly port: number;
+  /** Shows and trusts something else on connections from now on. Those there are end after their next answer. */
+  renew(tls: ServerTlsOptions): void;
   /** Takes no more connections, lets running calls finish for `closeMs`, then ends every connection. */
   close(): Promise<void>;
 };
@@ -74,6 +76,8 @@ export async function openEndpoint(options: EndpointOptions): Promise<Endpoint> 
   const { limits } = options;
   const connections = new ConnectionCounts(limits.connectionsPerAddress);
   const running = new Set<Promise<unknown>>();
+  const madeUnder = new WeakMap<object, ServerTlsOptions>(); // by connection: what it was shown
+  let shown = options.tls?.options;
   let closing = false;
 
   const app = await listener(options);
@@ -81,8 +85,12 @@ export async function openEndpoint(options: EndpointOptions): Promise<Endpoint> 
   app.server.on("connection", (socket) => {
     if (!connections.hold(socket.remoteAddress ?? "", socket)) socket.destroy();
   });
-  app.addHook("onSend", async (_request, reply) => {
-    if (closing) reply.header("connection", "close");
+  app.addHook("onSend", async (request, reply) => {
+    const outdated = madeUnder.get(request.raw.socket) !== shown;
+    if (closing || outdated) reply.header("connection", "close");
+  });
+  app.server.on("secureConnection", (socket: TLSSocket) => {
+    if (shown) madeUnder.set(socket, shown);
   });
   answerErrors(app, options.log);
   answerCalls(app, options, await admission(app, options), running);
@@ -90,6 +98,10 @@ export async function openEndpoint(options: EndpointOptions): Promise<Endpoint> 
 
   return {
     port: (app.server.address() as AddressInfo).port,
+    renew(tls) {
+      shown = tls;
+      (app.server as unknown as TlsServer).setSecureContext(tls);
+    },
     async close() {
       closing = true;
       const finished = app.close().then(() => Promise.allSettled(running));

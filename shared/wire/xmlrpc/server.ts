@@ -21,6 +21,8 @@ export type XmlRpcServer = AsyncDisposable & {
   readonly port: number;
   readonly plainUrl?: string;
   readonly plainPort?: number;
+  /** Shows another certificate, or trusts others, from now on. Calls under way are answered on the connections they have. */
+  renew(options: ServerTlsOptions): void;
   /** Takes no more calls; resolves when those running have finished or their time is up. */
   close(): Promise<void>;
 };
@@ -56,6 +58,7 @@ export async function startXmlRpcServer<C extends Contract>(
     url: `https://${hostAndPort(tls.host, secure.port)}/RPC2`,
     port: secure.port,
     ...(open && { plainUrl: `http://${hostAndPort(plain.host, open.port)}/RPC2`, plainPort: open.port }),
+    renew: (options) => secure.renew(options),
     close,
     [Symbol.asyncDispose]: close,
   };

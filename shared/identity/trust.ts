@@ -1,0 +1,32 @@
+import type { X509Certificate } from "node:crypto";
+import { Fault, refuseUnless } from "../model/errors.ts";
+import { parseCertificate } from "./certificate.ts";
+
+const ONE = /-----BEGIN CERTIFICATE-----[^-]+-----END CERTIFICATE-----/g;
+const BEGINNING = /-----BEGIN /g;
+
+/**
+ * Whom one believes when they say whose a key is: one authority, or several while one takes over from another. In PEM
+ * their certificates follow each other, in any order; TLS takes such a text as it is.
+ */
+export class Trust {
+  readonly authorities: readonly X509Certificate[];
+
+  /** Throws MALFORMED unless this is one or more certificates of authorities, all of them whole. */
+  constructor(pem: string) {
+    const texts = pem.match(ONE) ?? [];
+    const begun = pem.match(BEGINNING)?.length ?? 0;
+    if (texts.length === 0 || texts.length !== begun)
+      throw new Fault("MALFORMED", "these are not certificates in PEM, one after the other");
+    this.authorities = texts.map(parseCertificate);
+    for (const { ca, subject } of this.authorities)
+      refuseUnless(ca, "MALFORMED", `the certificate of ${subject} is not that of an authority`);
+  }
+
+  /** Whether one of these authorities signed the certificate. Says nothing of its term or purpose. */
+  vouchesFor(certificate: X509Certificate): boolean {
+    return this.authorities.some(
+      (authority) => certificate.checkIssued(authority) && certificate.verify(authority.publicKey),
+    );
+  }
+}
