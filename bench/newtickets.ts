@@ -32,7 +32,7 @@ const newtickets = (count: number, by = client) =>
 
 /** What nobody can leave out: a call, the signatures, one durable insert, building and parsing the answer. */
 async function reference(count: number, tickets: readonly string[]): Promise<number> {
-  const documents = tickets.map(parseDocument);
+  const documents = tickets.map((text) => parseDocument(text));
   const unsealed = documents.map((d) => ({
     body: d.body,
     principal: keys.current.public.name,

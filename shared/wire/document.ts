@@ -43,9 +43,11 @@ export function documentId(body: Buffer): DocumentId {
 
 /**
  * Takes a document apart. The header grammar is exact: these lines, this order, LF, no folding. `maxBodyBytes`: for the
- * one kind of document that may be longer than others (a list of revocations).
+ * one kind of document that may be longer than others (a list of revocations). Not a bare number, so that `map` cannot
+ * hand an index on for it.
  */
-export function parseDocument(text: string, maxBodyBytes = MAX_BODY_BYTES): SignedDocument {
+export function parseDocument(text: string, limits: { readonly maxBodyBytes?: number } = {}): SignedDocument {
+  const { maxBodyBytes = MAX_BODY_BYTES } = limits;
   const bytes = Buffer.from(text, "utf8");
   const most = MAX_DOCUMENT_BYTES - MAX_BODY_BYTES + maxBodyBytes;
   refuseUnless(bytes.length <= most, "TOO_LARGE", `the document is longer than ${most / 1024} KiB`);

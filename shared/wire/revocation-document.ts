@@ -40,7 +40,7 @@ export function sealRevocations(list: RevocationList, signer: SigningKey): strin
  * one that names what its signer does not decide about.
  */
 export function openRevocations(text: string, key: PublicKey, signer: RevocationSigner): OpenedRevocations {
-  const verified = verifyDocument(parseDocument(text, MAX_LIST_BYTES), key);
+  const verified = verifyDocument(parseDocument(text, { maxBodyBytes: MAX_LIST_BYTES }), key);
   const list = readRevocations(verified);
   refuseUnless(
     list.issuer === key.name,
@@ -62,7 +62,7 @@ const RULE = "an authority names keys, an agent principals and tickets, a node l
  * Whose list this claims to be, read before anything is verified: only to find the key that it is verified with.
  */
 export function claimedListSigner(text: string): KeyName {
-  return parseDocument(text, MAX_LIST_BYTES).keyName;
+  return parseDocument(text, { maxBodyBytes: MAX_LIST_BYTES }).keyName;
 }
 
 const ELEMENTS = ["issuer_sha256", "number", "at_time", ...REVOKED_KINDS.map((kind) => `${kind}s`)];

@@ -78,7 +78,7 @@ export class Deposits {
   }
 
   async #open(depositor: KeyName, texts: readonly string[], now: Instant): Promise<Link<Holding>[]> {
-    const documents = texts.map(parseDocument);
+    const documents = texts.map((text) => parseDocument(text));
     const roots = documents.map((document) => (document.parents[0] ?? document).keyName);
     const nodes = new Map((await acceptedNodes(this.#database, roots)).map((node) => [node.node, node]));
     return texts.map((text, at) => {
