@@ -1,4 +1,5 @@
 import { agentConfig } from "#services/agent/config.ts";
+import { authorityConfig } from "#services/authority/config.ts";
 import { brokerConfig } from "#services/broker/config.ts";
 import { nodeManagerConfig } from "#services/node-manager/config.ts";
 import { monitorConfig } from "#services/resource-monitor/config.ts";
@@ -48,6 +49,17 @@ export const CONFIGURATIONS: Readonly<Record<string, Configuration>> = {
       "agents.identity": KEY_NAME,
       "agents.url": AGENT_URL,
       "monitors.host": "monitor.example.org",
+    },
+  },
+  "authority.toml": {
+    heading: heading("authority", "SLICELAB_AUTHORITY").map((line) =>
+      line.replace("_IDENTITY_KEY for key of [identity]", "_LISTEN_ADDRESS for address of [listen]"),
+    ),
+    schema: authorityConfig,
+    examples: {
+      directory: "/var/lib/slicelab/authority",
+      addresses: ["authority.example.org", "192.0.2.9"],
+      registrars: ["/etc/slicelab/agent.crt"],
     },
   },
   "broker.toml": {

@@ -1,8 +1,14 @@
+import { existsSync } from "node:fs";
+import { join } from "node:path";
 import { loadAgentConfig } from "#services/agent/config.ts";
+import { openAuthority } from "#services/authority/authority.ts";
+import { loadAuthorityConfig } from "#services/authority/config.ts";
+import { registrarKeys } from "#services/authority/registrars.ts";
 import { loadBrokerConfig } from "#services/broker/config.ts";
 import { loadNodeManagerConfig } from "#services/node-manager/config.ts";
 import { loadMonitorConfig } from "#services/resource-monitor/config.ts";
 import { loadServiceManagerConfig } from "#services/service-manager/config.ts";
+import type { Identity } from "#shared/identity/identity.ts";
 import { hostAndPort } from "#shared/model/address.ts";
 import { OperatorError } from "#shared/model/errors.ts";
 import type { Clock } from "#shared/runtime/clock.ts";
@@ -26,12 +32,44 @@ export type Examine = (examination: Examination) => Promise<void>;
 
 /** What can be examined, in the order of a deployment's growth. */
 export const EXAMINATIONS: Readonly<Record<string, Examine>> = {
+  authority: examineAuthority,
   agent: examineAgent,
   broker: examineBroker,
   "node-manager": examineNodeManager,
   "resource-monitor": examineMonitor,
   slice: examineSlice,
 };
+
+async function examineAuthority({ report, config: file, env, clock }: Examination): Promise<void> {
+  const config = loaded(report, file, () => loadAuthorityConfig(file, env));
+  if (!config) return;
+  const { directory, addresses, listen } = config;
+  const own = { key: join(directory, "service.key"), certificate: join(directory, "service.crt") };
+  try {
+    await openAuthority(directory);
+    report.well("authority", `${directory} holds one`);
+    const { size } = await registrarKeys(config.registrars);
+    if (size > 0) report.well("registrars", `it certifies for ${size}`);
+    else report.warning("registrars", "it certifies for nobody", "name the agents' keys in registrars");
+  } catch (error) {
+    if (!(error instanceof OperatorError)) throw error;
+    report.trouble(
+      "authority",
+      error.message,
+      "slicelab authority init makes one; copies of it are restored whole",
+    );
+    return;
+  }
+  let identity: Identity | undefined;
+  if (existsSync(own.certificate)) {
+    const files = { ...own, authority: join(directory, "ca.pem") };
+    const certified = { files, kind: "server", address: addresses[0] } as const;
+    identity = await checkCertificates(report, certified, new Date(clock.milliseconds()));
+  }
+  const { address, tls_port: port } = listen;
+  const running = async () => identity !== undefined && isServing(identity, rpc(address, port));
+  await checkPorts(report, [{ name: "calls", address, port }], running);
+}
 
 async function examineAgent({ report, config: file, env, clock }: Examination): Promise<void> {
   const config = loaded(report, file, () => loadAgentConfig(file, env));

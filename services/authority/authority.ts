@@ -11,7 +11,7 @@ import {
   openCertificateAuthority,
 } from "#shared/identity/certificate-authority.ts";
 import { publicKeyFromRequest } from "#shared/identity/certificate-request.ts";
-import type { KeyName, PublicKey } from "#shared/identity/key.ts";
+import type { KeyName } from "#shared/identity/key.ts";
 import { createKeyFile, loadKeyFile } from "#shared/identity/key-file.ts";
 import { createNewFile } from "#shared/identity/new-file.ts";
 import { Fault, OperatorError, refuseUnless } from "#shared/model/errors.ts";
@@ -19,6 +19,7 @@ import { nextListNumber, type RevocationList, type Revoked } from "#shared/model
 import { readIfPresent, writeDurably } from "#shared/runtime/durable-file.ts";
 import { lockFile } from "#shared/runtime/lock-file.ts";
 import { claimedListSigner, openRevocations, sealRevocations } from "#shared/wire/revocation-document.ts";
+import { AlreadyAnswered } from "#shared/wire/xmlrpc/replay.ts";
 import { type IssuedRecord, issuedRecord, Register, type RevokedRecord, revokedRecord } from "./register.ts";
 
 const AUTHORITY_BITS = 3072;
@@ -32,6 +33,16 @@ type Files = {
   /** The signed list of what is revoked, for everybody to read. */
   readonly revocations: string;
   readonly lock: string;
+};
+
+/** For whom a certificate is issued, where it is not the operator at the terminal. */
+export type IssuingOrder = {
+  /** The registrar's key. */
+  readonly by: KeyName;
+  /** The call that is answered with it, where that may come again. */
+  readonly call?: { readonly method: string; readonly requestId: string; readonly argumentsHash: string };
+  /** Told what was issued so far, under the lock: throws where there is to be no more. */
+  readonly check: (issued: readonly IssuedRecord[]) => void;
 };
 
 function filesIn(directory: string): Files {
@@ -123,15 +134,29 @@ export class Authority {
    * Certifies the key of a certificate request (PEM) on the operator's terms; nothing else in the request counts.
    * It is in the register before it is in anybody's hands.
    *
-   * Throws what `publicKeyFromRequest` and `issueCertificate` throw, and CERTIFICATE_REVOKED for a revoked key.
+   * Throws what `publicKeyFromRequest` and `issueCertificate` throw, CERTIFICATE_REVOKED for a revoked key, and
+   * AlreadyAnswered for a call that was answered a moment ago.
    */
-  async issue(requestPem: string, terms: CertificateTerms): Promise<IssuedCertificate> {
+  async issue(requestPem: string, terms: CertificateTerms, order?: IssuingOrder): Promise<IssuedCertificate> {
     const key = publicKeyFromRequest(requestPem);
     using _lock = await this.#locked();
-    await this.#refuseRevoked(key);
+    await this.refuseRevoked(key.name);
+    if (order) await this.#checkOrder(order);
     const certificate = issueCertificate(this.#ca, key, terms);
-    await this.#issued.append(recordOf(certificate));
+    await this.#issued.append({ ...recordOf(certificate), ...orderRecord(order, certificate) });
     return certificate;
+  }
+
+  /** The certificate that a registrar's call was answered with before. */
+  async answerTo(by: KeyName, method: string, requestId: string): Promise<IssuedRecord | undefined> {
+    return (await this.issued()).find((record) => isAnswer(record, by, { method, requestId }));
+  }
+
+  async #checkOrder({ by, call, check }: IssuingOrder): Promise<void> {
+    const issued = await this.issued();
+    if (call && issued.some((record) => isAnswer(record, by, call)))
+      throw new AlreadyAnswered("certified before");
+    check(issued);
   }
 
   /**
@@ -187,12 +212,13 @@ export class Authority {
     }
   }
 
-  async #refuseRevoked(key: PublicKey): Promise<void> {
-    const entry = (await this.revoked()).find((record) => record.key === key.name);
+  /** Throws CERTIFICATE_REVOKED for a key that was revoked up to now. */
+  async refuseRevoked(key: KeyName): Promise<void> {
+    const entry = (await this.revoked()).find((record) => record.key === key);
     if (!entry) return;
     throw new Fault(
       "CERTIFICATE_REVOKED",
-      `the key ${key.name} was revoked at ${entry.revokedAt} and is never certified again; make a new key`,
+      `the key ${key} was revoked at ${entry.revokedAt} and is never certified again; make a new key`,
     );
   }
 
@@ -203,6 +229,23 @@ export class Authority {
 
 function revocationOf({ key, revokedAt }: RevokedRecord): Revoked {
   return { kind: "key", id: key, since: Math.floor(Date.parse(revokedAt) / 1000) };
+}
+
+function isAnswer(
+  { by, answered }: IssuedRecord,
+  registrar: KeyName,
+  { method, requestId }: { readonly method: string; readonly requestId: string },
+): boolean {
+  return by === registrar && answered?.method === method && answered.requestId === requestId;
+}
+
+function orderRecord(
+  order: IssuingOrder | undefined,
+  { certPem }: IssuedCertificate,
+): Pick<IssuedRecord, "by" | "answered"> {
+  if (!order) return {};
+  const { by, call } = order;
+  return { by, ...(call && { answered: { ...call, certificate: certPem } }) };
 }
 
 /** Read back from the certificate itself, so that the register says what verifiers will see. */

@@ -5,13 +5,16 @@ import { type Command, InvalidArgumentError, Option } from "commander";
 import { type CertificateKind, validityFrom } from "#shared/identity/certificate.ts";
 import { createNewFile, taken } from "#shared/identity/new-file.ts";
 import { commandOf, runCommandLine, type Terminal } from "#shared/runtime/command-line.ts";
+import { runService } from "#shared/runtime/lifecycle.ts";
 import { initAuthority, openAuthority } from "./authority.ts";
+import { loadAuthorityConfig } from "./config.ts";
 import { enrol } from "./enrolment.ts";
 import { certificateTable, listCertificates, subjectRecord, subjectTable } from "./listing.ts";
+import { startAuthority } from "./service.ts";
 import { readSmallFile, readSubject } from "./subject.ts";
 
 /** What the commands speak to, and the real time. */
-type AuthorityTerminal = Terminal & { readonly now: Date };
+type AuthorityTerminal = Terminal & { readonly now: Date; readonly env?: NodeJS.ProcessEnv };
 
 const AUTHORITY_DAYS = 3653; // ten years
 const CERTIFICATE_DAYS = 365;
@@ -33,7 +36,18 @@ function authorityCommand(terminal: AuthorityTerminal): Command {
   addShow(command, terminal);
   addList(command, terminal);
   addRevoke(command, terminal);
+  addServe(command, terminal);
   return command;
+}
+
+function addServe(parent: Command, { env = {} }: AuthorityTerminal): void {
+  parent
+    .command("serve")
+    .description("certify for registrars over the network, until interrupted")
+    .option("--config <file>", "a TOML file; the environment's SLICELAB_AUTHORITY_… win over it")
+    .action(async ({ config }: { config?: string }) => {
+      await runService("authority", ({ log }) => startAuthority(loadAuthorityConfig(config, env), { log }));
+    });
 }
 
 function directoryOption(): Option {

@@ -13,6 +13,17 @@ export const issuedRecord = z.strictObject({
   addresses: z.array(z.string()),
   notBefore: z.iso.datetime(),
   notAfter: z.iso.datetime(),
+  /** The registrar that asked for it; absent: the operator did. */
+  by: keyName.optional(),
+  /** The call it answered, and what it was answered with: asked again, it is answered the same. */
+  answered: z
+    .strictObject({
+      method: z.string(),
+      requestId: z.string(),
+      argumentsHash: z.string(),
+      certificate: z.string(),
+    })
+    .optional(),
 });
 export type IssuedRecord = z.infer<typeof issuedRecord>;
 

@@ -99,6 +99,27 @@ export function clientTlsOptions({ key, cert, ca }: TlsCredentials): ClientTlsOp
   return { secureContext, rejectUnauthorized: true, maxCachedSessions: 0 };
 }
 
+/** A client that has no certificate, and accepts only servers that this authority (PEM) certified. */
+export function strangerTlsOptions(ca: string): ClientTlsOptions {
+  const secureContext = createSecureContext({
+    ...{ ca, minVersion: "TLSv1.2", ciphers: CIPHERS },
+    secureOptions: ALWAYS_A_FULL_HANDSHAKE,
+  });
+  return { secureContext, rejectUnauthorized: true, maxCachedSessions: 0 };
+}
+
+/**
+ * A client that accepts any server at all, to ask it for what proves itself, such as an authority's certificate of which
+ * the key is known. Nothing else is to be sent or believed over it.
+ */
+export function blindTlsOptions() {
+  const secureContext = createSecureContext({
+    ...{ minVersion: "TLSv1.2", ciphers: CIPHERS },
+    secureOptions: ALWAYS_A_FULL_HANDSHAKE,
+  });
+  return { secureContext, rejectUnauthorized: false, maxCachedSessions: 0 } as const;
+}
+
 /**
  * Node's `checkServerIdentity` for one server. With the name of the key it must hold, that key is all that counts and
  * its address may have changed; without, the certificate must carry the address. The chain is verified by TLS before.

@@ -14,7 +14,7 @@ import { ROOT } from "../structure/source.ts";
 /** Where the units expect the software, its configuration and nothing else. */
 const INSTALLED = "/opt/slicelab";
 const FILES = globSync("packaging/systemd/*.service", { cwd: ROOT }).sort();
-const PARTS = ["agent", "broker", "node-manager", "resource-monitor"];
+const PARTS = ["agent", "authority", "broker", "node-manager", "resource-monitor"];
 
 let directory: TemporaryDirectory;
 
@@ -62,7 +62,7 @@ test("a misspelt setting would have been found", async () => {
 });
 
 test("services that need no rights have none: their exposure, as systemd counts it, is at most 2 of 10", async () => {
-  for (const part of ["agent", "broker", "resource-monitor"]) {
+  for (const part of ["agent", "authority", "broker", "resource-monitor"]) {
     const judged = ["security", "--offline=true", "--threshold=20", "--no-pager", unitFile(part)];
     const { code, out } = await runProgram("systemd-analyze", judged);
     assert.equal(code, 0, out);
@@ -118,4 +118,5 @@ test("the system user that services run as can be made from its description", as
   await runToSuccess("systemd-sysusers", [`--root=${root}`, file]);
   assert.match(await readFile(join(root, "etc/passwd"), "utf8"), /^slicelab:/m);
   for (const part of ["agent", "broker"]) assert.deepEqual(settings(part, "User"), ["slicelab"]);
+  assert.deepEqual(settings("authority", "User"), ["slicelab-authority"]);
 });

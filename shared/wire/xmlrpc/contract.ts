@@ -11,11 +11,13 @@ export type Method<
   R extends z.ZodType = z.ZodType,
   Plain extends boolean = boolean,
   Mutates extends boolean = boolean,
+  Open extends boolean = boolean,
 > = {
   readonly params: P;
   readonly result: R;
   readonly help: string;
   readonly plain: Plain;
+  readonly open: Open;
   readonly mutates: Mutates;
   readonly signed: boolean;
   readonly mixed: boolean;
@@ -25,7 +27,7 @@ export type Method<
 export type Contract = { readonly [method: string]: Method };
 
 /** What one method is declared with. */
-export type MethodTerms<P, R, Plain, Mutates> = {
+export type MethodTerms<P, R, Plain, Mutates, Open> = {
   /** Members of the one struct. Strict: a member that is not declared is refused. Absent: no members. */
   readonly params?: P;
   /** What clients check an answer against; servers are held to it by types alone. */
@@ -34,6 +36,11 @@ export type MethodTerms<P, R, Plain, Mutates> = {
   readonly help: string;
   /** Callable without a certificate on the plain port, where there is one. Such a method cannot mutate unless `mixed`. */
   readonly plain?: Plain;
+  /**
+   * Callable over TLS by whoever has no certificate yet. Such a method takes no `request_id`: who asks again is known
+   * by what is asked.
+   */
+  readonly open?: Open;
   /** Plain and mutating both: its handler changes nothing for a caller without a key. */
   readonly mixed?: true;
   /** Changes something, and so takes an optional `request_id` (see `Replay`). */
@@ -49,12 +56,16 @@ export function method<
   P extends z.ZodObject = typeof NO_MEMBERS,
   Plain extends boolean = false,
   Mutates extends boolean = false,
->(terms: MethodTerms<P, R, Plain, Mutates>): Method<NoInfer<P>, R, NoInfer<Plain>, NoInfer<Mutates>> {
+  Open extends boolean = false,
+>(
+  terms: MethodTerms<P, R, Plain, Mutates, Open>,
+): Method<NoInfer<P>, R, NoInfer<Plain>, NoInfer<Mutates>, NoInfer<Open>> {
   return {
     params: (terms.params ?? NO_MEMBERS).strict() as unknown as P,
     result: terms.result,
     help: terms.help,
     plain: (terms.plain ?? false) as Plain,
+    open: (terms.open ?? false) as Open,
     mutates: (terms.mutates ?? false) as Mutates,
     signed: terms.signed ?? false,
     mixed: terms.mixed ?? false,
@@ -75,9 +86,11 @@ export function method<
  *     });
  */
 export function contract<C extends Contract>(methods: C): C {
-  for (const [name, { plain, mutates, mixed, params }] of Object.entries(methods)) {
+  for (const [name, { plain, open, mutates, mixed, params }] of Object.entries(methods)) {
     if (name.startsWith("system.")) throw new TypeError(`${name}: names in system. are the server's own`);
     if (plain && mutates && !mixed) throw new TypeError(`${name}: a plain method cannot mutate`);
+    if (open && (plain || mutates))
+      throw new TypeError(`${name}: an open method is neither plain nor takes a request_id`);
     if ("request_id" in params.shape) throw new TypeError(`${name}: request_id belongs to the server`);
   }
   return Object.freeze({ ...methods });

@@ -10,9 +10,11 @@ import { introspect, methodOf } from "./introspection.ts";
 import { AlreadyAnswered, Replay, type ReplyFinder } from "./replay.ts";
 import type { Struct } from "./value.ts";
 
-/** What a handler knows of a call besides its parameters. `peer` is null only on the plain port. */
+/** What a handler knows of a call besides its parameters. `peer` is null on the plain port, and for open methods. */
 export type Call<P extends Peer | null = Peer | null> = {
   readonly peer: P;
+  /** The address it came from; empty where that is not known. */
+  readonly from: string;
   readonly method: string;
   readonly now: Instant;
   /** Whether there was no struct at all, which v0.5's methods tell from an empty one. */
@@ -35,7 +37,7 @@ type Answer<M extends Method> = Frozen<z.input<M["result"]>> | EncodedReply;
 export type Handlers<C extends Contract> = {
   readonly [N in keyof C]: (
     params: z.output<C[N]["params"]>,
-    call: Call<C[N]["plain"] extends false ? Peer : Peer | null>,
+    call: Call<C[N]["plain"] | C[N]["open"] extends false ? Peer : Peer | null>,
   ) => Answer<C[N]> | Promise<Answer<C[N]>>;
 };
 
@@ -57,8 +59,13 @@ export type DispatchOptions = {
   readonly onRefusal?: (fault: Fault, call: { peer: Peer | null; method: string }) => void | Promise<void>;
 };
 
+/** Where a message came in. `from`: the address of its sender. */
+export type Arrival = { readonly port: "tls" | "plain"; readonly from: string };
+
 /** Turns one message into its answer. Never fails: whatever goes wrong is a numbered fault. */
-export type Dispatch = (body: Buffer, peer: Peer | null) => Promise<Buffer>;
+export type Dispatch = (body: Buffer, peer: Peer | null, arrival?: Arrival) => Promise<Buffer>;
+
+const UNKNOWN: Arrival = { port: "plain", from: "" };
 
 export function dispatcher<C extends Contract>(
   api: C,
@@ -78,20 +85,17 @@ export function dispatcher<C extends Contract>(
       return faultOf(failure, log);
     }
   }
-  return async (body, peer) => {
+  return async (body, peer, { port, from } = UNKNOWN) => {
     let known = "";
     try {
       const { method: name, params } = decodeCall(body);
+      if (!peer && port === "tls") refuseUnless(api[name]?.open, "NO_CERTIFICATE", needsCertificate(name));
       if (name.startsWith("system.")) return encodeResponse(introspect(api, name, params));
       const method = methodOf(api, name);
       known = name;
-      refuseUnless(
-        peer || method.plain,
-        "NO_CERTIFICATE",
-        `${name} needs your certificate; call it over TLS, with the certificate the authority issued to you`,
-      );
+      refuseUnless(peer || method.open || method.plain, "NO_CERTIFICATE", needsCertificate(name));
       const handler = handlers[name] as unknown as Handler;
-      const call = { peer, method: name, now: options.clock.now(), bare: params.length === 0 };
+      const call = { peer, from, method: name, now: options.clock.now(), bare: params.length === 0 };
       const reply = await perform(method, handler, onlyStruct(name, params), call, replies);
       log.debug?.({ method: known, peer: peer?.name, outcome: "ok" }, "answered a call");
       return reply;
@@ -101,6 +105,10 @@ export function dispatcher<C extends Contract>(
       return encodeFault(fault);
     }
   };
+}
+
+function needsCertificate(method: string): string {
+  return `${method} needs your certificate; call it over TLS, with the certificate the authority issued to you`;
 }
 
 type Handler = (params: unknown, call: Call) => unknown;

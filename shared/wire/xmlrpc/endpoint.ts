@@ -28,6 +28,10 @@ export type ServerLimits = {
   readonly connectionsPerPeer: number;
   /** Requests of one principal (on the plain port: of one address) in each window; beyond it RATE_LIMITED. */
   readonly requestsPerWindow: number;
+  /** The same for one address over TLS without a certificate, where that is let in at all. */
+  readonly strangerRequestsPerWindow: number;
+  /** The longest body of such a request, in bytes. */
+  readonly strangerBytes: number;
   readonly windowMs: number;
 };
 
@@ -42,6 +46,8 @@ export const SERVER_LIMITS: ServerLimits = {
   connectionsPerAddress: 4_096,
   connectionsPerPeer: 1_024,
   requestsPerWindow: 100_000,
+  strangerRequestsPerWindow: 200,
+  strangerBytes: 65_536,
   windowMs: 10_000,
 };
 
@@ -54,6 +60,8 @@ export type EndpointOptions = {
     readonly options: ServerTlsOptions;
     /** Who sent the request, or a fault (`peerOf`). Called for every request, not once a connection. */
     readonly authenticate: (socket: TLSSocket) => Peer;
+    /** Whether requests without a certificate get as far as `dispatch`, which refuses all but open methods. */
+    readonly open: boolean;
   };
   readonly dispatch: Dispatch;
   readonly limits: ServerLimits;
@@ -127,7 +135,8 @@ function answerCalls(
       reply.header(REQUEST_ID_HEADER, requestId);
       // Identified again: a body may take half a minute, and a revocation counts at once.
       const peer = identify(request, options);
-      const call = withRequestId(requestId, () => options.dispatch(body, peer));
+      const arrival = { port: options.tls ? "tls" : "plain", from: request.ip } as const;
+      const call = withRequestId(requestId, () => options.dispatch(body, peer, arrival));
       running.add(call);
       try {
         return reply.type(TEXT_XML).send(await call);
@@ -181,26 +190,54 @@ async function admission(app: FastifyInstance, options: EndpointOptions) {
     timeWindow: limits.windowMs,
     keyGenerator: (request) => principals.get(request) ?? request.ip,
   });
+  const strangers = app.createRateLimit({
+    max: limits.strangerRequestsPerWindow,
+    timeWindow: limits.windowMs,
+    keyGenerator: (request) => request.ip,
+  });
   return async (request: FastifyRequest): Promise<void> => {
     const peer = identify(request, options);
     if (peer) principals.set(request, peer.name);
+    else if (options.tls) checkStranger(request, await strangers(request), limits);
     refuseUnless(
       !peer || peers.hold(peer.name, request.raw.socket),
       "RATE_LIMITED",
       `you have ${limits.connectionsPerPeer} connections open; close some`,
     );
-    const { isAllowed, ...state } = await rate(request);
-    refuseUnless(
-      isAllowed || !("isExceeded" in state && state.isExceeded),
-      "RATE_LIMITED",
-      `you sent more than ${limits.requestsPerWindow} requests in ${limits.windowMs / 1000} s; wait as long and try again`,
-    );
+    checkRate(await rate(request), limits.requestsPerWindow, limits);
     checkHeader(request.headers);
   };
 }
 
+type Rate = { readonly isAllowed: boolean; readonly isExceeded?: boolean };
+
+function checkRate(rate: Rate, most: number, { windowMs }: ServerLimits): void {
+  refuseUnless(
+    rate.isAllowed || !rate.isExceeded,
+    "RATE_LIMITED",
+    `you sent more than ${most} requests in ${windowMs / 1000} s; wait as long and try again`,
+  );
+}
+
+/** Who has no certificate says beforehand how little is coming. */
+function checkStranger({ headers }: FastifyRequest, rate: Rate, limits: ServerLimits): void {
+  checkRate(rate, limits.strangerRequestsPerWindow, limits);
+  const length = Number(headers["content-length"] ?? Number.NaN);
+  refuseUnless(
+    length <= limits.strangerBytes,
+    "TOO_LARGE",
+    `without a certificate a request has a Content-Length of at most ${limits.strangerBytes} bytes`,
+  );
+}
+
 function identify(request: FastifyRequest, { tls }: EndpointOptions): Peer | null {
-  return tls ? tls.authenticate(request.raw.socket as TLSSocket) : null;
+  if (!tls) return null;
+  try {
+    return tls.authenticate(request.raw.socket as TLSSocket);
+  } catch (error) {
+    if (tls.open && error instanceof Fault && error.name === "NO_CERTIFICATE") return null;
+    throw error;
+  }
 }
 
 const CONTENT_TYPE = /^(text|application)\/xml\s*(;\s*charset\s*=\s*"?utf-8"?\s*)?$/i;

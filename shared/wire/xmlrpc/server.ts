@@ -45,7 +45,7 @@ export async function startXmlRpcServer<C extends Contract>(
     ...shared,
     host: tls.host,
     port: tls.port,
-    tls: { options: tls.options, authenticate },
+    tls: { options: tls.options, authenticate, open: Object.values(api).some((method) => method.open) },
   });
   const open = plain && (await openEndpoint({ ...shared, ...plain }).catch(closing(secure)));
 

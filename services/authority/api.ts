@@ -1,0 +1,90 @@
+import { certificateFacts, parseCertificate, validityFrom } from "#shared/identity/certificate.ts";
+import type { IssuedCertificate } from "#shared/identity/certificate-authority.ts";
+import type { KeyName } from "#shared/identity/key.ts";
+import { refuseUnless } from "#shared/model/errors.ts";
+import { formatInstant } from "#shared/model/time.ts";
+import type { authorityApi } from "#shared/wire/authority-api.ts";
+import type { Call, Handlers } from "#shared/wire/xmlrpc/dispatch.ts";
+import type { Authority, IssuingOrder } from "./authority.ts";
+import type { IssuedRecord } from "./register.ts";
+import { renewalTerms } from "./renewal.ts";
+
+/** What the handlers of an authority that serves work with. */
+export type AuthorityParts = {
+  readonly authority: Authority;
+  readonly registrars: ReadonlySet<KeyName>;
+  readonly longestDays: number;
+  readonly certificatesADay: number;
+  /** The real time. */
+  readonly now: () => Date;
+  /** Told of every certificate, once it is in the register. */
+  readonly onIssue: (facts: object) => void;
+};
+
+const DAY_MS = 86_400_000;
+
+export function authorityHandlers(parts: AuthorityParts): Handlers<typeof authorityApi> {
+  const { authority, longestDays, now } = parts;
+  return {
+    async certify({ csr, name, kind, addresses = [], days = longestDays }, call) {
+      await refuseStranger(parts, call.peer.name);
+      refuseUnless(
+        days <= longestDays,
+        "QUOTA",
+        `this authority certifies for ${longestDays} days at most; ask for less`,
+      );
+      const terms = { name, kind, addresses, validity: validityFrom(now(), days) };
+      return issuedStruct(parts, call, await authority.issue(csr, terms, orderOf(parts, call)));
+    },
+    async renew({ csr, current }, call) {
+      await refuseStranger(parts, call.peer.name);
+      const terms = renewalTerms({ csr, current, authority: authority.caPem, now: now(), longestDays });
+      return issuedStruct(parts, call, await authority.issue(csr, terms, orderOf(parts, call)));
+    },
+    getauthority: () => [authority.caPem],
+    getrevocations: async () => (await authority.revocations(now())) ?? null,
+  };
+}
+
+async function refuseStranger({ authority, registrars }: AuthorityParts, caller: KeyName): Promise<void> {
+  await authority.refuseRevoked(caller); // anew for every call: the operator may have revoked it a moment ago
+  refuseUnless(
+    registrars.has(caller),
+    "NO_PRIVILEGE",
+    `this authority certifies for its registrars, and your key ${caller} is none; have its operator name it in authority.toml`,
+  );
+}
+
+function orderOf({ certificatesADay, now }: AuthorityParts, { peer, method, replay }: Call): IssuingOrder {
+  const by = peer!.name;
+  const call = replay?.rememberRemade(0, ({ scope: { requestId }, argumentsHash }) => ({
+    ...{ method, requestId, argumentsHash },
+  }));
+  const since = new Date(now().getTime() - DAY_MS).toISOString();
+  const recent = (record: IssuedRecord) => record.by === by && record.notBefore > since;
+  return {
+    by,
+    ...(call && { call }),
+    check: (issued) =>
+      refuseUnless(
+        issued.filter(recent).length < certificatesADay,
+        "QUOTA",
+        `you had ${certificatesADay} certificates within a day; wait, or ask the authority's operator for more`,
+      ),
+  };
+}
+
+function issuedStruct({ onIssue }: AuthorityParts, { peer }: Call, { certPem }: IssuedCertificate) {
+  const { serial, key, name, kind } = certificateFacts(parseCertificate(certPem));
+  onIssue({ serial, key: key.name, name, kind, registrar: peer!.name });
+  return issuedAnswer(certPem);
+}
+
+/** What a call is answered with that got this certificate. */
+export function issuedAnswer(certificate: string) {
+  const { serial, validity } = certificateFacts(parseCertificate(certificate));
+  return {
+    ...{ certificate, serial },
+    validto_time: formatInstant(Math.floor(validity.notAfter.getTime() / 1000)),
+  };
+}
