@@ -6,7 +6,8 @@ import { runService } from "#shared/runtime/lifecycle.ts";
 import { loadNodeManagerConfig, type NodeManagerConfig } from "./config.ts";
 import { openEngines } from "./engines/engine-opening.ts";
 import { closeEngines, type Engines } from "./engines/engines.ts";
-import { openNodeStore, startNodeManager } from "./service.ts";
+import { openNodeStore } from "./node-store.ts";
+import { startNodeManager } from "./service.ts";
 
 type NodeTerminal = Pick<ServiceTerminal, "out" | "err" | "env">;
 

@@ -1,7 +1,7 @@
 import pLimit from "p-limit";
 import { Fault } from "#shared/model/errors.ts";
 import type { Log } from "#shared/runtime/log.ts";
-import type { Backend, SliverFact } from "./backends/backend.ts";
+import type { Backend, SliverFact, SliverState } from "./backends/backend.ts";
 import { byDeadline, type Deadlines } from "./deadline.ts";
 import type { Engines } from "./engines/engines.ts";
 import { endOverdueLeases } from "./leases/deletion.ts";
@@ -9,6 +9,7 @@ import type { NodeTime } from "./node-time.ts";
 import type { SliverConditions } from "./slivers/sliver-conditions.ts";
 import type { Slivers } from "./slivers/slivers.ts";
 import type { LeaseState, StoredLease } from "./store/lease-rows.ts";
+import { suspensionSentence } from "./store/suspension-rows.ts";
 import type { Store } from "./store.ts";
 
 /** Makes machines and leases agree: after every restart, on a timer, and when a lease's time is over. */
@@ -104,6 +105,7 @@ async function agree(deps: ReconcilerDeps, backend: Backend): Promise<void> {
     .map((lease) => {
       const state = facts.find(({ id }) => id === lease.sliver)?.state;
       if (slivers.busy(lease.serial)) return Promise.resolve();
+      if (store.suspensions.has(lease.serial)) return limit(() => keepStopped(deps, lease, state));
       if (state !== "running") return limit(() => slivers.restart(lease.serial));
       conditions.set(lease.serial, { ready: true, reason: "the sliver runs" }, time.now());
       return Promise.resolve();
@@ -114,6 +116,17 @@ async function agree(deps: ReconcilerDeps, backend: Backend): Promise<void> {
   const outcomes = await Promise.allSettled([...starts, quarantine(deps, backend, unknown)]);
   const failed = outcomes.find((outcome) => outcome.status === "rejected");
   if (failed) throw failed.reason;
+}
+
+/** A suspended sliver stays stopped, whoever started it, and says why. */
+async function keepStopped(
+  { store, slivers, conditions, time }: ReconcilerDeps,
+  { serial }: StoredLease,
+  state: SliverState | undefined,
+): Promise<void> {
+  const reason = suspensionSentence(store.suspensions.of(serial));
+  if (reason !== undefined) conditions.set(serial, { ready: false, reason }, time.now());
+  if (state === "running") await slivers.halt(serial);
 }
 
 /** Of an engine that says nothing no sliver is known to be well. */

@@ -1,4 +1,3 @@
-import { mkdir } from "node:fs/promises";
 import { join } from "node:path";
 import type { Identity } from "#shared/identity/identity.ts";
 import { openServiceIdentity, type ServiceIdentity } from "#shared/identity/service-identity.ts";
@@ -21,7 +20,9 @@ import { closeEngines, type Engines, engineOf } from "./engines/engines.ts";
 import { grantOf, rootsOfNode } from "./holdings/roots.ts";
 import { type Settlement, startSettlement } from "./holdings/settlement.ts";
 import { descriptionOf, factsOf, keptPorts, type Listening, type NodeSelf } from "./listening.ts";
+import { openNodeStore } from "./node-store.ts";
 import { type NodeTime, nodeTime } from "./node-time.ts";
+import { openOwnersDoor } from "./owner/owner-door.ts";
 import { startWeb } from "./pages/web.ts";
 import { type Reconciler, startReconciler } from "./reconciler.ts";
 import { auditOfRefusals } from "./refusals.ts";
@@ -30,7 +31,7 @@ import { SliverConditions } from "./slivers/sliver-conditions.ts";
 import { type Slivers, slivers } from "./slivers/slivers.ts";
 import { type SshGateway, startSshGateway } from "./ssh/gateway.ts";
 import { loadHostKey } from "./ssh/host-key.ts";
-import { openStore, type Store } from "./store.ts";
+import type { Store } from "./store.ts";
 import { startUsageFeeds } from "./usage/feeds.ts";
 
 /** What a node manager takes from the process it runs in; a test gives more. */
@@ -98,6 +99,8 @@ export async function startNodeManager(
   listening.plain = server.plainPort ?? 0;
   settlements.push(...openSettlements(ground, { parts, listening, roots: api.redemption.roots }));
 
+  await openOwnersDoor({ ...ground, slivers: work }, parts);
+
   const { node, ip } = ground.self;
   const { url, plainUrl } = server;
   const { ssh, slicestat } = listening;
@@ -147,22 +150,10 @@ async function openGround(
   };
 }
 
-type StoreNeeds = { readonly identity: Identity; readonly clock: Clock; readonly fail: Host["fail"] };
-
-/** The node's store, which stays locked until it is disposed of. */
-export async function openNodeStore(
-  config: NodeManagerConfig,
-  { identity, clock, fail }: StoreNeeds,
-): Promise<Store> {
-  await mkdir(config.state, { recursive: true, mode: 0o700 });
-  const path = join(config.state, "node.sqlite");
-  return await openStore({ path, nodeKey: identity.signingKey.public, now: clock.now(), onFailure: fail });
-}
-
 async function openGateway({ config, store, engines, log }: Ground): Promise<SshGateway> {
   const living = (slice: string) => {
     const lease = store.leases.ofSlice(slice);
-    return lease?.state === "live" ? lease : undefined;
+    return lease?.state === "live" && !store.suspensions.has(lease.serial) ? lease : undefined;
   };
   const backendOf = (id: string) => engineOf(engines, store.leases.ofSliver(id)!.engine);
   return await startSshGateway({

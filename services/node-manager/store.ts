@@ -1,6 +1,7 @@
 import type { PublicKey } from "#shared/identity/key.ts";
 import type { Instant } from "#shared/model/time.ts";
 import { AuditRows } from "./store/audit-rows.ts";
+import { BanRows } from "./store/ban-rows.ts";
 import { ChargeRows } from "./store/charge-rows.ts";
 import { StoreDatabase, type StoreFailure, type Tx } from "./store/database.ts";
 import { openStoreFile } from "./store/file.ts";
@@ -11,6 +12,7 @@ import { OutboxRows } from "./store/outbox-rows.ts";
 import { QuarantineRows } from "./store/quarantine-rows.ts";
 import { ReplyRows } from "./store/reply-rows.ts";
 import { RootRows } from "./store/root-rows.ts";
+import { SuspensionRows } from "./store/suspension-rows.ts";
 import { TicketRows } from "./store/ticket-rows.ts";
 import { verifyStoredDocuments } from "./store/verification.ts";
 
@@ -25,6 +27,8 @@ export type Store = Disposable & {
   readonly keys: KeyRows;
   readonly replies: ReplyRows;
   readonly quarantine: QuarantineRows;
+  readonly suspensions: SuspensionRows;
+  readonly bans: BanRows;
   readonly audit: AuditRows;
   /** Runs `work` as one change that is on the disk when this returns, or none at all when it throws. */
   transaction<T>(work: (tx: Tx) => T): T;
@@ -61,6 +65,8 @@ export async function openStore({ path, nodeKey, now, onFailure }: StoreOptions)
     keys: new KeyRows(db),
     replies: new ReplyRows(db),
     quarantine: new QuarantineRows(db),
+    suspensions: new SuspensionRows(db),
+    bans: new BanRows(db),
     audit: new AuditRows(db),
     transaction: (work) => db.transaction(work),
     latestTime: () => db.get<{ at: number }>("select latest_time as at from store")!.at,

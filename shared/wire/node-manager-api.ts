@@ -35,8 +35,19 @@ const usage = z.strictObject({
 });
 export type UsageStruct = z.output<typeof usage>;
 
-/** How a sliver stands. `missing`: it is leased and not there; the node makes it again. */
-export const SLIVER_STATES = ["creating", "running", "stopped", "missing", "deleting", "unknown"] as const;
+/**
+ * How a sliver stands. `missing`: it is leased and not there; the node makes it again. `suspended`: the node keeps it
+ * stopped on purpose; a condition says why.
+ */
+export const SLIVER_STATES = [
+  "creating",
+  "running",
+  "stopped",
+  "suspended",
+  "missing",
+  "deleting",
+  "unknown",
+] as const;
 
 export const nodeManagerApi = contract({
   getconfig: method({

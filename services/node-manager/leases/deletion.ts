@@ -68,6 +68,32 @@ function decide(
   });
 }
 
+/** Who ends a lease of somebody else's, and how that is called. */
+export type Ending = { readonly peer: "owner" | "node"; readonly action: string; readonly note: string };
+
+/**
+ * Ends a lease for the node itself, whoever's it is: durable first, then the sliver is removed and its agent will hear of
+ * it. Also while the clock can't be believed: nothing here is decided by time. Twice is once.
+ */
+export async function endLease(
+  { store, slivers, time }: Pick<DeletionDeps, "store"> & EndingParts,
+  { serial, slice, state }: StoredLease,
+  { peer, action, note }: Ending,
+): Promise<void> {
+  if (state === "creating") await Promise.allSettled([slivers.make(serial)]);
+  store.transaction((tx) => {
+    if (!store.leases.move(tx, serial, "live", "deleting")) return;
+    const at = { atMilliseconds: time.milliseconds(), action, outcome: "done" };
+    store.audit.record(tx, { ...at, peer, slice, lease: serial, ...(note !== "" && { note }) });
+  });
+  await slivers.remove(serial);
+}
+
+type EndingParts = {
+  readonly slivers: Pick<Slivers, "make" | "remove">;
+  readonly time: Pick<NodeTime, "milliseconds">;
+};
+
 /** Ends every lease whose time is over, unless the clock can't be believed. Gives those that are to be removed. */
 export function endOverdueLeases({ store, time }: Pick<DeletionDeps, "store" | "time">): void {
   if (!time.sure()) return;

@@ -19,6 +19,7 @@ import type { Tx } from "../store/database.ts";
 import type { StoredLease } from "../store/lease-rows.ts";
 import type { Store } from "../store.ts";
 import { checkAdmission } from "./admission.ts";
+import { checkNotBanned } from "./bans.ts";
 import { addKeyTo, hasKey } from "./lease-keys.ts";
 import { type NodeLimits, START_JITTER, standingOf } from "./standing.ts";
 import { checkPrincipal, recordHoldings, spend } from "./ticket-use.ts";
@@ -108,6 +109,7 @@ function promiseLease(
   deps.roots.checkGranted(ticket, agent);
   const choice = chooseEngine(deps.engines, ticket);
   return store.transaction((tx) => {
+    checkNotBanned(store, { slice: ticket.slice, principals: [ticket.principal] });
     checkNameIsFree(store.leases.ofSlice(ticket.slice), ticket);
     recordHoldings(store, tx, chain);
     const during = { start: now, end: ticket.renewableUntil };

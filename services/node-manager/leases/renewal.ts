@@ -15,6 +15,7 @@ import type { Tx } from "../store/database.ts";
 import { leaseOf, type StoredLease } from "../store/lease-rows.ts";
 import type { Store } from "../store.ts";
 import { checkAdmission } from "./admission.ts";
+import { checkNotBanned } from "./bans.ts";
 import { findLastingLease, type LeaseReference } from "./ownership.ts";
 import { type NodeLimits, standingOf } from "./standing.ts";
 import { checkPrincipal, recordHoldings, spend } from "./ticket-use.ts";
@@ -51,6 +52,8 @@ export function renew(deps: RenewalDeps, request: RenewalRequest): string {
   return store.transaction((tx) => {
     const lease = findLastingLease(store, request.of, request.peer.name);
     checkRenewable(lease, now);
+    const principals = [lease.principal, request.peer.name];
+    checkNotBanned(store, { slice: lease.slice, principals });
     const renewed = extend(deps, tx, lease, request, now);
     store.audit.record(tx, {
       ...{

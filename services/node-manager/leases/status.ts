@@ -9,6 +9,7 @@ import { type Engines, engineOf } from "../engines/engines.ts";
 import type { NodeTime } from "../node-time.ts";
 import type { SliverConditions } from "../slivers/sliver-conditions.ts";
 import type { StoredLease } from "../store/lease-rows.ts";
+import { suspensionSentence } from "../store/suspension-rows.ts";
 import type { Store } from "../store.ts";
 import { findOwnLease } from "./ownership.ts";
 
@@ -63,6 +64,7 @@ async function stateOf(deps: StatusDeps, backend: Backend, lease: StoredLease): 
     case "undoing":
       return "deleting";
     case "live": {
+      if (deps.store.suspensions.has(lease.serial)) return "suspended";
       const facts = await asked(deps, () => backend.list());
       if (!facts) return "unknown";
       return facts.find((fact) => fact.id === lease.sliver)?.state ?? "missing";
@@ -91,7 +93,8 @@ function conditionsOf(
 ): Condition[] {
   const known = deps.conditions.of(lease.serial);
   const running = state === "running";
-  const found = trouble ?? (known?.ready === false ? known.reason : `the sliver is ${state}`);
+  const suspended = suspensionSentence(deps.store.suspensions.of(lease.serial));
+  const found = suspended ?? trouble ?? (known?.ready === false ? known.reason : `the sliver is ${state}`);
   const reason = running ? "the sliver runs" : found;
   const since = known && known.ready === running ? known.since : deps.time.now();
   return [{ type: "Ready", status: running, since, reason }];

@@ -12,7 +12,9 @@ import type { EngineShown } from "./overview.ts";
 const LEASE_TONES: Readonly<Record<string, Tone>> = { live: "good", creating: "plain" };
 
 /** What is leased, and how it is; not to whom, which is nobody else's business. */
-export function leaseTable({ leases }: Store, conditions: SliverConditions): Table {
+export function leaseTable({ leases, suspensions }: Store, conditions: SliverConditions): Table {
+  const stateOf = ({ serial, state }: StoredLease) =>
+    state === "live" && suspensions.has(serial) ? "suspended" : state;
   const share = (dimension: "cpuMillis" | "memoryMib" | "diskMib" | "egressKbps", title: string) => ({
     ...{ key: dimension, title, value: ({ resources }: StoredLease) => resources[dimension] },
   });
@@ -25,9 +27,9 @@ export function leaseTable({ leases }: Store, conditions: SliverConditions): Tab
     columns: [
       { key: "slice", title: "Slice", value: ({ slice }) => slice },
       {
-        ...{ key: "state", title: "State", value: ({ state }) => state },
+        ...{ key: "state", title: "State", value: stateOf },
         show: (lease) =>
-          html`${toned(LEASE_TONES[lease.state] ?? "warn", lease.state)}${note(reason(lease))}`,
+          html`${toned(LEASE_TONES[stateOf(lease)] ?? "warn", stateOf(lease))}${note(reason(lease))}`,
       },
       coded("sliver", "Sliver", ({ sliver }) => sliver),
       { key: "engine", title: "Engine", value: ({ engine }) => engine },

@@ -5,7 +5,7 @@ import type { Store } from "../store.ts";
 import type { Slivers } from "./slivers.ts";
 
 export type RevivalDeps = {
-  readonly store: Pick<Store, "leases">;
+  readonly store: Pick<Store, "leases" | "suspensions">;
   readonly engines: Engines;
   readonly slivers: Pick<Slivers, "busy" | "restart">;
   /** Milliseconds of a clock that nobody can set. */
@@ -30,6 +30,7 @@ export function startRevival({ everyMs = EVERY_MILLISECONDS, ...deps }: RevivalD
   function revive(sliver: SliverId): void {
     const lease = store.leases.ofSliver(sliver);
     if (lease?.state !== "live" || slivers.busy(lease.serial)) return;
+    if (store.suspensions.has(lease.serial)) return;
     const now = uptime();
     for (const [id, at] of revived) if (now - at >= AGAIN_MILLISECONDS) revived.delete(id);
     if (revived.has(sliver)) return;

@@ -6,6 +6,7 @@ import { type Engines, engineOf } from "../engines/engines.ts";
 import type { NodeTime } from "../node-time.ts";
 import type { Tx } from "../store/database.ts";
 import { leaseOf, type StoredLease } from "../store/lease-rows.ts";
+import { suspensionSentence } from "../store/suspension-rows.ts";
 import type { Store } from "../store.ts";
 import type { SliverConditions } from "./sliver-conditions.ts";
 
@@ -18,8 +19,10 @@ export type Slivers = AsyncDisposable & {
   make(serial: string): Promise<void>;
   /** Removes the sliver of a lease that is `deleting` or `undoing`; when this resolves the lease is gone. */
   remove(serial: string): Promise<void>;
-  /** Makes the sliver of a live lease run that does not. */
+  /** Makes the sliver of a live lease run that does not, unless it is suspended. */
   restart(serial: string): Promise<void>;
+  /** Stops the sliver of a live lease that is suspended, and puts out everybody who is in it. */
+  halt(serial: string): Promise<void>;
   /** Whether something is being done for this lease. */
   busy(serial: string): boolean;
 };
@@ -31,7 +34,7 @@ export type SliverDeps = {
   readonly conditions: SliverConditions;
   readonly deadlines: Deadlines;
   readonly log: Log;
-  /** A lease is over: nobody may stay in its sliver. */
+  /** A lease is over or suspended: nobody may stay in its sliver. */
   readonly onGone: (slice: string) => void;
   /** Something is in the outbox. */
   readonly onNews: () => void;
@@ -137,7 +140,7 @@ export function slivers(deps: SliverDeps): Slivers {
 
   async function restart(serial: string): Promise<void> {
     const lease = store.leases.bySerial(serial);
-    if (lease?.state !== "live") return;
+    if (lease?.state !== "live" || store.suspensions.has(serial)) return;
     try {
       const ensured = engineOf(engines, lease.engine).ensure(planOf(lease));
       await engine(ensured, deadlines.ensureMs, "starting the sliver");
@@ -149,6 +152,16 @@ export function slivers(deps: SliverDeps): Slivers {
       throw error;
     }
     store.transaction((tx) => record(tx, lease, "sliver started again"));
+  }
+
+  async function halt(serial: string): Promise<void> {
+    const lease = store.leases.bySerial(serial);
+    const reason = suspensionSentence(store.suspensions.of(serial));
+    if (lease?.state !== "live" || reason === undefined) return;
+    conditions.set(serial, { ready: false, reason }, time.now());
+    deps.onGone(lease.slice);
+    const stopped = engineOf(engines, lease.engine).stop(lease.sliver);
+    await engine(stopped, deadlines.engineMs, "stopping the sliver");
   }
 
   function record(tx: Tx, lease: StoredLease, action: string, outcome = "done"): void {
@@ -163,6 +176,7 @@ export function slivers(deps: SliverDeps): Slivers {
     make: (serial) => once("make", serial, () => make(serial)),
     remove: (serial) => once("remove", serial, () => removeNow(serial)),
     restart: (serial) => once("restart", serial, () => restart(serial)),
+    halt: (serial) => once("halt", serial, () => halt(serial)),
     busy: (serial) => turns.has(serial),
     async [Symbol.asyncDispose]() {
       ending.abort(new Fault("BUSY", "the node manager is stopping; ask again in a moment"));

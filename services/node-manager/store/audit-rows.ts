@@ -4,8 +4,8 @@ import type { StoreDatabase, Tx } from "./database.ts";
 /** One thing that was asked or done. `outcome` is "done", or the name of the fault that was answered. */
 export type AuditEntry = {
   readonly atMilliseconds: number;
-  /** Who asked: a key's name, or "node" for what the node manager does by itself. */
-  readonly peer: KeyName | "node";
+  /** Who asked: a key's name, "owner" for whoever has the machine, or "node" for what the node manager does by itself. */
+  readonly peer: KeyName | "owner" | "node";
   readonly action: string;
   readonly outcome: string;
   readonly slice?: string;

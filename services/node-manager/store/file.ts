@@ -7,7 +7,8 @@ import { OperatorError } from "#shared/model/errors.ts";
 import type { Instant } from "#shared/model/time.ts";
 import { syncDirectory } from "#shared/runtime/durable-file.ts";
 import { resultCode } from "./database.ts";
-import { APPLICATION_ID, SCHEMA, SCHEMA_VERSION } from "./schema.ts";
+import { APPLICATION_ID, FIRST_VERSION, SCHEMA } from "./schema.ts";
+import { UPGRADES } from "./upgrades.ts";
 
 const BUSY = 5; // SQLITE_BUSY
 /** https://sqlite.org/fileformat.html §1.3 */
@@ -15,6 +16,8 @@ const HEADER_BYTES = 100;
 const MAGIC = "SQLite format 3\0";
 const USER_VERSION_AT = 60;
 const APPLICATION_ID_AT = 68;
+/** What this program reads and writes. A store of a later version is refused, never guessed at. */
+const VERSION = FIRST_VERSION + UPGRADES.length;
 /** A node manager that is being replaced may take a moment to let go. */
 const WAIT_FOR_LOCK_MILLISECONDS = 3_000;
 
@@ -32,6 +35,7 @@ export async function openStoreFile(path: string, node: KeyName, now: Instant): 
     lock(sqlite);
     sqlite.exec("PRAGMA journal_mode = WAL; PRAGMA synchronous = FULL; PRAGMA foreign_keys = ON");
     checkContents(sqlite, node);
+    bringUpToDate(sqlite);
     return sqlite;
   } catch (cause) {
     sqlite.close();
@@ -58,8 +62,8 @@ function checkHeader(path: string, header: Buffer): void {
     throw refusalFor(path, new OperatorError("it is not a node manager's store"));
   }
   const version = header.readUInt32BE(USER_VERSION_AT);
-  if (version !== SCHEMA_VERSION) {
-    const reason = `it has version ${version}; this node manager reads ${SCHEMA_VERSION}`;
+  if (version < FIRST_VERSION || version > VERSION) {
+    const reason = `it has version ${version}; this node manager reads ${FIRST_VERSION} to ${VERSION}`;
     throw refusalFor(path, new OperatorError(reason));
   }
 }
@@ -71,7 +75,8 @@ async function createStoreFile(path: string, node: KeyName, now: Instant): Promi
   try {
     const sqlite = new DatabaseSync(unfinished);
     sqlite.exec(`PRAGMA synchronous = FULL; PRAGMA application_id = ${APPLICATION_ID}`);
-    sqlite.exec(`BEGIN; ${SCHEMA}; PRAGMA user_version = ${SCHEMA_VERSION}; COMMIT`);
+    sqlite.exec(`BEGIN; ${SCHEMA}; PRAGMA user_version = ${FIRST_VERSION}; COMMIT`);
+    bringUpToDate(sqlite);
     sqlite
       .prepare("insert into store (one, node, created_at, latest_time) values (1, ?, ?, ?)")
       .run(node, now, now);
@@ -81,6 +86,20 @@ async function createStoreFile(path: string, node: KeyName, now: Instant): Promi
     await rm(unfinished, { force: true });
   }
   await syncDirectory(dirname(path));
+}
+
+/** A store of an earlier version becomes one of this version whole, or stays what it was. */
+function bringUpToDate(sqlite: DatabaseSync): void {
+  const { user_version: version } = sqlite.prepare("PRAGMA user_version").get() as { user_version: number };
+  if (version === VERSION) return;
+  sqlite.exec("BEGIN IMMEDIATE");
+  try {
+    for (const upgrade of UPGRADES.slice(version - FIRST_VERSION)) upgrade(sqlite);
+    sqlite.exec(`PRAGMA user_version = ${VERSION}; COMMIT`);
+  } catch (error) {
+    sqlite.exec("ROLLBACK");
+    throw error;
+  }
 }
 
 function lock(sqlite: DatabaseSync): void {

@@ -1,11 +1,11 @@
 /** Says in the file's header that it is a node manager's store ("SLnm"). */
 export const APPLICATION_ID = 0x534c6e6d;
 
-/** Raised with every change of the schema. A store of a later version is refused, never guessed at. */
-export const SCHEMA_VERSION = 1;
+/** The version of `SCHEMA`; what came later is in `upgrades.ts`. */
+export const FIRST_VERSION = 1;
 
 /**
- * Everything a node knows. Times are whole seconds UTC. Documents are kept whole, as they were signed: whatever a
+ * Everything a node knows, as it was first; it is never changed, only added to (`upgrades.ts`). Times are whole seconds UTC. Documents are kept whole, as they were signed: whatever a
  * column repeats of one is compared with it when the store is opened.
  */
 export const SCHEMA = `

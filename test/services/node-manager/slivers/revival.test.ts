@@ -37,7 +37,7 @@ test("one that ends again and again is left to the passes, and so is one that is
     return ends;
   };
   const deps = {
-    store: { leases: { ofSliver: (id: string) => states[id] } },
+    store: { leases: { ofSliver: (id: string) => states[id] }, suspensions: { has: () => false } },
     engines: [{ ended }],
     slivers: {
       busy: (serial: string) => serial === "C",

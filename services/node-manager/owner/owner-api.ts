@@ -1,0 +1,68 @@
+import { z } from "zod";
+import { ENGINES } from "#shared/model/ticket.ts";
+import { contract, method } from "#shared/wire/xmlrpc/contract.ts";
+import { SUSPENDERS } from "../store/suspension-rows.ts";
+
+/**
+ * What a node's owner can ask on the machine itself (docs/guides/owning-a-node.md). Never answered on the network: who may
+ * open the node's own socket, or its store, is who has the machine.
+ */
+
+const slice = z.string().describe("the name of a slice that has a lease here");
+const time = z.string().describe("YYYY-MM-DD HH:MM:SS in UTC");
+const one = z.literal(1);
+/** Goes into sentences and tables: one line of anything that can be printed. */
+const reason = z
+  .string()
+  .max(200, "must be at most 200 characters")
+  .regex(/^\P{C}*$/u, "must be one line of printable characters")
+  .optional();
+
+const suspension = z.strictObject({ by: z.enum(SUSPENDERS), since: time, reason: z.string() });
+
+const lease = z.strictObject({
+  slice,
+  lease: z.string(),
+  principal: z.string(),
+  sliver: z.string(),
+  engine: z.enum(ENGINES),
+  state: z.string(),
+  start_time: time,
+  end_time: time,
+  renewable_until_time: time,
+  cpu_millis: z.number(),
+  memory_mib: z.number(),
+  disk_mib: z.number(),
+  egress_kbps: z.number(),
+  ports: z.array(z.string()),
+  suspensions: z.array(suspension),
+});
+export type OwnedLease = z.output<typeof lease>;
+
+const kind = z.enum(["slice", "principal"]);
+const ban = z.strictObject({ kind, name: z.string(), since: time, reason: z.string() });
+
+export const ownerApi = contract({
+  listleases: method({
+    result: z.array(lease),
+    help: "Everything that is leased on this node, and to whom.",
+  }),
+  listbans: method({ result: z.array(ban), help: "Whom this node's owner does not want." }),
+  suspend: method({
+    params: z.object({ slice, reason }),
+    result: one,
+    help: "Stops the sliver of a slice and keeps it stopped, with its disk and its lease, until resume.",
+  }),
+  resume: method({ params: z.object({ slice }), result: one, help: "Lets a suspended sliver run again." }),
+  kill: method({
+    params: z.object({ slice, reason }),
+    result: one,
+    help: "Ends the lease of a slice, destroys its sliver with everything in it, and tells its agents.",
+  }),
+  ban: method({
+    params: z.object({ name: z.string(), reason }),
+    result: one,
+    help: "From now on nothing of this slice, or of the principal with this key, is redeemed or renewed here.",
+  }),
+  unban: method({ params: z.object({ name: z.string() }), result: one, help: "Takes back a ban." }),
+});

@@ -1,0 +1,50 @@
+import { formatPorts } from "#shared/model/ports.ts";
+import { formatInstant } from "#shared/model/time.ts";
+import type { Handlers } from "#shared/wire/xmlrpc/dispatch.ts";
+import { leaseOf, type StoredLease } from "../store/lease-rows.ts";
+import type { Suspension } from "../store/suspension-rows.ts";
+import type { Store } from "../store.ts";
+import { OwnerActs, type OwnerDeps } from "./owner-acts.ts";
+import type { OwnedLease, ownerApi } from "./owner-api.ts";
+
+/** Thin handlers: each is one act or one look at the store. */
+export function ownerHandlers(deps: OwnerDeps): Handlers<typeof ownerApi> {
+  const { store } = deps;
+  const acts = new OwnerActs(deps);
+  return {
+    listleases: () => store.leases.all().map((lease) => ownedLease(store, lease)),
+    listbans: () => store.bans.all().map((ban) => ({ ...ban, since: formatInstant(ban.since) })),
+    suspend: ({ slice, reason = "" }) => done(acts.suspend(slice, reason)),
+    resume: ({ slice }) => done(acts.resume(slice)),
+    kill: ({ slice, reason = "" }) => done(acts.kill(slice, reason)),
+    ban: ({ name, reason = "" }) => done(acts.ban(name, reason)),
+    unban: ({ name }) => done(acts.unban(name)),
+  };
+}
+
+async function done(act: Promise<void> | void): Promise<1> {
+  await act;
+  return 1;
+}
+
+function ownedLease(store: Store, stored: StoredLease): OwnedLease {
+  const { slice, serial, principal, sliver, engine, state, term, renewableUntil, resources } = stored;
+  const suspensions = store.suspensions.of(serial);
+  return {
+    ...{ slice, lease: serial, principal, sliver, engine },
+    state: state === "live" && suspensions.length > 0 ? "suspended" : state,
+    start_time: formatInstant(term.start),
+    end_time: formatInstant(term.end),
+    renewable_until_time: formatInstant(renewableUntil),
+    cpu_millis: resources.cpuMillis,
+    memory_mib: resources.memoryMib,
+    disk_mib: resources.diskMib,
+    egress_kbps: resources.egressKbps,
+    ports: leaseOf(stored).ports.map(formatPorts),
+    suspensions: suspensions.map(suspensionStruct),
+  };
+}
+
+function suspensionStruct({ by, since, reason }: Suspension) {
+  return { by, since: formatInstant(since), reason };
+}
