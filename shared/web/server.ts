@@ -8,17 +8,10 @@ import { CONTENT_TYPE } from "../runtime/open-metrics.ts";
 import { type Asset, type Assets, loadAssets } from "./assets.ts";
 import { isOwnHost } from "./host.ts";
 import { html } from "./html.ts";
-import { type Page, pageHtml, pageJson } from "./page.ts";
-
-/** A page at a path; `/nodes/:node` stands for one of each node. Undefined where there is no such thing. */
-export type Route = {
-  readonly path: string;
-  readonly page: (
-    parameters: Readonly<Record<string, string>>,
-  ) => Promise<Page | undefined> | Page | undefined;
-  /** What the navigation calls it, if it is there. */
-  readonly link?: string;
-};
+import type { LiveTerms } from "./live.ts";
+import { addLiveRoute } from "./live-route.ts";
+import { type Frame, type Page, pageHtml, pageJson, pageSections } from "./page.ts";
+import { type Route, routeOf } from "./route.ts";
 
 export type WebOptions = {
   readonly address: string;
@@ -34,6 +27,8 @@ export type WebOptions = {
   readonly metrics?: () => Promise<string> | string;
   /** What is no page: documents of the service's own. */
   readonly more?: (app: FastifyInstance) => void;
+  /** How often what changed is told to those who look on, in milliseconds, and to how many. */
+  readonly live?: Partial<LiveTerms>;
   readonly log: Log;
 };
 
@@ -85,7 +80,8 @@ export async function startWebServer(options: WebOptions): Promise<WebServer> {
       .type("text/plain")
       .send(`${troubleText(service, error)}\n`);
   });
-  const send = sender(options, assets, asJson);
+  const frame = framer(options, assets);
+  const send = sender(frame, asJson);
   for (const { path, page } of routes) {
     app.get(path, async (request, reply) => {
       const found = await page(request.params as Record<string, string>);
@@ -95,6 +91,14 @@ export async function startWebServer(options: WebOptions): Promise<WebServer> {
   app.setNotFoundHandler((request, reply) => send(request, reply.code(404), nothingHere(options)));
   for (const asset of Object.values(assets)) addAsset(app, asset);
   addHealth(app, options);
+  addLiveRoute(app, {
+    ...{ terms: options.live, log },
+    sections: async (of) => {
+      const found = routeOf(routes, of.pathname);
+      const page = await found?.route.page(found.parameters);
+      return page && pageSections(page, frame(of));
+    },
+  });
   if (metrics) app.get("/metrics", async (_request, reply) => reply.type(CONTENT_TYPE).send(await metrics()));
   options.more?.(app);
   await app.listen({ host: address, port });
@@ -114,19 +118,23 @@ function withoutEnding(request: IncomingMessage, asJson: WeakSet<object>): strin
 
 type Send = (request: FastifyRequest, reply: FastifyReply, page: Page) => FastifyReply;
 
-function sender({ service, routes }: WebOptions, assets: Assets, asJson: WeakSet<object>): Send {
+/** What is around a page at this address. */
+type Framer = (of: URL) => Frame;
+
+function framer({ service, routes }: WebOptions, { style, script, icon }: Assets): Framer {
   const links = routes.flatMap(({ path, link }) => (link === undefined ? [] : [{ href: path, title: link }]));
-  const { style, script, icon } = assets;
+  const around = { service, links, style: style.address, script: script.address, icon: icon.address };
+  return ({ pathname: path, searchParams: parameters }) => ({ ...around, path, parameters });
+}
+
+function sender(frame: Framer, asJson: WeakSet<object>): Send {
   return (request, reply, page) => {
-    const { pathname: path, searchParams: parameters } = new URL(request.url, "http://here");
+    const of = new URL(request.url, "http://here");
     reply.header("vary", "accept");
     if (asJson.has(request.raw) || wantsJson(request.headers.accept)) {
-      return reply.type("application/json; charset=utf-8").send(pageJson(page, parameters));
+      return reply.type("application/json; charset=utf-8").send(pageJson(page, of.searchParams));
     }
-    const addresses = { style: style.address, script: script.address, icon: icon.address };
-    return reply
-      .type("text/html; charset=utf-8")
-      .send(pageHtml(page, { service, links, path, parameters, ...addresses }));
+    return reply.type("text/html; charset=utf-8").send(pageHtml(page, frame(of)));
   };
 }
 
