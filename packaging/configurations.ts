@@ -46,7 +46,6 @@ export const CONFIGURATIONS: Readonly<Record<string, Configuration>> = {
       ticket_key: "/var/lib/slicelab/agent/ticket.key",
       previous_ticket_key: "/var/lib/slicelab/agent/ticket-before.key",
       "listen.plain_port": 7000,
-      "listen.web_tls_port": 7003,
       "agents.identity": KEY_NAME,
       "agents.url": AGENT_URL,
       "monitors.host": "monitor.example.org",

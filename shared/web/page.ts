@@ -34,8 +34,6 @@ export type Frame = {
   readonly links: readonly { readonly href: string; readonly title: string }[];
   readonly path: string;
   readonly parameters: URLSearchParams;
-  /** Who looks, where pages differ by that. */
-  readonly who?: Html;
   /** Addresses of what all pages need. */
   readonly style: string;
   readonly script: string;
@@ -43,7 +41,7 @@ export type Frame = {
 };
 
 export function pageHtml(page: Page, frame: Frame): string {
-  const { service, path, parameters, who, style, script, icon } = frame;
+  const { service, path, style, script, icon } = frame;
   const title = page.title === service ? service : `${page.title} · ${service}`;
   return html`<!DOCTYPE html>
 <html lang="en">
@@ -59,17 +57,42 @@ export function pageHtml(page: Page, frame: Frame): string {
 <body>
 <a class="skip" href="#content">Skip to the content</a>
 <header>
-<nav aria-label="Pages">${frame.links.map((to) => navigationLink(to, path))}${who && html`<span class="who">${who}</span>`}</nav>
-<h1>${page.title}</h1>
-${page.lead === undefined ? undefined : html`<p>${page.lead}</p>`}
-${(page.notices ?? []).map((text) => html`<p class="notice">${text}</p>`)}
-</header>
+<nav aria-label="Pages">${frame.links.map((to) => navigationLink(to, path))}</nav>
+${headSection(page)}</header>
 <main id="content" tabindex="-1">
-${factsSection(page.facts ?? [])}${page.parts.map((part) => partSection(part, parameters, path))}</main>
-<footer>${service} · as of ${formatInstant(page.now)} UTC · <a href="${jsonAddress(path, parameters)}">this page as JSON</a> · nothing can be changed here</footer>
+${mainSections(page, frame).map(({ body }) => body)}</main>
+${footSection(page, frame)}
 </body>
 </html>
 `.text;
+}
+
+/** The parts of a page that change while it is looked at, by id. */
+export function pageSections(page: Page, frame: Frame): Map<string, string> {
+  const main = mainSections(page, frame).map(({ id, body }) => [id, body.text] as const);
+  return new Map([[HEAD, headSection(page).text], ...main, [FOOT, footSection(page, frame).text]]);
+}
+
+const [HEAD, FACTS, FOOT] = ["page-head", "facts", "page-foot"];
+
+function headSection({ title, lead, notices = [] }: Page): Html {
+  return html`<div id="${HEAD}"><h1>${title}</h1>
+${lead === undefined ? undefined : html`<p>${lead}</p>`}
+${notices.map((text) => html`<p class="notice">${text}</p>`)}
+</div>
+`;
+}
+
+function mainSections(
+  { facts = [], parts }: Page,
+  { parameters, path }: Frame,
+): { readonly id: string; readonly body: Html }[] {
+  const of = parts.map((part) => ({ id: part.id, body: partSection(part, parameters, path) }));
+  return facts.length === 0 ? of : [{ id: FACTS, body: factsSection(facts) }, ...of];
+}
+
+function footSection({ now }: Page, { service, path, parameters }: Frame): Html {
+  return html`<footer id="${FOOT}">${service} · as of ${formatInstant(now)} UTC · <a href="${jsonAddress(path, parameters)}">this page as JSON</a> · nothing can be changed here</footer>`;
 }
 
 function navigationLink({ href, title }: Frame["links"][number], path: string): Html {
@@ -78,13 +101,12 @@ function navigationLink({ href, title }: Frame["links"][number], path: string): 
   return html`<a href="${href}" aria-current="${path === href ? "page" : "true"}">${title}</a>`;
 }
 
-function factsSection(facts: readonly Fact[]): Html | undefined {
-  if (facts.length === 0) return undefined;
+function factsSection(facts: readonly Fact[]): Html {
   const rows = facts.map(
     ({ title, value, show }) => html`<div><dt>${title}</dt><dd>${show ?? valueText(value)}</dd></div>
 `,
   );
-  return html`<section><h2 class="unseen">In short</h2><dl class="facts">
+  return html`<section id="${FACTS}"><h2 class="unseen">In short</h2><dl class="facts">
 ${rows}</dl></section>
 `;
 }

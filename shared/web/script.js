@@ -59,6 +59,7 @@ async function show(id, asked) {
   put(fresh, section);
   url.hash = "";
   history.replaceState(null, "", url);
+  watch();
 }
 
 async function fetched(url) {
@@ -86,3 +87,134 @@ function put(fresh, section) {
   again.value = value;
   again.setSelectionRange(selectionStart, selectionEnd);
 }
+
+// What changes while somebody looks. The server sends the parts of this page that are otherwise than before; what is
+// the same in them stays the same element, so that places, choices and the keyboard stay where they are.
+
+/** From being told that there is no room to asking again. */
+const AGAIN_MS = 60_000;
+let events;
+let again;
+let pressed = false;
+let waiting;
+
+function watch() {
+  events?.close();
+  clearTimeout(again);
+  waiting = undefined;
+  if (document.hidden) return state("paused");
+  events = new EventSource(`/events?page=${encodeURIComponent(location.pathname + location.search)}`);
+  const from = events;
+  events.addEventListener("open", () => state("live"));
+  events.addEventListener("gone", () => state("gone: nothing has this address any more"));
+  events.addEventListener("away", () => state("not live: the database cannot be reached"));
+  events.addEventListener("parts", ({ data }) => {
+    if (from !== events) return;
+    const { ids, parts } = JSON.parse(data);
+    waiting = { ids, parts: { ...waiting?.parts, ...parts } };
+    apply();
+  });
+  events.addEventListener("error", () => {
+    if (from !== events) return;
+    const refused = from.readyState === EventSource.CLOSED;
+    state("not live: the service does not answer");
+    if (refused) again = setTimeout(watch, AGAIN_MS);
+  });
+}
+
+/** Not in the middle of a click, nor while text is marked. */
+function apply() {
+  if (!waiting || pressed || getSelection()?.type === "Range") return;
+  const { ids, parts } = waiting;
+  const focused = document.activeElement;
+  waiting = undefined;
+  for (const part of document.querySelectorAll("main > [id]")) if (!ids.includes(part.id)) part.remove();
+  for (const [at, id] of ids.entries()) {
+    const old = document.getElementById(id);
+    const fresh = parts[id] && new DOMParser().parseFromString(parts[id], "text/html").body.firstElementChild;
+    if (!fresh || old?.getAttribute("aria-busy") === "true") continue;
+    if (old) become(old, fresh);
+    else place(document.importNode(fresh, true), ids[at - 1]);
+  }
+  // An element that was moved has lost it.
+  if (focused !== document.activeElement && focused.isConnected) focused.focus({ preventScroll: true });
+  for (const section of document.querySelectorAll("[data-table]")) section.dataset.live = "";
+  state("live");
+}
+
+/** A part that was not there, behind the one it follows. */
+function place(part, following) {
+  const before = document.querySelector("main").querySelector(`:scope > #${CSS.escape(following)}`);
+  if (before) before.after(part);
+  else document.querySelector("main").prepend(part);
+}
+
+/** Attributes that are the reader's, not the server's. */
+const OWN = new Set(["open", "data-live"]);
+
+function become(old, fresh) {
+  if (old.isEqualNode(fresh)) return;
+  for (const { name } of [...old.attributes]) {
+    if (!fresh.hasAttribute(name) && !OWN.has(name)) old.removeAttribute(name);
+  }
+  for (const { name, value } of fresh.attributes) {
+    if (old.getAttribute(name) !== value) old.setAttribute(name, value);
+  }
+  const named = new Map(
+    [...old.childNodes].flatMap((child) => (nameOf(child) ? [[nameOf(child), child]] : [])),
+  );
+  let at = old.firstChild;
+  for (const child of [...fresh.childNodes]) {
+    const same = nameOf(child) ? named.get(nameOf(child)) : at;
+    if (same && alike(same, child)) {
+      if (same === at) at = at.nextSibling;
+      else old.insertBefore(same, at);
+      if (same.nodeType === Node.ELEMENT_NODE) become(same, child);
+      else if (same.data !== child.data) same.data = child.data;
+    } else old.insertBefore(document.importNode(child, true), at);
+  }
+  while (at) {
+    const next = at.nextSibling;
+    at.remove();
+    at = next;
+  }
+}
+
+function alike(one, other) {
+  return one.nodeName === other.nodeName && nameOf(one) === nameOf(other);
+}
+
+/** What makes an element the same as before, wherever it stands now: a row is that of its first cell. */
+function nameOf(node) {
+  if (node.nodeType !== Node.ELEMENT_NODE) return undefined;
+  if (node.id) return `#${node.id}`;
+  if (node.localName === "a" && node.closest("svg")) return node.getAttribute("href");
+  if (node.localName !== "tr" || node.parentElement?.localName !== "tbody") return undefined;
+  return node.querySelector("th a")?.getAttribute("href") ?? node.querySelector("th")?.textContent;
+}
+
+/** Whether what is shown is as it is now. Only that it is not is said aloud. */
+function state(text) {
+  const shown = document.getElementById("live-state") ?? document.createElement("p");
+  if (shown.textContent === text) return;
+  if (!shown.isConnected) {
+    shown.id = "live-state";
+    document.querySelector("footer").after(shown);
+  }
+  shown.setAttribute("aria-live", text === "live" || text === "paused" ? "off" : "polite");
+  shown.textContent = text;
+}
+
+document.addEventListener("pointerdown", () => {
+  pressed = true;
+});
+for (const end of ["pointerup", "pointercancel"]) {
+  document.addEventListener(end, () => {
+    pressed = false;
+    // After the click that may come of it.
+    setTimeout(apply);
+  });
+}
+document.addEventListener("visibilitychange", watch);
+addEventListener("pagehide", () => events?.close());
+addEventListener("pageshow", watch);

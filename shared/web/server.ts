@@ -1,45 +1,22 @@
 import type { IncomingMessage } from "node:http";
 import type { AddressInfo } from "node:net";
-import type { TLSSocket, Server as TlsServer } from "node:tls";
 import { type FastifyInstance, type FastifyReply, type FastifyRequest, fastify } from "fastify";
-import type { ServerTlsOptions } from "../identity/tls.ts";
 import { Fault } from "../model/errors.ts";
 import type { Instant } from "../model/time.ts";
 import type { Log } from "../runtime/log.ts";
 import { CONTENT_TYPE } from "../runtime/open-metrics.ts";
 import { type Asset, type Assets, loadAssets } from "./assets.ts";
 import { isOwnHost } from "./host.ts";
-import { type Page, pageHtml, pageJson } from "./page.ts";
-import { nothingHere, refusedPage, whoText } from "./server-pages.ts";
-import { ShownCertificate } from "./shown-certificate.ts";
-import { type Audience, mayRead, STRANGER, type Viewer } from "./viewer.ts";
-
-/** A page at a path; `/nodes/:node` stands for one of each node. Undefined where there is no such thing. */
-export type Route = {
-  readonly path: string;
-  readonly page: (
-    parameters: Readonly<Record<string, string>>,
-    viewer: Viewer,
-  ) => Promise<Page | undefined> | Page | undefined;
-  /** What the navigation calls it, if it is there. */
-  readonly link?: string;
-  /** Whom it is for; absent: everybody. What is for fewer is not there at all without TLS. */
-  readonly audience?: Audience;
-};
-
-/** A second port, over TLS, where whoever shows a certificate may see more. */
-export type SecurePort = {
-  readonly port: number;
-  readonly options: ServerTlsOptions;
-  /** Who sent a request. Called for every one. */
-  readonly viewer: (socket: TLSSocket) => Promise<Viewer> | Viewer;
-};
+import { html } from "./html.ts";
+import type { LiveTerms } from "./live.ts";
+import { addLiveRoute } from "./live-route.ts";
+import { type Frame, type Page, pageHtml, pageJson, pageSections } from "./page.ts";
+import { type Route, routeOf } from "./route.ts";
 
 export type WebOptions = {
   readonly address: string;
   /** 0 takes any free one. */
   readonly port: number;
-  readonly secure?: SecurePort;
   /** "Slicelab agent". */
   readonly service: string;
   readonly routes: readonly Route[];
@@ -50,16 +27,12 @@ export type WebOptions = {
   readonly metrics?: () => Promise<string> | string;
   /** What is no page: documents of the service's own. */
   readonly more?: (app: FastifyInstance) => void;
+  /** How often what changed is told to those who look on, in milliseconds, and to how many. */
+  readonly live?: Partial<LiveTerms>;
   readonly log: Log;
 };
 
-export type WebServer = AsyncDisposable & {
-  readonly port: number;
-  /** Where the pages are over TLS, if they are. */
-  readonly securePort?: number;
-  /** Over TLS, shows another certificate or trusts others from now on; connections there are end after an answer. */
-  renew(options: ServerTlsOptions): void;
-};
+export type WebServer = AsyncDisposable & { readonly port: number };
 
 /** Nothing inline, nothing from elsewhere, in nobody's frame, and forms only back to here. */
 const HEADERS = {
@@ -80,47 +53,24 @@ const REQUEST_MS = 10_000;
 const FOR_EVERYBODY = new Set(["/health", "/ready"]);
 
 /**
- * Serves pages that show and never change anything: GET only, and over plain HTTP the same for everybody. Each is HTML,
- * or JSON where the path ends in .json or the request accepts that and no HTML. Beside them are `/health` (the process
- * answers), `/ready` (so does what it needs) and, where there are numbers, `/metrics`.
+ * Serves pages that show and never change anything: GET only, the same for everybody. Each is HTML, or JSON where the
+ * path ends in .json or the request accepts that and no HTML. Beside them are `/health` (the process answers), `/ready`
+ * (so does what it needs) and, where there are numbers, `/metrics`.
  */
 export async function startWebServer(options: WebOptions): Promise<WebServer> {
-  const { address, port, secure } = options;
+  const { address, port, service, routes, metrics, log } = options;
   const assets = await loadAssets();
-  await using owned = new AsyncDisposableStack();
-  const open = async (app: FastifyInstance, at: number) => {
-    owned.defer(() => app.close());
-    await app.listen({ host: address, port: at });
-    return (app.server.address() as AddressInfo).port;
-  };
-  const shown = secure && new ShownCertificate(secure.options);
-  const secureSite = shown && siteOf(options, assets, { ...secure, shown });
-  const securePort = secureSite && (await open(secureSite, secure.port));
-  const plainPort = await open(siteOf(options, assets), port);
-  const kept = owned.move();
-  return {
-    port: plainPort,
-    ...(securePort !== undefined && { securePort }),
-    renew(tls) {
-      shown?.renew(tls);
-      (secureSite?.server as TlsServer | undefined)?.setSecureContext(tls);
-    },
-    [Symbol.asyncDispose]: () => kept.disposeAsync(),
-  };
-}
-
-type SecureSite = SecurePort & { readonly shown: ShownCertificate };
-
-/** Everything at one port. */
-function siteOf(options: WebOptions, assets: Assets, secure?: SecureSite): FastifyInstance {
-  const { service, routes, metrics, log } = options;
   const asJson = new WeakSet<object>();
-  const app = appOf(secure, asJson);
-  if (secure) endOutdated(app, secure.shown);
-  const isOurs = hostCheck(options, secure);
+  const app = fastify({
+    ...{ forceCloseConnections: true, exposeHeadRoutes: false, requestTimeout: REQUEST_MS, bodyLimit: 1024 },
+    rewriteUrl: (request) => withoutEnding(request, asJson),
+    frameworkErrors: (_error, _request, reply: FastifyReply) => {
+      reply.headers(HEADERS).code(400).type("text/plain").send("That address makes no sense.\n");
+    },
+  });
   app.addHook("onRequest", async (request, reply) => {
     reply.headers(HEADERS);
-    if (FOR_EVERYBODY.has(request.url) || isOurs(request.headers.host)) return;
+    if (FOR_EVERYBODY.has(request.url) || isOwnHost(request.headers.host, address)) return;
     return reply.code(421).type("text/plain").send("Not served here.\n");
   });
   app.setErrorHandler((error, _request, reply) => {
@@ -130,63 +80,31 @@ function siteOf(options: WebOptions, assets: Assets, secure?: SecureSite): Fasti
       .type("text/plain")
       .send(`${troubleText(service, error)}\n`);
   });
-  const viewerOf = async (request: FastifyRequest) =>
-    secure ? await secure.viewer(request.raw.socket as TLSSocket) : STRANGER;
-  const send = sender(options, assets, { asJson, secure: secure !== undefined });
-  for (const { path, page, audience } of routes) {
-    if (!secure && !mayRead(STRANGER, audience)) continue;
+  const frame = framer(options, assets);
+  const send = sender(frame, asJson);
+  for (const { path, page } of routes) {
     app.get(path, async (request, reply) => {
-      const viewer = await viewerOf(request);
-      if (!mayRead(viewer, audience)) {
-        return send(request, reply.code(403), refusedPage(options, viewer, audience), viewer);
-      }
-      const found = await page(request.params as Record<string, string>, viewer);
-      if (found) return send(request, reply, found, viewer);
-      return send(request, reply.code(404), nothingHere(options, viewer), viewer);
+      const found = await page(request.params as Record<string, string>);
+      return found ? send(request, reply, found) : send(request, reply.code(404), nothingHere(options));
     });
   }
-  app.setNotFoundHandler(async (request, reply) => {
-    const viewer = await viewerOf(request);
-    return send(request, reply.code(404), nothingHere(options, viewer), viewer);
-  });
+  app.setNotFoundHandler((request, reply) => send(request, reply.code(404), nothingHere(options)));
   for (const asset of Object.values(assets)) addAsset(app, asset);
   addHealth(app, options);
+  addLiveRoute(app, {
+    ...{ terms: options.live, log },
+    sections: async (of) => {
+      const found = routeOf(routes, of.pathname);
+      const page = await found?.route.page(found.parameters);
+      return page && pageSections(page, frame(of));
+    },
+  });
   if (metrics) app.get("/metrics", async (_request, reply) => reply.type(CONTENT_TYPE).send(await metrics()));
   options.more?.(app);
-  return app;
-}
-
-/** Connections that were shown another certificate end after their next answer. */
-function endOutdated(app: FastifyInstance, shown: ShownCertificate): void {
-  app.server.on("secureConnection", (socket: TLSSocket) => shown.made(socket));
-  app.addHook("onSend", async (request, reply) => {
-    if (shown.isOutdated(request.raw.socket)) reply.header("connection", "close");
-  });
-}
-
-function appOf(secure: SecurePort | undefined, asJson: WeakSet<object>): FastifyInstance {
-  const options = {
-    ...{ forceCloseConnections: true, exposeHeadRoutes: false, requestTimeout: REQUEST_MS, bodyLimit: 1024 },
-    rewriteUrl: (request: IncomingMessage) => withoutEnding(request, asJson),
-    frameworkErrors: (_error: unknown, _request: unknown, reply: FastifyReply) => {
-      reply.headers(HEADERS).code(400).type("text/plain").send("That address makes no sense.\n");
-    },
-  };
-  // The type of an application says what server it runs on, and nothing here asks.
-  return secure
-    ? (fastify({ ...options, https: secure.options }) as unknown as FastifyInstance)
-    : fastify(options);
-}
-
-/** Over TLS also a name that the certificate carries: nobody else can have it. */
-function hostCheck(
-  { address }: WebOptions,
-  secure: SecureSite | undefined,
-): (host: string | undefined) => boolean {
-  return (host) => {
-    if (isOwnHost(host, address)) return true;
-    const name = host?.replace(/:\d+$/, "");
-    return name !== undefined && secure?.shown.names(name) === true;
+  await app.listen({ host: address, port });
+  return {
+    port: (app.server.address() as AddressInfo).port,
+    [Symbol.asyncDispose]: () => app.close(),
   };
 }
 
@@ -198,32 +116,38 @@ function withoutEnding(request: IncomingMessage, asJson: WeakSet<object>): strin
   return (path === "/index" ? "/" : path) + query;
 }
 
-type Send = (request: FastifyRequest, reply: FastifyReply, page: Page, viewer: Viewer) => FastifyReply;
+type Send = (request: FastifyRequest, reply: FastifyReply, page: Page) => FastifyReply;
 
-type Manner = { readonly asJson: WeakSet<object>; readonly secure: boolean };
+/** What is around a page at this address. */
+type Framer = (of: URL) => Frame;
 
-function sender({ service, routes }: WebOptions, assets: Assets, { asJson, secure }: Manner): Send {
-  const { style, script, icon } = assets;
-  const addresses = { style: style.address, script: script.address, icon: icon.address };
-  return (request, reply, page, viewer) => {
-    const { pathname: path, searchParams: parameters } = new URL(request.url, "http://here");
-    // Over TLS it depends on the certificate, which no header tells.
-    reply.header("vary", secure ? "*" : "accept");
+function framer({ service, routes }: WebOptions, { style, script, icon }: Assets): Framer {
+  const links = routes.flatMap(({ path, link }) => (link === undefined ? [] : [{ href: path, title: link }]));
+  const around = { service, links, style: style.address, script: script.address, icon: icon.address };
+  return ({ pathname: path, searchParams: parameters }) => ({ ...around, path, parameters });
+}
+
+function sender(frame: Framer, asJson: WeakSet<object>): Send {
+  return (request, reply, page) => {
+    const of = new URL(request.url, "http://here");
+    reply.header("vary", "accept");
     if (asJson.has(request.raw) || wantsJson(request.headers.accept)) {
-      return reply.type("application/json; charset=utf-8").send(pageJson(page, parameters));
+      return reply.type("application/json; charset=utf-8").send(pageJson(page, of.searchParams));
     }
-    const links = routes.flatMap(({ path: href, link: title, audience }) =>
-      title !== undefined && mayRead(viewer, audience) ? [{ href, title }] : [],
-    );
-    const who = secure ? whoText(viewer) : undefined;
-    return reply
-      .type("text/html; charset=utf-8")
-      .send(pageHtml(page, { service, links, path, parameters, who, ...addresses }));
+    return reply.type("text/html; charset=utf-8").send(pageHtml(page, frame(of)));
   };
 }
 
 function wantsJson(accept = ""): boolean {
   return /\bapplication\/json\b/.test(accept) && !/\btext\/html\b/.test(accept);
+}
+
+function nothingHere({ routes, now }: WebOptions): Page {
+  const links = routes.flatMap(({ path, link }) =>
+    link === undefined ? [] : [html`<li><a href="${path}">${link}</a></li>`],
+  );
+  const body = html`<p>Nothing has this address now. It may have ended or been taken away since. There are:</p><ul>${links}</ul>`;
+  return { title: "Nothing here", now: now(), parts: [{ id: "pages", title: "Pages", body }] };
 }
 
 function addAsset(app: FastifyInstance, { path, address, type, bytes }: Asset): void {

@@ -1,5 +1,5 @@
 import type { Page } from "#shared/web/page.ts";
-import type { Route } from "#shared/web/server.ts";
+import type { Route } from "#shared/web/route.ts";
 import type { SliverOverview } from "../store/overview.ts";
 import type { Fleet } from "./fleet.ts";
 import {

@@ -3,7 +3,8 @@ import { request } from "node:http";
 import { test } from "node:test";
 import { Fault } from "#shared/model/errors.ts";
 import { silentLog } from "#shared/runtime/log.ts";
-import { type Route, startWebServer, type WebServer } from "#shared/web/server.ts";
+import type { Route } from "#shared/web/route.ts";
+import { startWebServer, type WebServer } from "#shared/web/server.ts";
 import { table } from "#shared/web/table.ts";
 
 const NAMES: readonly string[] = ["one", "x.json", "a/b", "<b>"];

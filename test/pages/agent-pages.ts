@@ -1,27 +1,18 @@
 import assert from "node:assert/strict";
-import { after, before, describe, test } from "node:test";
-import type { Browser, BrowserContextOptions, Page } from "playwright-core";
-import { chromium } from "playwright-core";
+import { after, before, test } from "node:test";
 import { openTicketKeys } from "#services/agent/signing/ticket-keys.ts";
-import { worstContrast } from "../../../support/contrast.ts";
-import { eventually } from "../../../support/deadline.ts";
-import { type AgentLab, agentLab } from "../agent-lab.ts";
-import { enrolFleet } from "../fleet.ts";
+import { type AgentLab, agentLab } from "../services/agent/agent-lab.ts";
+import { enrolFleet } from "../services/agent/fleet.ts";
+import { assertReadable, focused, looking, tabTo, until, type Visitor } from "../support/browser.ts";
 
 const NODES = 1000;
 const EVIL = `"><img src=x onerror=alert(1)>\u202e</script>'&.json`;
 const PLACES = ["Princeton", "Cambridge", "Saarbrücken", "Sydney", "Nairobi", "São Paulo", EVIL];
 
-/** Screenshots are written here, where it is set, to be looked at. */
-const SHOTS = process.env.SLICELAB_SCREENSHOTS;
-
-/** Debian's, which the testbed's setup installs. Nobody is protected here from pages that are our own. */
-const BROWSER = { executablePath: "/usr/bin/chromium", args: ["--no-sandbox", "--disable-gpu"] };
-
-describe("an agent's pages in a browser", () => {
-  let browser: Browser;
+/** An agent of a thousand nodes, looked at in a browser. */
+export function agentPages(browser: () => Visitor["browser"]): void {
   let lab: AgentLab;
-  let web: string;
+  let visitor: Visitor;
   let evil: string;
 
   before(async () => {
@@ -40,38 +31,18 @@ describe("an agent's pages in a browser", () => {
       leaselen: 86_400,
       ips: "0.0.0.0",
     });
-    web = lab.agent.announce.web;
-    browser = await chromium.launch(BROWSER);
+    visitor = { browser: browser(), web: lab.agent.announce.web };
   });
 
   after(async () => {
-    await browser?.close();
     await lab?.[Symbol.asyncDispose]();
   });
-
-  /** Runs `look` on a page, and fails if it wrote errors to the console or asked anybody else for anything. */
-  async function looking(options: BrowserContextOptions, look: (page: Page) => Promise<void>): Promise<void> {
-    const context = await browser.newContext(options);
-    const page = await context.newPage();
-    const wrong: string[] = [];
-    page.on("console", (message) => message.type() === "error" && wrong.push(message.text()));
-    page.on("pageerror", (error) => wrong.push(error.message));
-    page.on("dialog", (dialog) => wrong.push(`a dialog: ${dialog.message()}`));
-    page.on("request", (request) => request.url().startsWith(web) || wrong.push(request.url()));
-    await look(page);
-    await context.close();
-    assert.deepEqual(wrong, []);
-  }
-
-  async function shot(page: Page, name: string): Promise<void> {
-    if (SHOTS) await page.screenshot({ path: `${SHOTS}/${name}.png` });
-  }
 
   test(`the first page of ${NODES} nodes is there within a second`, async () => {
     const times: number[] = [];
     for (let at = 0; at < 5; at++) {
       const begun = performance.now();
-      const page = await (await fetch(web)).text();
+      const page = await (await fetch(visitor.web)).text();
       times.push(performance.now() - begun);
       assert.match(page, new RegExp(`<dd>${NODES + 2}</dd>`));
     }
@@ -80,30 +51,17 @@ describe("an agent's pages in a browser", () => {
   });
 
   test("in light, in dark and on a phone it can be read, and nothing is wider than the window", async () => {
-    const wide = { width: 1280, height: 900 };
     const some = ["", "trouble", `nodes/${evil}`];
-    for (const [name, paths, options] of [
-      ["light", [...some, "nodes", "sites", "slices/oceanstore"], { colorScheme: "light", viewport: wide }],
-      ["dark", some, { colorScheme: "dark", viewport: wide }],
-      ["phone", some, { colorScheme: "light", viewport: { width: 390, height: 844 } }],
-    ] as const) {
-      await looking(options, async (page) => {
-        for (const path of paths) {
-          await page.goto(web + path);
-          assert.equal(await page.title().then((title) => title.includes("Slicelab")), true);
-          const worst = await worstContrast(page);
-          assert.ok(worst.ratio >= 4.5, `${name} /${path}: ${worst.ratio} of ${worst.what}`);
-          const over = await page.evaluate("document.documentElement.scrollWidth - innerWidth");
-          assert.ok(Number(over) <= 0, `${name} /${path} is ${over} too wide`);
-          await shot(page, `${name}-${path.split("/")[0] || "overview"}${path.includes("/") ? "-one" : ""}`);
-        }
-      });
-    }
+    await assertReadable(visitor, some, { name: "agent" });
+    await assertReadable(visitor, ["nodes", "sites", "slices/oceanstore"], {
+      name: "agent",
+      ways: ["light"],
+    });
   });
 
   test("names that would be markup are read as they are", async () => {
-    await looking({}, async (page) => {
-      await page.goto(`${web}nodes/${evil}`);
+    await looking(visitor, {}, async (page) => {
+      await page.goto(`${visitor.web}nodes/${evil}`);
       const shown = EVIL.replace("\u202e", "\ufffd");
       await page.getByRole("link", { name: shown }).first().click();
       assert.equal(await page.locator("h1").textContent(), `Site ${shown}`);
@@ -113,8 +71,8 @@ describe("an agent's pages in a browser", () => {
   });
 
   test("with the keyboard alone, a table is sorted, filtered and a node opened", async () => {
-    await looking({}, async (page) => {
-      await page.goto(`${web}nodes`);
+    await looking(visitor, {}, async (page) => {
+      await page.goto(`${visitor.web}nodes`);
       await page.keyboard.press("Tab");
       assert.equal(await focused(page), "Skip to the content");
       await page.keyboard.press("Enter");
@@ -137,8 +95,8 @@ describe("an agent's pages in a browser", () => {
   });
 
   test("without script the same links and forms do the same", async () => {
-    await looking({ javaScriptEnabled: false }, async (page) => {
-      await page.goto(`${web}nodes`);
+    await looking(visitor, { javaScriptEnabled: false }, async (page) => {
+      await page.goto(`${visitor.web}nodes`);
       await page.locator("#nodes-is-ip").fill("10.78.3.248");
       await page.getByRole("button", { name: "Filter" }).click();
       assert.equal(await page.locator("#nodes tbody tr").count(), 1);
@@ -148,7 +106,7 @@ describe("an agent's pages in a browser", () => {
       assert.equal(await page.locator("#nodes tbody th").first().locator("a").textContent(), "10.77.0.1");
     });
   });
-});
+}
 
 /** Gives the fleet sites, places and some nodes that are silent. */
 async function place({ database }: AgentLab): Promise<void> {
@@ -164,20 +122,4 @@ async function place({ database }: AgentLab): Promise<void> {
      update principals p set site = ($1::text[])[1 + at % $2] from numbered where p.name = numbered.node`,
     [PLACES, PLACES.length],
   );
-}
-
-/** Asked from outside, since the pages allow no text to become a program. */
-async function until(page: Page, condition: string): Promise<void> {
-  await eventually(async () => (await page.evaluate(condition)) === true, { what: condition });
-}
-
-async function focused(page: Page): Promise<string> {
-  return String(await page.evaluate("document.activeElement?.textContent ?? ''"));
-}
-
-async function tabTo(page: Page, id: string): Promise<void> {
-  await eventually(async () => {
-    await page.keyboard.press("Tab");
-    return (await page.evaluate("document.activeElement?.id")) === id;
-  });
 }

@@ -1,0 +1,65 @@
+import type { FastifyInstance, FastifyRequest } from "fastify";
+import type { Log } from "../runtime/log.ts";
+import {
+  EVERY_MILLISECONDS,
+  LivePages,
+  type LiveTerms,
+  type Sections,
+  WATCHERS,
+  WATCHERS_OF_ADDRESS,
+} from "./live.ts";
+
+export type LiveRoute = {
+  /** The page of this address as whoever sent the request sees it now. Undefined where there is none. */
+  readonly sections: (of: URL, request: FastifyRequest) => Promise<Sections | undefined>;
+  /** Names whoever asks, where pages are not the same for everybody. */
+  readonly viewer?: (request: FastifyRequest) => string;
+  readonly terms?: Partial<LiveTerms>;
+  readonly log: Log;
+};
+
+const TERMS = { everyMs: EVERY_MILLISECONDS, watchers: WATCHERS, watchersOfAddress: WATCHERS_OF_ADDRESS };
+
+/** For a page's address. */
+const LONGEST = 4096;
+
+/** A browser that lost us asks again after this long. */
+const RETRY_MILLISECONDS = 5_000;
+
+/** Serves `/events?page=ADDRESS`: what changes on that page, until the service ends or nobody looks any more. */
+export function addLiveRoute(app: FastifyInstance, { sections, viewer, terms, log }: LiveRoute): void {
+  const live = new LivePages({ ...TERMS, ...terms, log });
+  app.addHook("preClose", (done) => {
+    live[Symbol.dispose]();
+    done();
+  });
+  app.get("/events", (request, reply) => {
+    const page = pageAsked(request);
+    if (!page) {
+      return reply.code(400).type("text/plain").send("Say of which page: /events?page=/nodes\n");
+    }
+    if (!live.hasRoomFor(request.ip)) {
+      reply.code(503).header("retry-after", "60").type("text/plain");
+      return reply.send("Too many are looking on just now; the page itself is there as ever.\n");
+    }
+    reply.hijack();
+    const { raw: response } = reply;
+    response.writeHead(200, {
+      ...(reply.getHeaders() as Record<string, string>),
+      "content-type": "text/event-stream; charset=utf-8",
+      "x-accel-buffering": "no",
+    });
+    response.write(`retry: ${RETRY_MILLISECONDS}\n\n`);
+    const key = `${viewer?.(request) ?? ""} ${page.pathname}${page.search}`;
+    live.add({ response, address: request.ip, key, sections: () => sections(page, request) });
+    return reply;
+  });
+}
+
+/** A page of ours, whatever is asked for. */
+function pageAsked(request: FastifyRequest): URL | undefined {
+  const asked = new URL(request.url, "http://here").searchParams.get("page");
+  if (!asked?.startsWith("/") || asked.length > LONGEST) return undefined;
+  const url = URL.parse(asked, "http://here");
+  return url?.host === "here" ? url : undefined;
+}

@@ -1,0 +1,139 @@
+import { createHash } from "node:crypto";
+import type { ServerResponse } from "node:http";
+import { Fault } from "../model/errors.ts";
+import type { Log } from "../runtime/log.ts";
+
+/** The parts of a page as HTML, by the ids they have there. */
+export type Sections = ReadonlyMap<string, string>;
+
+export type LiveTerms = {
+  /** From the end of one look at the watched pages to the next, in milliseconds. */
+  readonly everyMs: number;
+  /** How many may watch at once, and how many from one address. */
+  readonly watchers: number;
+  readonly watchersOfAddress: number;
+  readonly log: Log;
+};
+
+/** Somebody who watches a page. */
+export type Watcher = {
+  readonly response: ServerResponse;
+  /** From where. */
+  readonly address: string;
+  /** The same page seen by the same viewer: what has one key is made once for all who watch it. */
+  readonly key: string;
+  /** The page as it is now for this watcher; undefined where there is none any more. Throws where it is not to be seen. */
+  readonly sections: () => Promise<Sections | undefined>;
+};
+
+/** Five seconds are soon enough for a person, and cheap. */
+export const EVERY_MILLISECONDS = 5_000;
+export const WATCHERS = 64;
+export const WATCHERS_OF_ADDRESS = 16;
+
+/** Looking takes at most about a tenth of the time: the dearer the pages are, the more seldom they are looked at. */
+const REST = 9;
+/** A watcher that has not taken what it was sent is sent nothing more until it has. */
+const UNREAD_BYTES = 1 << 20;
+
+type Stream = Watcher & { readonly sent: Map<string, string> };
+
+/**
+ * Tells browsers of pages that change while they are looked at, as server-sent events. Each event has the parts of the
+ * page that are otherwise than this watcher last had them, whole; the first one after joining has all. Pages are made
+ * anew only while somebody watches, once for all who watch the same.
+ */
+export class LivePages implements Disposable {
+  readonly #terms: LiveTerms;
+  readonly #streams = new Set<Stream>();
+  #timer: NodeJS.Timeout | undefined;
+  #ended = false;
+
+  constructor(terms: LiveTerms) {
+    this.#terms = terms;
+  }
+
+  get watchers(): number {
+    return this.#streams.size;
+  }
+
+  /** Whether one more may watch from there. */
+  hasRoomFor(address: string): boolean {
+    const { watchers, watchersOfAddress } = this.#terms;
+    if (this.#ended || this.#streams.size >= watchers) return false;
+    const near = [...this.#streams].filter((stream) => stream.address === address);
+    return near.length < watchersOfAddress;
+  }
+
+  /** Tells this watcher, on a response whose head was sent, until either side ends it. */
+  add(watcher: Watcher): void {
+    const stream: Stream = { ...watcher, sent: new Map() };
+    this.#streams.add(stream);
+    watcher.response.once("close", () => this.#drop(stream));
+    // What went wrong with a connection is told by its end.
+    watcher.response.on("error", () => this.#drop(stream));
+    void this.#tell([stream]);
+    this.#timer ??= setTimeout(() => this.#look(), this.#terms.everyMs);
+  }
+
+  async #look(): Promise<void> {
+    const begun = performance.now();
+    const watched = Map.groupBy(this.#streams, ({ key }) => key);
+    await Promise.all([...watched.values()].map((streams) => this.#tell(streams)));
+    const pause = Math.max(this.#terms.everyMs, REST * (performance.now() - begun));
+    this.#timer = this.#streams.size > 0 ? setTimeout(() => this.#look(), pause) : undefined;
+  }
+
+  /** All of one key. */
+  async #tell(streams: readonly Stream[]): Promise<void> {
+    try {
+      const sections = await streams[0]!.sections();
+      for (const stream of streams) this.#send(stream, sections);
+    } catch (error) {
+      this.#terms.log.debug({ err: error }, "a page that is watched could not be made");
+      if (error instanceof Fault && error.name === "STORE_DOWN")
+        for (const stream of streams)
+          if (!isBehind(stream)) write(stream, "away", {});
+          else for (const stream of streams) this.#drop(stream);
+    }
+  }
+
+  #send(stream: Stream, sections: Sections | undefined): void {
+    if (!this.#streams.has(stream) || isBehind(stream)) return;
+    if (!sections) {
+      write(stream, "gone", {});
+      return;
+    }
+    const parts: Record<string, string> = {};
+    for (const [id, text] of sections) {
+      const digest = createHash("sha256").update(text).digest("base64");
+      if (stream.sent.get(id) === digest) continue;
+      stream.sent.set(id, digest);
+      parts[id] = text;
+    }
+    const ids = [...sections.keys()];
+    for (const id of stream.sent.keys()) if (!sections.has(id)) stream.sent.delete(id);
+    write(stream, "parts", { ids, parts });
+  }
+
+  #drop(stream: Stream): void {
+    this.#streams.delete(stream);
+    stream.response.end();
+  }
+
+  /** Ends all that are watched. */
+  [Symbol.dispose](): void {
+    this.#ended = true;
+    clearTimeout(this.#timer);
+    for (const stream of this.#streams) this.#drop(stream);
+  }
+}
+
+function isBehind({ response }: Stream): boolean {
+  return response.writableLength > UNREAD_BYTES;
+}
+
+/** JSON has no line ends, so that it is one line of data. */
+function write({ response }: Stream, event: string, data: object): void {
+  response.write(`event: ${event}\ndata: ${JSON.stringify(data)}\n\n`);
+}

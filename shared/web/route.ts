@@ -1,0 +1,50 @@
+import type { Page } from "./page.ts";
+
+/** A page at a path; `/nodes/:node` stands for one of each node. Undefined where there is no such thing. */
+export type Route = {
+  readonly path: string;
+  readonly page: (
+    parameters: Readonly<Record<string, string>>,
+  ) => Promise<Page | undefined> | Page | undefined;
+  /** What the navigation calls it, if it is there. */
+  readonly link?: string;
+};
+
+/** The route of a path, and what stands in the place of its parameters. */
+export function routeOf(
+  routes: readonly Route[],
+  path: string,
+): { readonly route: Route; readonly parameters: Readonly<Record<string, string>> } | undefined {
+  for (const route of routes) {
+    const parameters = parametersOf(route.path.split("/"), path.split("/"));
+    if (parameters) return { route, parameters };
+  }
+  return undefined;
+}
+
+function parametersOf(
+  pattern: readonly string[],
+  path: readonly string[],
+): Record<string, string> | undefined {
+  if (pattern.length !== path.length) return undefined;
+  const found: Record<string, string> = {};
+  for (const [at, part] of pattern.entries()) {
+    const there = path[at]!;
+    if (part.startsWith(":") && there !== "") {
+      const name = decoded(there);
+      if (name === undefined) return undefined;
+      found[part.slice(1)] = name;
+    } else if (part !== there) return undefined;
+  }
+  return found;
+}
+
+/** Undefined where it is no text: `%ff`. */
+function decoded(part: string): string | undefined {
+  try {
+    return decodeURIComponent(part);
+  } catch (error) {
+    if (error instanceof URIError) return undefined;
+    throw error;
+  }
+}

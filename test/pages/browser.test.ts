@@ -1,0 +1,19 @@
+import { after, before, describe } from "node:test";
+import type { Browser } from "playwright-core";
+import { launchBrowser } from "../support/browser.ts";
+import { agentPages } from "./agent-pages.ts";
+import { livePages } from "./live-pages.ts";
+
+/** One browser for all, since starting one is most of the work. */
+describe("in a browser", () => {
+  let browser: Browser;
+
+  before(async () => {
+    browser = await launchBrowser();
+  });
+
+  after(() => browser?.close());
+
+  describe("a page that changes", () => livePages(() => browser));
+  describe("an agent's pages", () => agentPages(() => browser));
+});
