@@ -91,10 +91,11 @@ export class LivePages implements Disposable {
       for (const stream of streams) this.#send(stream, sections);
     } catch (error) {
       this.#terms.log.debug({ err: error }, "a page that is watched could not be made");
-      if (error instanceof Fault && error.name === "STORE_DOWN")
-        for (const stream of streams)
-          if (!isBehind(stream)) write(stream, "away", {});
-          else for (const stream of streams) this.#drop(stream);
+      const away = error instanceof Fault && error.name === "STORE_DOWN";
+      for (const stream of streams) {
+        if (!away) this.#drop(stream);
+        else if (!isBehind(stream)) write(stream, "away", {});
+      }
     }
   }
 

@@ -8,14 +8,15 @@ import { startWebServer, type WebServer } from "#shared/web/server.ts";
 import { table } from "#shared/web/table.ts";
 import { eventually } from "../../support/deadline.ts";
 
-type State = { names: string[]; count: number; away: boolean; made: number };
+type State = { names: string[]; count: number; away: boolean; broken: boolean; made: number };
 type Told = { readonly event: string; readonly ids: string[]; readonly parts: Record<string, string> };
 
 /** A site of one page, looked at every few milliseconds. */
 async function site(terms: Partial<LiveTerms> = {}): Promise<WebServer & { url: string; state: State }> {
-  const state: State = { names: ["one", "two"], count: 1, away: false, made: 0 };
+  const state: State = { names: ["one", "two"], count: 1, away: false, broken: false, made: 0 };
   const page = () => {
     if (state.away) throw new Fault("STORE_DOWN", "it is away");
+    if (state.broken) throw new Error("at /secret/path");
     state.made += 1;
     const rows = state.names;
     const things = table({
@@ -103,6 +104,10 @@ test("what is gone, or cannot be known now, is said; and it goes on when it can"
   await eventually(() => last() === "parts");
   served.state.names = ["one"];
   await eventually(() => last() === "gone");
+  served.state.names = ["two"];
+  await eventually(() => last() === "parts");
+  served.state.broken = true;
+  await watched.ended;
 });
 
 test("no more may look on than there is room for, and who leaves makes room", async () => {
