@@ -1,6 +1,11 @@
 import { z } from "zod";
 import { loadConfig } from "#shared/runtime/config.ts";
-import { identityFiles, peerAddress, listeningPort as port } from "#shared/runtime/service-options.ts";
+import {
+  identityFiles,
+  peerAddress,
+  listeningPort as port,
+  webNames,
+} from "#shared/runtime/service-options.ts";
 
 const amount = z.int().min(0).max(999_999_999_999);
 const DAY = 86_400;
@@ -26,6 +31,7 @@ export const agentConfig = z.strictObject({
         .optional()
         .describe("where calls of strangers are answered as version 0.5 did; absent: nowhere"),
       web_port: port.default(7002).describe("where its page is"),
+      web_names: webNames,
     })
     .prefault({}),
   agents: z

@@ -67,7 +67,13 @@ export function startInspection(
   }
 
   return startWebServer({
-    ...{ address: listen.address, port: listen.web_port, service: "Slicelab agent", log },
+    ...{
+      address: listen.address,
+      port: listen.web_port,
+      names: listen.web_names,
+      service: "Slicelab agent",
+      log,
+    },
     ...{ now: () => clock.now(), metrics, more: (app) => addNodesRoute(app, nodes, log) },
     ready: () => nodesOverview(database, clock.now()),
     routes: agentRoutes(together(read), (of) => sliversOverview(database, clock.now(), of, READ)),

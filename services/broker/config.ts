@@ -1,6 +1,11 @@
 import { z } from "zod";
 import { loadConfig } from "#shared/runtime/config.ts";
-import { identityFiles, peerAddress, listeningPort as port } from "#shared/runtime/service-options.ts";
+import {
+  identityFiles,
+  peerAddress,
+  listeningPort as port,
+  webNames,
+} from "#shared/runtime/service-options.ts";
 
 const seconds = z.int().positive().max(86_400);
 
@@ -20,6 +25,7 @@ export const brokerConfig = z.strictObject({
         .optional()
         .describe("where getconfig is answered without a certificate; absent: nowhere"),
       web_port: port.default(9002).describe("where its page and its metrics are"),
+      web_names: webNames,
     })
     .prefault({}),
   agents: z

@@ -162,9 +162,9 @@ function servePage(
   database: Database,
   self: () => BrokerSelf & { readonly concerns: readonly string[] },
 ): Promise<WebServer> {
-  const { address, web_port: port } = listen;
+  const { address, web_port: port, web_names: names } = listen;
   return startWeb({
-    ...{ address, port, database, clock, log },
+    ...{ address, port, names, database, clock, log },
     self: () => ({ ...self(), agents: agents.addresses }),
     work: () => ({ ...pursuit.counts, ...clearing.counts, ...agents.counts, waiting: news.waiting }),
   });

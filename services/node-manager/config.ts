@@ -6,7 +6,12 @@ import type { PortRange } from "#shared/model/ports.ts";
 import type { Share } from "#shared/model/resources.ts";
 import { ENGINES, type EngineName } from "#shared/model/ticket.ts";
 import { type ConfigSource, loadConfig } from "#shared/runtime/config.ts";
-import { listeningPort as anyPort, identityFiles, peerAddress } from "#shared/runtime/service-options.ts";
+import {
+  listeningPort as anyPort,
+  identityFiles,
+  peerAddress,
+  webNames,
+} from "#shared/runtime/service-options.ts";
 import { writtenTarget } from "#shared/wire/ganglia/target.ts";
 import { IMAGE_LIMITS, type ImageLimits } from "./backends/images/image-limits.ts";
 import { isImageSource } from "./backends/images/image-source.ts";
@@ -63,6 +68,7 @@ export const nodeManagerConfig = z.strictObject({
       slicestat: anyPort.default(3100).describe("for Slicestat: what each slice uses, for anybody"),
     })
     .prefault({}),
+  web_names: webNames,
   engines: z.array(z.enum(ENGINES)).min(1).describe("what slivers are made with, the usual one first"),
   images: z
     .array(z.union([z.string(), image]))
@@ -146,6 +152,8 @@ export type NodeManagerConfig = {
     /** Absent: there is no such feed. */
     readonly slicestat?: number;
   };
+  /** Names its page is asked for by, besides addresses. */
+  readonly webNames?: readonly string[];
   readonly engines: readonly [EngineName, ...EngineName[]];
   readonly images?: readonly [ImageWish, ...ImageWish[]];
   readonly imageLimits?: ImageLimits;
@@ -169,6 +177,7 @@ export function loadNodeManagerConfig(source: Omit<ConfigSource, "prefix">): Nod
     state: read.state,
     identity: { key: read.identity.key, cert: read.identity.certificate, ca: read.identity.authority },
     ports: read.ports,
+    webNames: read.web_names,
     engines: read.engines as [EngineName, ...EngineName[]],
     images: read.images as [ImageWish, ...ImageWish[]] | undefined,
     imageLimits: limitsFrom(read.image_limit_mib),

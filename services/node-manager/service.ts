@@ -212,7 +212,7 @@ function useCases(ground: Ground, { gateway, slivers, listening, onNews }: CaseN
 function openPage(ground: Ground, settlements: readonly Settlement[]) {
   const { config, self, store, conditions, engines, time, log } = ground;
   return startWeb({
-    ...{ address: config.host, port: config.ports.web, now: time.now, log },
+    ...{ address: config.host, port: config.ports.web, names: config.webNames, now: time.now, log },
     view: () => ({
       ...{ self, store, conditions, capacity: config.capacity },
       engines: engines.map(({ statement, retired, trouble }) => ({ ...statement, retired, trouble })),

@@ -1,6 +1,7 @@
 import { hostname, networkInterfaces } from "node:os";
 import { z } from "zod";
 import { loadConfig } from "#shared/runtime/config.ts";
+import { webNames } from "#shared/runtime/service-options.ts";
 import { writtenTarget } from "#shared/wire/ganglia/target.ts";
 
 const port = z.int().min(0).max(65_535);
@@ -38,6 +39,7 @@ export const monitorConfig = z.strictObject({
       udp_port: port.default(8649).describe("where Ganglia's packets are taken"),
       xml_port: port.default(8649).describe("the TCP port where the dump is"),
       web_port: port.default(8648).describe("where its page and /metrics are"),
+      web_names: webNames,
       join: z.ipv4().optional().describe("a multicast group whose packets are taken, too, as gmond's are"),
       from: z
         .array(z.string())

@@ -54,11 +54,11 @@ export async function startMonitor(
   const dumps = owned.use(await startDumping(config, host, table, own));
   const forgetting = setInterval(() => table.forget(host.clock.uptime()), FORGET_EVERY_MILLISECONDS);
   owned.defer(() => clearInterval(forgetting));
-  const { address, web_port: port } = config.listen;
+  const { address, web_port: port, web_names: names } = config.listen;
   const working = { table, receiver, dumps, teller, requests };
   const { node } = config;
   const { version } = packageJson;
-  const web = owned.use(await startWeb({ ...host, address, port, node, version, own, working }));
+  const web = owned.use(await startWeb({ ...host, address, port, names, node, version, own, working }));
   owned.defer(() => teller.stop()); // first of all, so that no part waits for whoever cannot be told
 
   const kept = owned.move();

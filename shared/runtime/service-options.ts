@@ -3,6 +3,18 @@ import { z } from "zod";
 /** A port a service listens at; 0 takes any free one. */
 export const listeningPort = z.int().min(0).max(65_535);
 
+/** Names of its pages. Addresses need none: see shared/web/host.ts. */
+export const webNames = z
+  .array(
+    z
+      .string()
+      .regex(/^[\w.-]{1,253}$/, "must be the name of a host, without a port")
+      .transform((name) => name.toLowerCase()),
+  )
+  .max(64)
+  .optional()
+  .describe("names under which its pages are asked for, besides addresses and localhost; others are refused");
+
 /** The files that say who a service is, and whom it believes that others are who they say. */
 export const identityFiles = z
   .strictObject({

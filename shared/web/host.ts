@@ -1,10 +1,13 @@
+import { isIP } from "node:net";
+
 /**
- * Whether a request asks for the address that is listened on. Addresses, never names, except the one that always means
- * this machine: a name that was made to point here is another site's, whose scripts must not read what is here.
+ * Whether a request may be for pages that are served at `address` and known by `names`. Anybody can have a name of theirs
+ * point here, and then a script of theirs would read what is here; so a name counts only if it is one of those, or
+ * the one that always means this machine. Whoever asks for an address has asked the machine that has it.
  */
-export function isOwnHost(header: string | undefined, address: string): boolean {
-  const host = header?.replace(/:\d+$/, "");
-  if (host === address || host === `[${address}]` || host === "localhost") return true;
-  if (address === "0.0.0.0") return host !== undefined && /^[\d.]+$/.test(host);
-  return address === "::" && host !== undefined && /^(\[[\da-f:.]+\]|[\d.]+)$/i.test(host);
+export function isOwnHost(header: string | undefined, address: string, names: readonly string[]): boolean {
+  const host = header?.replace(/:\d+$/, "").toLowerCase();
+  if (host === undefined) return false;
+  if (host === address || host === "localhost" || names.includes(host)) return true;
+  return isIP(host.replace(/^\[(.*)\]$/, "$1")) !== 0;
 }

@@ -17,6 +17,8 @@ export type WebOptions = {
   readonly address: string;
   /** 0 takes any free one. */
   readonly port: number;
+  /** Names it is asked for by, besides addresses. */
+  readonly names?: readonly string[];
   /** "Slicelab agent". */
   readonly service: string;
   readonly routes: readonly Route[];
@@ -58,7 +60,7 @@ const FOR_EVERYBODY = new Set(["/health", "/ready"]);
  * (so does what it needs) and, where there are numbers, `/metrics`.
  */
 export async function startWebServer(options: WebOptions): Promise<WebServer> {
-  const { address, port, service, routes, metrics, log } = options;
+  const { address, port, names = [], service, routes, metrics, log } = options;
   const assets = await loadAssets();
   const asJson = new WeakSet<object>();
   const app = fastify({
@@ -70,7 +72,7 @@ export async function startWebServer(options: WebOptions): Promise<WebServer> {
   });
   app.addHook("onRequest", async (request, reply) => {
     reply.headers(HEADERS);
-    if (FOR_EVERYBODY.has(request.url) || isOwnHost(request.headers.host, address)) return;
+    if (FOR_EVERYBODY.has(request.url) || isOwnHost(request.headers.host, address, names)) return;
     return reply.code(421).type("text/plain").send("Not served here.\n");
   });
   app.setErrorHandler((error, _request, reply) => {

@@ -10,6 +10,8 @@ import { type Overview, overviewPage } from "./overview.ts";
 export type WebParts = {
   readonly address: string;
   readonly port: number;
+  /** Names it is asked for by, besides addresses. */
+  readonly names?: readonly string[];
   readonly database: Database;
   readonly clock: Clock;
   readonly log: Log;
@@ -21,9 +23,9 @@ const SHOWN = 500;
 
 /** Serves what strangers may see of a broker, to be read and nothing else. */
 export function startWeb(parts: WebParts): Promise<WebServer> {
-  const { address, port, database, clock, log, self, work } = parts;
+  const { address, port, names, database, clock, log, self, work } = parts;
   return startWebServer({
-    ...{ address, port, log, service: "Slicelab broker", now: () => clock.now() },
+    ...{ address, port, names, log, service: "Slicelab broker", now: () => clock.now() },
     ready: () => tally(database),
     metrics: async () => openMetrics(brokerFamilies(await tally(database), work())),
     routes: [

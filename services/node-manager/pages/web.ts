@@ -8,6 +8,8 @@ import { type OverviewDeps, overviewPage } from "./overview.ts";
 export type WebParts = {
   readonly address: string;
   readonly port: number;
+  /** Names it is asked for by, besides addresses. */
+  readonly names?: readonly string[];
   readonly now: () => Instant;
   readonly log: Log;
   /** How the node is when it is asked: engines fail and work again. */

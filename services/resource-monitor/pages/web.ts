@@ -10,6 +10,8 @@ import { type Working, workFamilies } from "./work-families.ts";
 export type WebParts = Pick<MonitorView, "node" | "version"> & {
   readonly address: string;
   readonly port: number;
+  /** Names it is asked for by, besides addresses. */
+  readonly names?: readonly string[];
   readonly own: OwnHost;
   readonly working: Working;
   readonly clock: Clock;
@@ -18,7 +20,7 @@ export type WebParts = Pick<MonitorView, "node" | "version"> & {
 
 /** Serves what the monitor knows: a page, and /metrics to be scraped. */
 export function startWeb(parts: WebParts): Promise<WebServer> {
-  const { address, port, own, working, clock, log, node, version } = parts;
+  const { address, port, names, own, working, clock, log, node, version } = parts;
   const view = (): MonitorView => {
     const now = clock.now();
     const hosts = [...working.table.hosts(() => ({ now, uptimeMs: clock.uptime() }))];
@@ -31,7 +33,7 @@ export function startWeb(parts: WebParts): Promise<WebServer> {
     ...workFamilies(working),
   ];
   return startWebServer({
-    ...{ address, port, log, service: "Slicelab resource monitor", now: () => clock.now() },
+    ...{ address, port, names, log, service: "Slicelab resource monitor", now: () => clock.now() },
     ready: () => undefined,
     metrics: () => openMetrics(families()),
     routes: [{ path: "/", link: "Overview", page: () => overviewPage(view()) }],

@@ -34,7 +34,14 @@ function routes(away: () => boolean): Route[] {
 
 async function site(away: () => boolean = () => false): Promise<Site> {
   const server = await startWebServer({
-    ...{ address: "127.0.0.1", port: 0, service: "Slicelab test", log: silentLog(), now: () => 0 },
+    ...{
+      address: "127.0.0.1",
+      port: 0,
+      names: ["agent.example.org"],
+      service: "Slicelab test",
+      log: silentLog(),
+      now: () => 0,
+    },
     metrics: () => "numbers\n",
     ready: () => {
       if (away()) throw new Fault("STORE_DOWN", "it is away");
@@ -117,6 +124,21 @@ test("other sites' names are not served, but whoever watches may ask how it is",
   assert.equal(await statusOf(url, "/health", "agent:7002"), 200);
   assert.equal(await statusOf(url, "/ready", "agent:7002"), 200);
   assert.equal(await statusOf(url, "/", `localhost:${served.port}`), 200);
+});
+
+test("it is served under its own names, and under any address, since whoever asks for that has asked its machine", async () => {
+  await using served = await site();
+  const { url } = served;
+  for (const host of ["agent.example.org:7002", "Agent.example.ORG", "192.0.2.7:80", "[2001:db8::7]:7002"])
+    assert.equal(await statusOf(url, "/", host), 200, host);
+  for (const host of [
+    "example.org",
+    "agent.example.org.evil.example",
+    "192.0.2.7.evil.example",
+    "[::1",
+    "1.2.3.4.5",
+  ])
+    assert.equal(await statusOf(url, "/", host), 421, host);
 });
 
 test("it is well while it answers, ready while what it needs is there; what failed inside stays inside", async () => {

@@ -1,6 +1,7 @@
 import { chmod, copyFile, mkdir, symlink, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { runProgram } from "../machine/program.ts";
+import { debianSources } from "./debian-sources.ts";
 
 const BUILD_MILLISECONDS = 15 * 60_000;
 
@@ -30,20 +31,16 @@ async function buildDebian(root: string): Promise<void> {
   const options = ["--mode=root", "--variant=minbase", `--include=${DEBIAN_PACKAGES}`, ...exclusions];
   await runProgram(
     "build the image debian-12 from Debian's packages (is its package mirror reachable?)",
-    ["mmdebstrap", ...options, `--customize-hook=${PLAIN_PING}`, "bookworm", root, ...(await ownMirrors())],
+    [
+      "mmdebstrap",
+      ...options,
+      `--customize-hook=${PLAIN_PING}`,
+      "bookworm",
+      root,
+      ...(await debianSources()),
+    ],
     { patienceMilliseconds: BUILD_MILLISECONDS },
   );
-}
-
-/** Where this machine itself gets bookworm's packages, as lines of a sources list; none if it runs another release. */
-async function ownMirrors(): Promise<string[]> {
-  const format = "$(ORIGIN) $(COMPONENT) $(CODENAME) $(REPO_URI)";
-  const argv = ["apt-get", "indextargets", "--format", format, "Created-By: Packages"] as const;
-  const targets = (await runProgram("read the machine's package sources", argv)).trim().split("\n");
-  const lines = targets.map((target) => /^Debian main (bookworm\S*) (\S+)$/.exec(target));
-  return [
-    ...new Set(lines.filter((line) => line !== null).map(([, suite, uri]) => `deb ${uri} ${suite} main`)),
-  ];
 }
 
 async function buildBusybox(root: string): Promise<void> {
