@@ -47,6 +47,7 @@ export const CONFIGURATIONS: Readonly<Record<string, Configuration>> = {
       previous_ticket_key: "/var/lib/slicelab/agent/ticket-before.key",
       "listen.plain_port": 7000,
       "listen.web_names": ["agent.example.org"],
+      "listen.web_tls_port": 7003,
       "agents.identity": KEY_NAME,
       "agents.url": AGENT_URL,
       "monitors.host": "monitor.example.org",

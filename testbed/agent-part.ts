@@ -22,7 +22,12 @@ import { AGENT_PORTS, choosePorts } from "./ports.ts";
 /** The agent of a testbed with its PostgreSQL. */
 export type AgentPart = AsyncDisposable & {
   readonly identity: string;
-  readonly addresses: { readonly tls: string; readonly plain?: string; readonly web: string };
+  readonly addresses: {
+    readonly tls: string;
+    readonly plain?: string;
+    readonly web: string;
+    readonly web_tls?: string;
+  };
   readonly part: Part;
   /** The URL of the PostgreSQL it is on. */
   readonly database: string;

@@ -10,6 +10,8 @@ type Addresses = {
   readonly tls: string;
   readonly plain?: string;
   readonly web: string;
+  /** The pages over TLS, which show more to whoever has a certificate. */
+  readonly web_tls?: string;
   readonly pid: number;
 };
 
@@ -106,6 +108,6 @@ function serviceOf({ addresses, part, identity }: AgentPart | BrokerPart) {
   return { ...addressesOf(addresses, pid), sha256: identity, command: fullCommand(command) };
 }
 
-function addressesOf({ tls, plain, web }: Omit<Addresses, "pid">, pid: number): Addresses {
-  return { tls, ...(plain && { plain }), web, pid };
+function addressesOf({ tls, plain, web, web_tls }: Omit<Addresses, "pid">, pid: number): Addresses {
+  return { tls, ...(plain && { plain }), web, ...(web_tls && { web_tls }), pid };
 }

@@ -9,6 +9,8 @@ import { readIfPresent, writeDurably } from "#shared/runtime/durable-file.ts";
 export type ServicePorts = {
   readonly tls: number;
   readonly web: number;
+  /** Pages for those with certificates. */
+  readonly web_tls?: number;
   readonly plain?: number;
   readonly ssh?: number;
   readonly slicestat?: number;
@@ -17,7 +19,7 @@ export type ServicePorts = {
 /** Ports of one resource monitor: by UDP what is announced to it, by TCP its dump and its page. */
 export type MonitorPorts = { readonly udp: number; readonly xml: number; readonly web: number };
 
-export const AGENT_PORTS: ServicePorts = { plain: 7000, tls: 7001, web: 7002 };
+export const AGENT_PORTS: ServicePorts = { plain: 7000, tls: 7001, web: 7002, web_tls: 7003 };
 export const BROKER_PORTS: ServicePorts = { plain: 9000, tls: 9001, web: 9002 };
 export const NODE_PORTS: ServicePorts = { plain: 8000, tls: 8001, web: 8002, ssh: 8022, slicestat: 3100 };
 export const MONITOR_PORTS: MonitorPorts = { udp: 8649, xml: 8649, web: 8648 };

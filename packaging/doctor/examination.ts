@@ -96,6 +96,7 @@ type Served = {
     readonly tls_port: number;
     readonly plain_port?: number;
     readonly web_port: number;
+    readonly web_tls_port?: number;
   };
 };
 
@@ -104,7 +105,7 @@ async function examineService(
   { report, clock }: Pick<Examination, "report" | "clock">,
   { identity: files, listen }: Served,
 ) {
-  const { address, tls_port, plain_port, web_port } = listen;
+  const { address, tls_port, plain_port, web_port, web_tls_port } = listen;
   const certified = { files, kind: "server", address: concrete(address) } as const;
   const identity = await checkCertificates(report, certified, new Date(clock.milliseconds()));
   const running = async () => identity !== undefined && isServing(identity, rpc(address, tls_port));
@@ -112,6 +113,7 @@ async function examineService(
     { name: "calls", address, port: tls_port },
     { name: "calls without TLS", address, port: plain_port },
     { name: "pages", address, port: web_port },
+    { name: "pages over TLS", address, port: web_tls_port },
   ];
   await checkPorts(report, ports, running);
   return identity;

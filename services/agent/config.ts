@@ -30,8 +30,13 @@ export const agentConfig = z.strictObject({
       plain_port: port
         .optional()
         .describe("where calls of strangers are answered as version 0.5 did; absent: nowhere"),
-      web_port: port.default(7002).describe("where its page is"),
+      web_port: port.default(7002).describe("where its pages are, for anybody"),
       web_names: webNames,
+      web_tls_port: port
+        .optional()
+        .describe(
+          "where principals and administrators see more of them, with their certificates; absent: nowhere",
+        ),
     })
     .prefault({}),
   agents: z

@@ -2,13 +2,14 @@ import type { Instant, Term } from "#shared/model/time.ts";
 import type { Clock } from "#shared/runtime/clock.ts";
 import type { Database } from "#shared/runtime/database.ts";
 import type { Log } from "#shared/runtime/log.ts";
-import { startWebServer, type WebServer } from "#shared/web/server.ts";
+import { type SecurePort, startWebServer, type WebServer } from "#shared/web/server.ts";
 import type { AgentConfig } from "./config.ts";
 import { SILENT_SECONDS } from "./issuing/offer.ts";
 import type { Fleet } from "./pages/fleet.ts";
 import { agentMetrics } from "./pages/metrics.ts";
 import { type NodesHead, nodesDocument } from "./pages/nodes-document.ts";
 import { addNodesRoute, type NodesFeed } from "./pages/nodes-route.ts";
+import { peopleRoutes } from "./pages/people/routes.ts";
 import { agentRoutes } from "./pages/routes.ts";
 import { type Advertisement, advertisementPages } from "./store/advertisements.ts";
 import { FRESH_SECONDS, knownConditions } from "./store/conditions.ts";
@@ -22,6 +23,8 @@ export type InspectionParts = {
   readonly monitors: readonly string[];
   /** What the operator should look after. */
   readonly concerns: () => readonly string[];
+  /** Where those with certificates look, if anywhere. */
+  readonly secure?: SecurePort;
   readonly clock: Clock;
   readonly log: Log;
 };
@@ -32,7 +35,7 @@ const READ = 10_000;
 /** Serves what anybody may see of an agent (paper §4.2: "a tiny embedded web server to allow for remote inspection"). */
 export function startInspection(
   { listen, overbooking }: Pick<AgentConfig, "listen" | "overbooking">,
-  { database, self, monitors, concerns, clock, log }: InspectionParts,
+  { database, self, monitors, concerns, secure, clock, log }: InspectionParts,
 ): Promise<WebServer> {
   async function read(): Promise<Fleet> {
     const now = clock.now();
@@ -67,16 +70,14 @@ export function startInspection(
   }
 
   return startWebServer({
-    ...{
-      address: listen.address,
-      port: listen.web_port,
-      names: listen.web_names,
-      service: "Slicelab agent",
-      log,
-    },
+    ...{ address: listen.address, port: listen.web_port, names: listen.web_names, secure, log },
+    service: "Slicelab agent",
     ...{ now: () => clock.now(), metrics, more: (app) => addNodesRoute(app, nodes, log) },
     ready: () => nodesOverview(database, clock.now()),
-    routes: agentRoutes(together(read), (of) => sliversOverview(database, clock.now(), of, READ)),
+    routes: [
+      ...agentRoutes(together(read), (of) => sliversOverview(database, clock.now(), of, READ)),
+      ...peopleRoutes({ database, clock }),
+    ],
   });
 }
 

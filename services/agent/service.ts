@@ -1,5 +1,6 @@
+import type { TLSSocket } from "node:tls";
 import { openServiceIdentity, type ServiceIdentity } from "#shared/identity/service-identity.ts";
-import { clientTlsOptions, peerOf, serverTlsOptions } from "#shared/identity/tls.ts";
+import { clientTlsOptions, type Peer, peerOf, serverTlsOptions } from "#shared/identity/tls.ts";
 import { hostAndPort } from "#shared/model/address.ts";
 import { Fault } from "#shared/model/errors.ts";
 import type { Clock } from "#shared/runtime/clock.ts";
@@ -10,6 +11,8 @@ import { type Database, openDatabase } from "#shared/runtime/database.ts";
 import type { Running } from "#shared/runtime/lifecycle.ts";
 import { createLog, type Log } from "#shared/runtime/log.ts";
 import { migrate } from "#shared/runtime/migrations.ts";
+import type { SecurePort } from "#shared/web/server.ts";
+import { viewers } from "#shared/web/viewer.ts";
 import { administrationApi } from "#shared/wire/administration-api.ts";
 import { agentApi } from "#shared/wire/agent-api.ts";
 import { nodeManagerApi } from "#shared/wire/node-manager-api.ts";
@@ -18,6 +21,7 @@ import { Connections } from "#shared/wire/xmlrpc/connections.ts";
 import { contract } from "#shared/wire/xmlrpc/contract.ts";
 import { startXmlRpcServer, type XmlRpcServer } from "#shared/wire/xmlrpc/server.ts";
 import packageJson from "../../package.json" with { type: "json" };
+import { acquaintanceOf } from "./acquaintance.ts";
 import { type AgentParts, type AgentSelf, agentHandlers } from "./api.ts";
 import { startBackground } from "./background.ts";
 import type { AgentConfig } from "./config.ts";
@@ -61,6 +65,7 @@ export type AgentService = Running & {
     readonly tls: string;
     readonly plain?: string;
     readonly web: string;
+    readonly web_tls?: string;
     readonly agent: string;
   };
   /** The scan that runs every `scan_seconds`, once, now. */
@@ -101,13 +106,13 @@ export async function startAgent(config: AgentConfig, deps: Partial<AgentDeps> =
   const lookout = owned.use(startLookout(config, { ...host, database: books.database }));
   const server = owned.use(await serveApi(config, host, parts, desk));
   books.identity.follow((tls) => server.renew(serverTlsOptions(tls)));
-  const { monitors } = lookout;
   const web = owned.use(
     await startInspection(config, {
-      ...{ ...host, ...parts, monitors: monitors.names },
+      ...{ ...host, ...parts, monitors: lookout.monitors.names, secure: securePort(config, books) },
       concerns: () => books.identity.concerns(realTime()),
     }),
   );
+  books.identity.follow((tls) => web.renew(serverTlsOptions(tls)));
   Object.assign(ports, { plain: server.plainPort ?? 0, tls: server.port, web: web.port });
 
   const kept = owned.move();
@@ -116,6 +121,9 @@ export async function startAgent(config: AgentConfig, deps: Partial<AgentDeps> =
       tls: server.url,
       ...(server.plainUrl !== undefined && { plain: server.plainUrl }),
       web: `http://${hostAndPort(config.listen.address, web.port)}/`,
+      ...(web.securePort !== undefined && {
+        web_tls: `https://${hostAndPort(config.listen.address, web.securePort)}/`,
+      }),
       agent: books.identity.name,
     },
     scan: desk.scan,
@@ -201,6 +209,7 @@ function serveApi(
   { refusals, answers, chain }: Pick<AgentDesk, "refusals" | "answers" | "chain">,
 ): Promise<XmlRpcServer> {
   const { address: host, tls_port, plain_port } = listen;
+  const authenticate = authenticator(parts);
   const handlers = { ...agentHandlers(parts), ...administrationHandlers({ ...parts, clock, chain }) };
   return startXmlRpcServer(contract({ ...agentApi, ...administrationApi }), handlers, {
     clock,
@@ -211,13 +220,28 @@ function serveApi(
     ...(plain_port !== undefined && { plain: { host, port: plain_port } }),
     authenticate: (socket) => {
       try {
-        return peerOf(socket, { now: realTime(), trust: parts.identity.trust });
+        return authenticate(socket);
       } catch (error) {
         if (error instanceof Fault) refusals.countStranger(error, "");
         throw error;
       }
     },
   });
+}
+
+/** Tells who sent a request, checked anew for each. */
+function authenticator({ identity }: Pick<AgentBooks, "identity">): (socket: TLSSocket) => Peer {
+  return (socket) => peerOf(socket, { now: realTime(), trust: identity.trust });
+}
+
+/** Where the pages show more, and to whom. */
+function securePort({ listen }: AgentConfig, { identity, database }: AgentBooks): SecurePort | undefined {
+  if (listen.web_tls_port === undefined) return undefined;
+  return {
+    port: listen.web_tls_port,
+    options: serverTlsOptions(identity.tls),
+    viewer: viewers(authenticator({ identity }), (name) => acquaintanceOf(database, name)),
+  };
 }
 
 function policyOf({ max_lease_seconds, overbooking }: AgentConfig): IssuingPolicy {

@@ -34,6 +34,8 @@ export type Frame = {
   readonly links: readonly { readonly href: string; readonly title: string }[];
   readonly path: string;
   readonly parameters: URLSearchParams;
+  /** Who looks, where pages differ by that. */
+  readonly who?: Html;
   /** Addresses of what all pages need. */
   readonly style: string;
   readonly script: string;
@@ -41,7 +43,7 @@ export type Frame = {
 };
 
 export function pageHtml(page: Page, frame: Frame): string {
-  const { service, path, style, script, icon } = frame;
+  const { service, path, who, style, script, icon } = frame;
   const title = page.title === service ? service : `${page.title} · ${service}`;
   return html`<!DOCTYPE html>
 <html lang="en">
@@ -57,7 +59,7 @@ export function pageHtml(page: Page, frame: Frame): string {
 <body>
 <a class="skip" href="#content">Skip to the content</a>
 <header>
-<nav aria-label="Pages">${frame.links.map((to) => navigationLink(to, path))}</nav>
+<nav aria-label="Pages">${frame.links.map((to) => navigationLink(to, path))}${who && html`<span class="who">${who}</span>`}</nav>
 ${headSection(page)}</header>
 <main id="content" tabindex="-1">
 ${mainSections(page, frame).map(({ body }) => body)}</main>

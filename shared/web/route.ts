@@ -1,13 +1,17 @@
 import type { Page } from "./page.ts";
+import type { Audience, Viewer } from "./viewer.ts";
 
 /** A page at a path; `/nodes/:node` stands for one of each node. Undefined where there is no such thing. */
 export type Route = {
   readonly path: string;
   readonly page: (
     parameters: Readonly<Record<string, string>>,
+    viewer: Viewer,
   ) => Promise<Page | undefined> | Page | undefined;
   /** What the navigation calls it, if it is there. */
   readonly link?: string;
+  /** Whom it is for; absent: everybody. What is for fewer is not there at all without TLS. */
+  readonly audience?: Audience;
 };
 
 /** The route of a path, and what stands in the place of its parameters. */

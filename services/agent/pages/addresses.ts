@@ -11,3 +11,15 @@ export function slicePath(slice: string): string {
 export function sitePath(site: string): string {
   return `/sites/${pathPart(site)}`;
 }
+
+export function principalPath(name: string): string {
+  return `/principals/${pathPart(name)}`;
+}
+
+export function ticketPath(id: string): string {
+  return `/tickets/${pathPart(id)}`;
+}
+
+export function holdingPath(id: string): string {
+  return `/holdings/${pathPart(id)}`;
+}

@@ -12,18 +12,20 @@ export type SliceOverview = {
   readonly until: Instant;
 };
 
-/** Slices with tickets that count now or later, by name. */
+/** Slices with tickets that count now or later, by name: all, or those whose names are one principal's. */
 export async function slicesOverview(
   queries: Queries,
   now: Instant,
   limit: number,
+  owner?: KeyName,
 ): Promise<SliceOverview[]> {
+  const names = owner === undefined ? "" : "and slice in (select name from slices where principal = $3)";
   return await queries.rows<SliceOverview>(
     `select slice, count(distinct node) as nodes, count(*) filter (where state = 'issued') as issued,
        count(*) filter (where state = 'redeemed') as redeemed, max(counted_to) as until
-     from tickets where state in ('issued', 'redeemed') and counted_to > to_timestamp($1)
+     from tickets where state in ('issued', 'redeemed') and counted_to > to_timestamp($1) ${names}
      group by slice order by slice limit $2`,
-    [now, limit],
+    owner === undefined ? [now, limit] : [now, limit, owner],
   );
 }
 
