@@ -1,5 +1,4 @@
 import { join } from "node:path";
-import type { Identity } from "#shared/identity/identity.ts";
 import { openServiceIdentity, type ServiceIdentity } from "#shared/identity/service-identity.ts";
 import { clientTlsOptions, peerOf, serverTlsOptions } from "#shared/identity/tls.ts";
 import { hostAndPort } from "#shared/model/address.ts";
@@ -13,6 +12,7 @@ import { Connections } from "#shared/wire/xmlrpc/connections.ts";
 import { startXmlRpcServer } from "#shared/wire/xmlrpc/server.ts";
 import packageFile from "../../package.json" with { type: "json" };
 import { type ApiDeps, nodeManagerHandlers } from "./api.ts";
+import { startSealing } from "./audit/sealing.ts";
 import type { NodeManagerConfig } from "./config.ts";
 import { DEADLINES, type Deadlines } from "./deadline.ts";
 import { openEngines } from "./engines/engine-opening.ts";
@@ -128,6 +128,8 @@ async function openGround(
   const identity = parts.use(await openServiceIdentity(config.identity, terms));
   parts.use(startConcerns(log, (now) => identity.concerns(now)));
   const store = parts.use(await openNodeStore(config, { identity, clock, fail }));
+  const key = identity.signingKey;
+  parts.use(startSealing({ store, key, now: () => clock.now() }));
   const engines = deps.engines ?? (await openEngines(config, { identity, clock, store, log }));
   parts.defer(() => closeEngines(engines));
   for (const { engine, notes = [] } of engines.map(({ statement }) => statement)) {

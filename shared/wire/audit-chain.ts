@@ -1,10 +1,11 @@
 import { createHash } from "node:crypto";
 import type { KeyName, PublicKey } from "../identity/key.ts";
 import { verifyBytes } from "../identity/signature.ts";
+import { OperatorError } from "../model/errors.ts";
 
 /**
- * An agent's audit as a chain: each row has its place, from 1 on without gaps, and the SHA-256 of the hash before, its
- * place and all it says. Whoever has a head knows every row up to it; the agent signs its heads.
+ * The audit of an agent, or of a node, as a chain: each row has its place, from 1 on without gaps, and the SHA-256 of the
+ * hash before, its place and all it says. Whoever has a head knows every row up to it; whose audit it is signs its heads.
  */
 export type AuditRow = {
   readonly id: number;
@@ -13,7 +14,7 @@ export type AuditRow = {
   readonly who: string;
   readonly method: string;
   readonly outcome: string;
-  /** JSON, as the agent's database writes it. */
+  /** JSON, as it is kept. */
   readonly detail: string;
 };
 
@@ -22,7 +23,7 @@ export type ChainedRow = AuditRow & { readonly position: number; readonly hash: 
 /** Where the chain stood: the place of its last row and that row's hash. */
 export type ChainHead = { readonly position: number; readonly hash: string };
 
-/** A head as the agent signed it. */
+/** A head as the agent or node signed it. */
 export type SignedHead = ChainHead & {
   /** YYYY-MM-DD HH:MM:SS in UTC. */
   readonly sealed: string;
@@ -40,7 +41,7 @@ export function hashAfter(before: ChainHead, row: AuditRow): string {
   return createHash("sha256").update(JSON.stringify(content)).digest("hex");
 }
 
-/** What the agent signs of a head. */
+/** What is signed of a head. */
 export function headBytes({ position, hash, sealed, key }: Omit<SignedHead, "signature">): Buffer {
   return Buffer.from(`slicelab audit head\n${key}\n${position}\n${hash}\n${sealed}\n`);
 }
@@ -50,15 +51,15 @@ export type Break = { readonly position: number; readonly what: string };
 
 /** Follows a chain row by row from its beginning, and says where it breaks. */
 export class ChainCheck {
-  readonly #agent: PublicKey;
+  readonly #signer: PublicKey;
   /** In the order of their places; those that are reached are taken off. */
   readonly #heads: SignedHead[];
   readonly #known: ChainHead | undefined;
   #last: ChainHead = BEFORE_FIRST;
 
   /** `known`: a head that was noted before, elsewhere. */
-  constructor(agent: PublicKey, heads: readonly SignedHead[], known?: ChainHead) {
-    this.#agent = agent;
+  constructor(signer: PublicKey, heads: readonly SignedHead[], known?: ChainHead) {
+    this.#signer = signer;
     this.#heads = heads.toSorted((a, b) => a.position - b.position);
     this.#known = known;
   }
@@ -79,7 +80,7 @@ export class ChainCheck {
     const head = this.#heads[0];
     if (head?.position !== position) return undefined;
     this.#heads.shift();
-    if (head.hash !== row.hash) return { position, what: "has another hash than the agent's head" };
+    if (head.hash !== row.hash) return { position, what: "has another hash than the signed head" };
     return this.#unsigned(head);
   }
 
@@ -94,8 +95,54 @@ export class ChainCheck {
 
   #unsigned(head: SignedHead): Break | undefined {
     const { position } = head;
-    if (head.key !== this.#agent.name) return { position, what: "ends at a head that another key signed" };
-    if (verifyBytes(this.#agent, headBytes(head), head.signature)) return undefined;
-    return { position, what: "ends at a head that the agent did not sign" };
+    if (head.key !== this.#signer.name) return { position, what: "ends at a head that another key signed" };
+    if (verifyBytes(this.#signer, headBytes(head), head.signature)) return undefined;
+    return { position, what: "ends at a head whose signature is wrong" };
   }
+}
+
+/** Where a chain is read from, page by page. */
+export type ChainSource = {
+  /** All of them. */
+  readonly heads: readonly SignedHead[];
+  /** Those behind this place, in order; none at the end. */
+  readonly rows: (after: number) => Promise<readonly ChainedRow[]>;
+};
+
+/**
+ * Reads all of a chain and gives its last head. Throws OperatorError where it breaks. Rows that are written meanwhile are
+ * left for the next time. `known`: a head that was noted before, elsewhere.
+ */
+export async function verifyChain(
+  { heads, rows }: ChainSource,
+  signer: PublicKey,
+  known?: ChainHead,
+): Promise<ChainHead> {
+  const check = new ChainCheck(signer, heads, known);
+  const end = Math.max(0, ...heads.map(({ position }) => position));
+  for (;;) {
+    const page = await rows(check.last.position);
+    for (const row of page) refuseBreak(check.read(row));
+    if (page.length === 0 || check.last.position >= end) break;
+  }
+  refuseBreak(check.end());
+  return check.last;
+}
+
+function refuseBreak(found: Break | undefined): void {
+  if (!found) return;
+  throw new OperatorError(
+    `the audit was tampered with: row ${found.position} ${found.what}; what stands before it is as it was`,
+  );
+}
+
+/** A head as people note it. */
+export function formatHead({ position, hash }: ChainHead): string {
+  return `${position}:${hash}`;
+}
+
+/** Reads what `formatHead` wrote; undefined for any other text. */
+export function parseHead(text: string): ChainHead | undefined {
+  const [, position, hash] = /^([1-9]\d{0,14}):([0-9a-f]{64})$/.exec(text) ?? [];
+  return position === undefined || hash === undefined ? undefined : { position: Number(position), hash };
 }

@@ -42,6 +42,28 @@ export type OwnedLease = z.output<typeof lease>;
 const kind = z.enum(["slice", "principal"]);
 const ban = z.strictObject({ kind, name: z.string(), since: time, reason: z.string() });
 
+/** A row of the audit; a refusal, which is not in the chain, has the position 0. */
+const auditRow = z.strictObject({
+  position: z.int(),
+  hash: z.string(),
+  id: z.int(),
+  at: z.string(),
+  who: z.string(),
+  method: z.string(),
+  outcome: z.string(),
+  detail: z.string(),
+});
+const auditHead = z.strictObject({
+  position: z.int(),
+  hash: z.string(),
+  sealed: time,
+  key: z.string(),
+  signature: z.string().describe("base64"),
+});
+export const MOST_ROWS = 1000;
+const limit = z.int().min(1).max(MOST_ROWS).default(MOST_ROWS);
+const after = z.int().min(0).default(0);
+
 export const ownerApi = contract({
   listleases: method({
     result: z.array(lease),
@@ -63,6 +85,21 @@ export const ownerApi = contract({
     params: z.object({ name: z.string(), reason }),
     result: one,
     help: "From now on nothing of this slice, or of the principal with this key, is redeemed or renewed here.",
+  }),
+  latestaudit: method({
+    params: z.object({ limit }),
+    result: z.array(auditRow),
+    help: "The latest of what was done and refused here, the oldest of it first.",
+  }),
+  getaudit: method({
+    params: z.object({ after, limit }),
+    result: z.array(auditRow),
+    help: "Of the chain of what was done what follows a position.",
+  }),
+  getauditheads: method({
+    params: z.object({ after, limit }),
+    result: z.array(auditHead),
+    help: "The signed heads of the chain that follow a position. The last one is made now, if need be.",
   }),
   unban: method({ params: z.object({ name: z.string() }), result: one, help: "Takes back a ban." }),
 });

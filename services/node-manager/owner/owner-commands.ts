@@ -1,9 +1,11 @@
-import { type Command, Option } from "commander";
+import type { Command } from "commander";
 import { commandOf, runCommandLine, type ServiceTerminal } from "#shared/runtime/command-line.ts";
 import { loadNodeManagerConfig } from "../config.ts";
 import type { OwnedLease } from "./owner-api.ts";
-import { asOwner, type OwnerClient } from "./owner-desk.ts";
+import { addAudit } from "./owner-audit.ts";
+import { asOwner } from "./owner-desk.ts";
 import { listingText } from "./owner-listing.ts";
+import { type AtNode, type OwnerOptions, ownerSubcommand, withOutput } from "./owner-options.ts";
 
 const AFTER = `
 These work on the node itself, as root, and ask no agent: through the node manager's socket while it serves, on its store
@@ -17,15 +19,8 @@ while it does not. --config is the node manager's own configuration.
 
 Exit codes: 0 ok, 1 error, 2 usage.`;
 
-const CONFIG = "/etc/slicelab/node-manager.toml";
-
-/** Every command can be told where the node manager's configuration is. */
-export type OwnerOptions = { readonly config: string };
 type Acting = OwnerOptions & { readonly reason?: string };
 type Listed = OwnerOptions & { readonly output: string };
-
-/** Does `work` as the owner of the node that the options mean. */
-export type AtNode = (options: OwnerOptions, work: (api: OwnerClient) => Promise<void>) => Promise<void>;
 
 /** Runs one `slicelab node` command and gives its exit code: 0 ok, 1 error, 2 usage. */
 export function runOwner(argv: readonly string[], terminal: ServiceTerminal): Promise<number> {
@@ -41,21 +36,8 @@ function ownerCommand(terminal: ServiceTerminal): Command {
   addListings(command, atNode, terminal);
   addActs(command, atNode, terminal);
   addBans(command, atNode, terminal);
+  addAudit(command, atNode, terminal);
   return command;
-}
-
-/** A command with the options that all of them have. */
-export function ownerSubcommand(parent: Command, name: string, description: string): Command {
-  return parent
-    .command(name)
-    .description(description)
-    .option("--config <file>", "the node manager's configuration", CONFIG);
-}
-
-export function withOutput(command: Command): Command {
-  return command.addOption(
-    new Option("-o, --output <format>", "how to print").choices(["table", "wide", "json"]).default("table"),
-  );
 }
 
 function addListings(parent: Command, atNode: AtNode, { out }: ServiceTerminal): void {

@@ -16,9 +16,10 @@ export type OwnersDoorDeps = OwnerDeps & {
 /** Answers the owner's calls, as whoever has the machine: that is who has the node's own key. */
 export function ownersAnswers(deps: Omit<OwnersDoorDeps, "config">): Answers {
   const { identity, log, time } = deps;
-  const { public: key } = identity.signingKey;
-  const dispatch = dispatcher(ownerApi, ownerHandlers(deps), { clock: time, log });
-  return (call) => dispatch(call, { name: key.name, sha1: key.sha1, key });
+  const key = identity.signingKey;
+  const owner = { name: key.public.name, sha1: key.public.sha1, key: key.public };
+  const dispatch = dispatcher(ownerApi, ownerHandlers({ ...deps, key }), { clock: time, log });
+  return (call) => dispatch(call, owner);
 }
 
 /** Opens it for as long as the node manager serves. */

@@ -1,6 +1,8 @@
+import type { SigningKey } from "#shared/identity/signature.ts";
 import { formatPorts } from "#shared/model/ports.ts";
 import { formatInstant } from "#shared/model/time.ts";
 import type { Handlers } from "#shared/wire/xmlrpc/dispatch.ts";
+import { sealAudit } from "../audit/sealing.ts";
 import { leaseOf, type StoredLease } from "../store/lease-rows.ts";
 import type { Suspension } from "../store/suspension-rows.ts";
 import type { Store } from "../store.ts";
@@ -8,9 +10,10 @@ import { OwnerActs, type OwnerDeps } from "./owner-acts.ts";
 import type { OwnedLease, ownerApi } from "./owner-api.ts";
 
 /** Thin handlers: each is one act or one look at the store. */
-export function ownerHandlers(deps: OwnerDeps): Handlers<typeof ownerApi> {
+export function ownerHandlers(deps: OwnerDeps & { readonly key: SigningKey }): Handlers<typeof ownerApi> {
   const { store } = deps;
   const acts = new OwnerActs(deps);
+  const sealing = { store, key: deps.key, now: () => deps.time.now() };
   return {
     listleases: () => store.leases.all().map((lease) => ownedLease(store, lease)),
     listbans: () => store.bans.all().map((ban) => ({ ...ban, since: formatInstant(ban.since) })),
@@ -18,6 +21,14 @@ export function ownerHandlers(deps: OwnerDeps): Handlers<typeof ownerApi> {
     resume: ({ slice }) => done(acts.resume(slice)),
     kill: ({ slice, reason = "" }) => done(acts.kill(slice, reason)),
     ban: ({ name, reason = "" }) => done(acts.ban(name, reason)),
+    latestaudit: ({ limit }) => store.audit.latest(limit),
+    getaudit: ({ after, limit }) => store.audit.chained(after, limit),
+    getauditheads: ({ after, limit }) => {
+      sealAudit(sealing);
+      return store.audit
+        .heads(after, limit)
+        .map((head) => ({ ...head, signature: head.signature.toString("base64") }));
+    },
     unban: ({ name }) => done(acts.unban(name)),
   };
 }

@@ -45,6 +45,11 @@ export class StoreDatabase {
     return this.#guarded(() => Number(this.#prepared(sql).run(...values).changes));
   }
 
+  /** Writes one row and gives the number it got. */
+  insert(_tx: Tx, sql: string, ...values: SQLInputValue[]): number {
+    return this.#guarded(() => Number(this.#prepared(sql).run(...values).lastInsertRowid));
+  }
+
   /** Runs `work` as one durable change: all of it, or, when it throws, nothing. */
   transaction<T>(work: (tx: Tx) => T): T {
     if (this.#inTransaction) throw new Error("a transaction was begun inside another");

@@ -1,10 +1,12 @@
 import type { DatabaseSync } from "node:sqlite";
+import { BEFORE_FIRST, type ChainHead, hashAfter } from "#shared/wire/audit-chain.ts";
+import { AUDIT_COLUMNS, type AuditRecord, auditContent } from "./audit-record.ts";
 
 /**
  * What was added to the store since its first version, in order and never changed once it was released: a store of an
  * earlier version is brought up to date, in one transaction, when it is opened. Each makes the version one higher.
  */
-export const UPGRADES: readonly ((sqlite: DatabaseSync) => void)[] = [addOwnersWord];
+export const UPGRADES: readonly ((sqlite: DatabaseSync) => void)[] = [addOwnersWord, chainAudit];
 
 function addOwnersWord(sqlite: DatabaseSync): void {
   sqlite.exec(`
@@ -26,4 +28,29 @@ create table bans (
   primary key (kind, name)
 ) strict, without rowid;
 `);
+}
+
+/** What was done before stands at the chain's beginning. */
+function chainAudit(sqlite: DatabaseSync): void {
+  sqlite.exec(`
+-- What was done is a chain (shared/wire/audit-chain.ts). Refusals are outside of it: they are forgotten in time.
+alter table audit add column position integer;
+alter table audit add column hash text;
+create unique index audit_chain on audit (position) where position is not null;
+
+create table audit_heads (
+  position integer primary key,
+  hash text not null,
+  sealed integer not null,
+  key text not null,
+  signature blob not null
+) strict;
+`);
+  const done = sqlite.prepare(`select ${AUDIT_COLUMNS} from audit where outcome = 'done' order by number`);
+  const write = sqlite.prepare("update audit set position = ?, hash = ? where number = ?");
+  let last: ChainHead = BEFORE_FIRST;
+  for (const record of done.all() as unknown as AuditRecord[]) {
+    last = { position: last.position + 1, hash: hashAfter(last, auditContent(record)) };
+    write.run(last.position, last.hash, record.number);
+  }
 }

@@ -1,7 +1,9 @@
 import { isDeepStrictEqual } from "node:util";
 import { type PublicKey, publicKeyFromSpki } from "#shared/identity/key.ts";
+import { verifyBytes } from "#shared/identity/signature.ts";
 import { Fault, OperatorError } from "#shared/model/errors.ts";
 import type { DocumentId, Holding, Ticket } from "#shared/model/ticket.ts";
+import { headBytes } from "#shared/wire/audit-chain.ts";
 import { parseDocument, verifyDocument } from "#shared/wire/document.ts";
 import { openLease } from "#shared/wire/lease-document.ts";
 import { readTicket } from "#shared/wire/ticket-document.ts";
@@ -41,12 +43,23 @@ export function verifyStoredDocuments(store: Store, nodeKey: PublicKey): void {
   for (const { id, document, parent } of store.tickets.all()) {
     if (document !== undefined) checked(`ticket ${id}`, () => openTicketBody(document, parent, id));
   }
+  checked("audit", () => checkAuditHead(store, nodeKey));
   for (const lease of store.leases.all()) {
     checked(`lease ${lease.serial}`, () => checkLease(lease, nodeKey));
     for (const key of store.keys.ofLease(lease.serial)) {
       checked(`ssh key of ${lease.slice}`, () => parseSshKey(formatSshKey(key)));
     }
   }
+}
+
+/** The last head that was signed: whoever changes the chain before it has to forge that. */
+function checkAuditHead({ audit }: Store, nodeKey: PublicKey): void {
+  const head = audit.latestHead();
+  if (!head) return;
+  const [row] = audit.chained(head.position - 1, 1);
+  const same = row?.position === head.position && row.hash === head.hash;
+  if (same && head.key === nodeKey.name && verifyBytes(nodeKey, headBytes(head), head.signature)) return;
+  throw new OperatorError("its last signed head is not that of its rows; see slicelab node audit verify");
 }
 
 function checked(what: string, check: () => unknown): void {

@@ -1,6 +1,12 @@
 import { type Command, InvalidArgumentError } from "commander";
 import { OperatorError } from "#shared/model/errors.ts";
-import { ChainCheck, type ChainHead, type SignedHead } from "#shared/wire/audit-chain.ts";
+import {
+  type ChainHead,
+  formatHead,
+  parseHead,
+  type SignedHead,
+  verifyChain,
+} from "#shared/wire/audit-chain.ts";
 import { shortName } from "../terminal/output.ts";
 import { type AtDesk, allPages, type Desk, type DeskOptions, withDeskOptions } from "./desk.ts";
 
@@ -53,7 +59,7 @@ function addHead(audit: Command, atDesk: AtDesk): void {
       atDesk(options, async ({ api, write }) => {
         const [head] = await api.getauditheads({ latest: true });
         if (!head) throw new OperatorError("nothing was audited yet");
-        await write(`${head.position}:${head.hash}`);
+        await write(formatHead(head));
       }),
     );
 }
@@ -67,12 +73,12 @@ function addVerification(audit: Command, atDesk: AtDesk): void {
     .action((options: VerificationOptions) =>
       atDesk(options, async (desk) => {
         const last = await verify(desk, options.head);
-        await desk.write(`${last.position}:${last.hash}`);
+        await desk.write(formatHead(last));
       }),
     );
 }
 
-/** Throws OperatorError where the chain breaks. Rows that are written meanwhile are left for the next time. */
+/** Throws OperatorError where the chain breaks. */
 async function verify({ api, agent }: Desk, known: ChainHead | undefined): Promise<ChainHead> {
   const heads = (
     await allPages(
@@ -80,29 +86,13 @@ async function verify({ api, agent }: Desk, known: ChainHead | undefined): Promi
       (head) => head.position,
     )
   ).map((head): SignedHead => ({ ...head, signature: Buffer.from(head.signature, "base64") }));
-  const check = new ChainCheck(agent(), heads, known);
-  const end = heads.at(-1)?.position ?? 0;
-  for (;;) {
-    const rows = await api.getaudit({ after: check.last.position });
-    for (const row of rows) refuseBreak(check.read(row));
-    if (rows.length === 0 || check.last.position >= end) break;
-  }
-  refuseBreak(check.end());
-  return check.last;
-}
-
-function refuseBreak(found: { readonly position: number; readonly what: string } | undefined): void {
-  if (!found) return;
-  throw new OperatorError(
-    `the audit was tampered with: row ${found.position} ${found.what}; what stands before it is as it was`,
-  );
+  return await verifyChain({ heads, rows: (after) => api.getaudit({ after }) }, agent(), known);
 }
 
 function readHead(text: string): ChainHead {
-  const [, position, hash] = /^([1-9]\d{0,14}):([0-9a-f]{64})$/.exec(text) ?? [];
-  if (position === undefined || hash === undefined)
-    throw new InvalidArgumentError("Give a head as slicelab admin audit head prints it.");
-  return { position: Number(position), hash };
+  const head = parseHead(text);
+  if (!head) throw new InvalidArgumentError("Give a head as slicelab admin audit head prints it.");
+  return head;
 }
 
 function wholeNumber(text: string): number {

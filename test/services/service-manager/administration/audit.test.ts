@@ -41,11 +41,11 @@ const TAMPERING: Readonly<Record<string, readonly [sql: string, found: RegExp]>>
   ],
   "a head is rewritten": [
     "update audit_heads set hash = decode(repeat('00', 32), 'hex')",
-    /another hash than the agent's head/,
+    /another hash than the signed head/,
   ],
   "a head is signed by somebody else": [
     "update audit_heads set signature = decode(repeat('00', 256), 'hex')",
-    /a head that the agent did not sign/,
+    /a head whose signature is wrong/,
   ],
 };
 
