@@ -54,7 +54,7 @@ function assertEveryByteCounts(text: string, step: number): void {
 
 test("every byte of a chain of two counts", () => assertEveryByteCounts(chainOf(2).text, 1));
 
-test("every fifth byte of a chain of four counts", () => assertEveryByteCounts(chainOf(4).text, 5));
+test("every eleventh byte of a chain of four counts", () => assertEveryByteCounts(chainOf(4).text, 11));
 
 test("every byte inside a parent counts, where its base64 is written again as it should be", () => {
   const { text } = chainOf(3);
