@@ -98,6 +98,7 @@ export function agentHandlers(parts: AgentParts): Handlers<typeof agentApi> {
       default_resources: resourcesStruct(self().defaultResources),
       overbooking: self().overbooking,
       ticket_key: keys.current.public.spki.toString("base64"),
+      ticket_keys: keys.all.map((key) => key.public.spki.toString("base64")),
       agent: self().agent,
       version: self().version,
     }),

@@ -7,6 +7,7 @@ import type { BooksOptions, WithBooks } from "./commands/books.ts";
 import { addHoldingCommands } from "./commands/holding.ts";
 import { addListCommands } from "./commands/list.ts";
 import { addRegistryCommands } from "./commands/registry.ts";
+import { addTicketKeyCommands } from "./commands/ticket-key.ts";
 import { loadAgentConfig } from "./config.ts";
 import { Registry } from "./registry/registry.ts";
 import { openAgentDatabase, SCHEMA, startAgent } from "./service.ts";
@@ -26,6 +27,7 @@ function agentCommand(terminal: ServiceTerminal): Command {
   addServe(command, terminal);
   addRegistryCommands(command, withBooks, terminal);
   addHoldingCommands(command, withBooks, terminal);
+  addTicketKeyCommands(command, withBooks, terminal);
   addListCommands(command, withBooks, terminal);
   return command;
 }

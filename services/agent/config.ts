@@ -22,7 +22,9 @@ export const agentConfig = z.strictObject({
   previous_ticket_key: z
     .string()
     .optional()
-    .describe("the ticket key before this one, for as long as holdings given to it last"),
+    .describe(
+      "where the ticket key before this one is kept while something stands on it; absent: beside it, as ticket-before.key",
+    ),
   listen: z
     .strictObject({
       address: z.string().default("127.0.0.1").describe("the address the agent serves"),

@@ -40,10 +40,11 @@ import { Inquiry } from "./settlement/inquiry.ts";
 import type { AskNode } from "./settlement/node-questions.ts";
 import { Release } from "./settlement/release.ts";
 import { Settlement } from "./settlement/settlement.ts";
-import { openTicketKeys, type TicketKeys } from "./signing/ticket-keys.ts";
+import { Succession } from "./signing/succession.ts";
+import { openTicketKeys, type TicketKeys, ticketKeyFiles } from "./signing/ticket-keys.ts";
 import { latestAudit } from "./store/audit.ts";
-import { saveTicketKey } from "./store/holdings.ts";
 import { forgetRequests } from "./store/requests.ts";
+import { saveTicketKey } from "./store/ticket-keys.ts";
 import { resourcesOf } from "./struct.ts";
 
 /** The schema of this service in its database, and the name of its migrations. */
@@ -84,6 +85,9 @@ const KEEP_REQUESTS_SECONDS = 86_400;
 
 /** How often what was audited is chained and signed. */
 const CHAIN_SECONDS = 10;
+
+/** How often the files of ticket keys are looked at. */
+const TICKET_KEYS_SECONDS = 5;
 
 const CONNECTIONS = 20;
 const CANCEL_TIMEOUT_MS = 10_000;
@@ -152,7 +156,10 @@ async function openBooks(
   const keys = await openTicketKeys(config.ticket_key, config.previous_ticket_key);
   await migrate(config.database, SCHEMA, log);
   const database = owned.use(openDatabase(config.database, log));
-  for (const { public: own } of keys.all) await saveTicketKey(database, own.name, own.spki, clock.now());
+  await keys.admitWith(async (all) => {
+    for (const { name, spki } of all) await saveTicketKey(database, name, spki, clock.now());
+  });
+  owned.use(startBackground(() => keys.refresh(), TICKET_KEYS_SECONDS, log));
   return { identity, keys, database };
 }
 
@@ -178,6 +185,8 @@ async function openDesk(
   const { cancelAt, stateAt } = nodeQuestions(connections, cancelTimeoutMs);
   const release = new Release({ database, keys, settlement, clock, watch, cancelAt, log });
   const closing = new Closing({ database, keys, clock, watch, cancelAt, log });
+  const previousFile = ticketKeyFiles(config.ticket_key, config.previous_ticket_key).previous;
+  const succession = new Succession({ database, keys, previousFile, clock, log, cancelAt });
   const inquiry = new Inquiry({ database, keys, settlement, clock, stateAt, log });
   const gathering = new Gathering({ database, clock, log, agents: otherAgents(config, connections) });
   const refusals = owned.use(new Refusals(database, clock, log));
@@ -188,6 +197,7 @@ async function openDesk(
     await release.scan(signal);
     await inquiry.scan(signal);
     await closing.scan(signal);
+    await succession.scan(signal);
     await answers.forget(clock.now());
     await forgetRequests(database, clock.now() - KEEP_REQUESTS_SECONDS);
     await refusals.flush();

@@ -68,7 +68,7 @@ async function settleAsks(journal: SliceJournal, network: Network): Promise<[str
   const { description, resources } = await describedNeeds(journal);
   const terms = { description, principal: network.principal, resources };
   for (const ask of journal.record.asks) {
-    const book = askBook(journal, ask.purpose, (name) => network.agent(name).ticketKey());
+    const book = askBook(journal, ask.purpose, (name) => network.agent(name).ticketKeys());
     try {
       await makeAsk(ask, terms, network.agents, book);
     } catch (error) {

@@ -101,7 +101,7 @@ async function getTickets(
 ): Promise<CallFailure | undefined> {
   let failure: CallFailure | undefined;
   const terms = { description, principal: network.principal, resources: resourcesOf(description) };
-  const book = askBook(journal, "renewal", (agent) => network.agent(agent).ticketKey());
+  const book = askBook(journal, "renewal", (agent) => network.agent(agent).ticketKeys());
   const make = async (ask: Parameters<typeof makeAsk>[0]) => {
     try {
       await makeAsk(ask, terms, network.agents, book);

@@ -26,7 +26,7 @@ export type ServiceIdentityTerms = {
   readonly everyMs?: number;
 };
 
-const EVERY_MS = 5_000;
+const EVERY_MS = 2_000;
 
 /** Told the credentials that hold from now on. */
 type Follower = (tls: TlsCredentials) => void;

@@ -118,6 +118,12 @@ export const agentApi = contract({
       default_resources: resources,
       overbooking: z.int(),
       ticket_key: z.string().describe("SubjectPublicKeyInfo, base64"),
+      ticket_keys: z
+        .array(z.string().describe("SubjectPublicKeyInfo, base64"))
+        .min(1)
+        .max(16)
+        .describe("every key that signs its tickets now, the current one first")
+        .optional(),
       agent: sha256,
       version: z.string(),
     }),

@@ -81,15 +81,24 @@ export function openTicket(text: string, anchor: ChainAnchor): Chain<Ticket> {
  * Verifies a slice ticket by the key of the agent that issued it alone, for its principal, who trusts that agent's
  * key by its TLS connection. Only the node verifies the rest of the chain, when the ticket is redeemed.
  */
-export function openIssuedTicket(text: string, issuer: PublicKey): Link<SliceTicket> {
+export function openIssuedTicket(
+  text: string,
+  issuers: readonly PublicKey[],
+): Link<SliceTicket> & { readonly signer: PublicKey } {
   const document = parseDocument(text);
-  const ticket = readTicket(verifyLink(document, issuer));
+  const signer = issuers.find((key) => key.name === document.keyName);
+  refuseUnless(
+    signer,
+    "UNKNOWN_KEY",
+    "the ticket is signed by none of its agent's ticket keys; ask the agent for another",
+  );
+  const ticket = readTicket(verifyLink(document, signer));
   refuseUnless(
     ticket.kind === "slice",
     "WRONG_TYPE",
     "the agent answered with a holding, not a slice ticket",
   );
-  return linkOf(document, ticket);
+  return { ...linkOf(document, ticket), signer };
 }
 
 function linkOf<T extends Ticket>(document: SignedDocument, ticket: T): Link<T> {

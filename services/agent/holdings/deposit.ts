@@ -81,17 +81,19 @@ export class Deposits {
     const documents = texts.map((text) => parseDocument(text));
     const roots = documents.map((document) => (document.parents[0] ?? document).keyName);
     const nodes = new Map((await acceptedNodes(this.#database, roots)).map((node) => [node.node, node]));
-    return texts.map((text, at) => {
+    const chains = texts.map((text, at) => {
       const node = nodes.get(roots[at]!);
       refuseUnless(
         node && !node.suspended,
         "UNKNOWN_KEY",
         "the holding does not start at a node this agent's administrator has accepted",
       );
-      const chain = openHolding(text, { nodeKey: publicKeyFromSpki(node.publicKey) }, now);
-      this.#check(chain, node, depositor);
-      return chain.leaf;
+      return { node, chain: openHolding(text, { nodeKey: publicKeyFromSpki(node.publicKey) }, now) };
     });
+    // Another process of this agent may have told a key that this one has not seen yet.
+    if (!chains.every(({ chain }) => this.#keys.has(chain.leaf.ticket.principal))) await this.#keys.refresh();
+    for (const { chain, node } of chains) this.#check(chain, node, depositor);
+    return chains.map(({ chain }) => chain.leaf);
   }
 
   #check({ above, leaf: { ticket } }: Chain<Holding>, node: AcceptedNode, depositor: KeyName): void {
@@ -101,7 +103,7 @@ export class Deposits {
       `the holding says its node is at ${ticket.ip}; it is registered at ${node.ip}: correct one of them`,
     );
     refuseUnless(
-      this.#keys.all.some((key) => key.public.name === ticket.principal),
+      this.#keys.has(ticket.principal),
       "NOT_PRINCIPAL",
       "the holding is not for a ticket key of this agent; getconfig shows the key to give it to",
     );

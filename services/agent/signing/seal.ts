@@ -17,8 +17,9 @@ const FEW = 4;
 /** Signed on two cores, a batch takes a millisecond or two: nobody waits longer for the event loop. */
 const BATCH = 50;
 
-/** Signs tickets, in their order, without holding the event loop. */
+/** Signs tickets, in their order, without holding the event loop. A key that another process has begun to use is found. */
 export async function sealAll(keys: TicketKeys, tickets: readonly Unsealed[]): Promise<string[]> {
+  if (!tickets.every((t) => keys.has(t.principal))) await keys.refresh();
   if (tickets.length <= FEW) {
     return tickets.map((t) => signDocument(keys.named(t.principal), t.body, t.lineage));
   }

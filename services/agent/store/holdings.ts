@@ -6,19 +6,6 @@ import type { Link } from "#shared/wire/chain.ts";
 import { lineageOf } from "#shared/wire/document.ts";
 import { portSet } from "./port-set.ts";
 
-/** Makes the public halves of this agent's ticket keys known to the books. */
-export async function saveTicketKey(
-  queries: Queries,
-  name: KeyName,
-  spki: Buffer,
-  now: Instant,
-): Promise<void> {
-  await queries.run(
-    "insert into ticket_keys (name, public_key, since) values ($1, $2, to_timestamp($3)) on conflict do nothing",
-    [name, spki, now],
-  );
-}
-
 /** Makes deposits for a node come one after the other until the transaction ends. */
 export async function lockNodes(tx: Tx, nodes: readonly KeyName[]): Promise<void> {
   await tx.run("select from nodes where node = any($1::text[]) order by node for update", [nodes]);

@@ -19,7 +19,8 @@ export type Release = { readonly ticket: string; readonly state: "released" | "f
 export type AgentFacts = {
   /** The name of its identity key, as it says. */
   readonly identity: KeyName;
-  readonly ticketKey: PublicKey;
+  /** Those that sign its tickets, the current one first: while one takes over from another there are two. */
+  readonly ticketKeys: readonly PublicKey[];
   readonly defaultResources: Resources;
   /** Longest lease in seconds. */
   readonly maxLease: number;
@@ -92,12 +93,19 @@ export function agentConnection(
     throw new TransportError("too-large", `${url} advertises more than ${MAX_PAGES * MAX_ADS} nodes`);
   }
 
-  const ticketKey = async () => (await askFacts()).ticketKey;
+  /** What it said before is asked again only where it has begun to sign with another key since. */
+  async function ticketKeys(signed: readonly string[] = []): Promise<readonly PublicKey[]> {
+    const known = (await askFacts()).ticketKeys;
+    const names = new Set(known.map((key) => key.name));
+    if (signed.every((text) => names.has(parseDocument(text).keyName))) return known;
+    facts = undefined;
+    return (await askFacts()).ticketKeys;
+  }
   return {
     name,
     url,
     facts: askFacts,
-    ticketKey,
+    ticketKeys,
     advertisements,
     tickets: async (description, { requestId, nodes }) =>
       await api.gettickets(
@@ -109,7 +117,7 @@ export function agentConnection(
         options,
       ),
     requesting: (request) => ({
-      ...{ name, url, ticketKey, advertisements },
+      ...{ name, url, ticketKeys, advertisements },
       tickets: async (_, { requestId, nodes, count, atleast }) =>
         await api.gettickets(
           { request, nodes: nodes.map(({ node }) => node), count, atleast, request_id: requestId },
@@ -141,7 +149,7 @@ function factsOf(config: Awaited<ReturnType<XmlRpcClient<typeof agentApi>["getco
   const { default_resources: share } = config;
   return {
     identity: config.agent,
-    ticketKey: publicKeyFromSpki(readBase64(config.ticket_key)),
+    ticketKeys: (config.ticket_keys ?? [config.ticket_key]).map((key) => publicKeyFromSpki(readBase64(key))),
     defaultResources: resourcesOf(share),
     maxLease: config.maxlease,
   };

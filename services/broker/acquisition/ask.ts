@@ -25,14 +25,21 @@ export type Ask = {
 };
 
 /** A ticket that its agent's key verifies and that says what was asked for. */
-export type GrantedTicket = { readonly id: DocumentId; readonly text: string; readonly ticket: SliceTicket };
+export type GrantedTicket = {
+  readonly id: DocumentId;
+  readonly text: string;
+  readonly ticket: SliceTicket;
+  /** The key that verified it. */
+  readonly signer: PublicKey;
+};
 
 /** An agent, as a broker needs it. */
 export interface TicketAgent {
   /** Its identity where that is known, else its URL. */
   readonly name: string;
   readonly url?: string;
-  ticketKey(): Promise<PublicKey>;
+  /** The keys that verify its tickets; asked for anew where none that is known signed one of these. */
+  ticketKeys(signed?: readonly string[]): Promise<readonly PublicKey[]>;
   /** All its nodes, with what is free over the whole of `during`. */
   advertisements(during: Term): Promise<Advertisement[]>;
   /** Asks for tickets and returns them as they came. */
@@ -82,11 +89,9 @@ export async function makeAsk(
   const agent = agentNamed(agents, ask.agent);
   if (!agent) throw new Fault("UNKNOWN_KEY", `the agent ${ask.agent} is configured no more; put it back`);
   try {
-    const [key, texts] = await Promise.all([
-      agent.ticketKey(),
-      agent.tickets(describing(description, ask), ask),
-    ]);
-    const tickets = texts.map((text) => granted(text, key));
+    const [texts] = await Promise.all([agent.tickets(describing(description, ask), ask), agent.ticketKeys()]);
+    const keys = await agent.ticketKeys(texts);
+    const tickets = texts.map((text) => granted(text, keys));
     checkGranted(tickets, ask, { slice: description.name, principal, resources });
     await book.granted(ask, tickets);
     return tickets;
@@ -105,9 +110,9 @@ function describing(description: SliceDescription, { count, atleast, leaseSecond
   return { ...needs, nodes, leaseSeconds, where };
 }
 
-function granted(text: string, key: PublicKey): GrantedTicket {
-  const { id, ticket } = openIssuedTicket(text, key);
-  return { id, text, ticket };
+function granted(text: string, keys: readonly PublicKey[]): GrantedTicket {
+  const { id, ticket, signer } = openIssuedTicket(text, keys);
+  return { id, text, ticket, signer };
 }
 
 /** An agent's answer is used only as far as it was asked for. */

@@ -92,7 +92,7 @@ export class KnownAgents {
   #remembering(agent: AgentConnection, purpose: Purpose): TicketAgent {
     const { name, url } = agent;
     return {
-      ...{ name, url, ticketKey: agent.ticketKey },
+      ...{ name, url, ticketKeys: agent.ticketKeys },
       advertisements: (during) => this.#advertisements(agent, during, purpose),
       tickets: async (description, ask) => {
         let granted: readonly string[] = [];

@@ -72,7 +72,7 @@ function keyByName(spki: string): [string, PublicKey] {
 function heldTicket(text: string, keys: ReadonlyMap<string, PublicKey>, id: string): HeldTicket {
   const key = keys.get(parseDocument(text).keyName);
   if (!key) throw new Fault("UNKNOWN_KEY", "no agent of this slice signed it");
-  const link = openIssuedTicket(text, key);
+  const link = openIssuedTicket(text, [key]);
   if (link.id !== id) throw new Fault("BAD_CHAIN", "it is another ticket than its name says");
   return { id, text, ticket: link.ticket };
 }

@@ -10,22 +10,21 @@ import type { NodeAddress, OpenAsk, SliceRecord } from "../journal/slice-record.
 export function askBook(
   journal: SliceJournal,
   purpose: OpenAsk["purpose"],
-  ticketKeyOf: (agent: string) => Promise<PublicKey>,
+  ticketKeysOf: (agent: string) => Promise<readonly PublicKey[]>,
 ): AskBook {
   return {
     async open(drafts) {
-      const keys = await Promise.all(drafts.map((draft) => ticketKeyOf(draft.agent)));
+      const keys = (await Promise.all(drafts.map((draft) => ticketKeysOf(draft.agent)))).flat();
       const first = journal.record.asksMade;
       const asks = drafts.map((draft, index) => ({
         ...draft,
         requestId: `${journal.record.requestId}-${first + index + 1}`,
       }));
-      const spkis = keys.map((key) => key.spki.toString("base64"));
       await journal.update((record) => ({
         ...record,
         asksMade: first + asks.length,
         asks: [...record.asks, ...asks.map((ask) => ({ ...ask, purpose }))],
-        ticketKeys: [...new Set([...record.ticketKeys, ...spkis])],
+        ticketKeys: withKeys(record.ticketKeys, keys),
       }));
       return asks;
     },
@@ -33,6 +32,11 @@ export function askBook(
       await journal.update((record) => ({
         ...record,
         nodes: withNodes(record.nodes, addressesOf(ask, tickets)),
+        // The agent may have changed its ticket key since it was asked for it.
+        ticketKeys: withKeys(
+          record.ticketKeys,
+          tickets.map(({ signer }) => signer),
+        ),
       }));
       await Promise.all(tickets.map((ticket) => journal.keepTicket(ticket)));
       await journal.update((record) => withoutAsk(record, ask));
@@ -51,6 +55,11 @@ function withoutAsk(record: SliceRecord, { requestId }: Ask): SliceRecord {
 function addressesOf(ask: Ask, tickets: readonly GrantedTicket[]): NodeAddress[] {
   const granted = new Set(tickets.map(({ ticket }) => ticket.node));
   return ask.nodes.filter(({ node }) => granted.has(node)).map((node) => ({ ...node, agent: ask.agent }));
+}
+
+/** The keys that verify what is kept of a slice, with others. */
+export function withKeys(known: readonly string[], keys: readonly PublicKey[]): string[] {
+  return [...new Set([...known, ...keys.map((key) => key.spki.toString("base64"))])];
 }
 
 /** The nodes of a slice with those of new tickets, which are as they are told now. */

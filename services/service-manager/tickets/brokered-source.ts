@@ -59,7 +59,7 @@ class BrokeredSource implements TicketSource {
     await openInBook(
       this.#parts.journal,
       request,
-      agents.map(({ ticketKey }) => ticketKey),
+      agents.flatMap(({ ticketKeys }) => ticketKeys),
     );
     try {
       return await this.#gather(broker, asked);

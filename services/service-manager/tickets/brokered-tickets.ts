@@ -11,12 +11,12 @@ import { parseDocument } from "#shared/wire/document.ts";
 import { TransportError } from "#shared/wire/xmlrpc/transport-error.ts";
 import type { NodeAddress, OpenRequest } from "../journal/slice-record.ts";
 
-/** An agent of ours that a request names, and the key that signs its tickets: from itself, never from a broker. */
+/** An agent of ours that a request names, and the keys that sign its tickets: from itself, never from a broker. */
 export type NamedAgent = {
   /** What it is called here. */
   readonly name: string;
   readonly identity: KeyName;
-  readonly ticketKey: PublicKey;
+  readonly ticketKeys: readonly PublicKey[];
 };
 
 /** A ticket that a request brought, and where its node is. */
@@ -73,15 +73,15 @@ export function openedTicket(
   { description, principal, agents }: TicketTerms,
 ): GrantedTicket & { readonly agent: NamedAgent } {
   const { keyName } = parseDocument(text);
-  const agent = agents.find(({ ticketKey }) => ticketKey.name === keyName);
+  const agent = agents.find(({ ticketKeys }) => ticketKeys.some((key) => key.name === keyName));
   refuseUnless(agent, "UNKNOWN_KEY", "none of the agents asked has signed one of them");
-  const { id, ticket } = openIssuedTicket(text, agent.ticketKey);
+  const { id, ticket, signer } = openIssuedTicket(text, agent.ticketKeys);
   refuseUnless(
     ticket.slice === description.name && ticket.principal === principal,
     "BAD_CHAIN",
     `the ticket for ${ticket.ip} is for another slice`,
   );
-  return { id, text, ticket, agent };
+  return { id, text, ticket, signer, agent };
 }
 
 /** Whether a ticket can be redeemed now, and is for as much as was asked. */

@@ -2,7 +2,7 @@ import type { PublicKey } from "#shared/identity/key.ts";
 import type { DocumentId } from "#shared/model/ticket.ts";
 import type { SliceJournal } from "../journal/slice-journal.ts";
 import type { OpenRequest, SliceRecord } from "../journal/slice-record.ts";
-import { withNodes } from "./asks.ts";
+import { withKeys, withNodes } from "./asks.ts";
 import type { BroughtTicket } from "./brokered-tickets.ts";
 import { rejectTickets } from "./ticket-disposal.ts";
 
@@ -15,11 +15,10 @@ export async function openInBook(
   request: OpenRequest,
   keys: readonly PublicKey[],
 ): Promise<void> {
-  const spkis = keys.map((key) => key.spki.toString("base64"));
   await journal.update((record) => ({
     ...record,
     requests: [...(record.requests ?? []), request],
-    ticketKeys: [...new Set([...record.ticketKeys, ...spkis])],
+    ticketKeys: withKeys(record.ticketKeys, keys),
   }));
 }
 
@@ -41,12 +40,17 @@ export async function adoptTickets(
   const addresses = fresh
     .filter((ticket) => !surplus.includes(ticket) || !known.has(ticket.ticket.node))
     .map(({ address }) => address);
-  await journal.update((record) => ({ ...record, nodes: withNodes(record.nodes, addresses) }));
+  const signers = fresh.map(({ signer }) => signer);
+  await journal.update((record) => ({
+    ...record,
+    nodes: withNodes(record.nodes, addresses),
+    ticketKeys: withKeys(record.ticketKeys, signers),
+  }));
   await rejectTickets(
     journal,
     surplus.map(({ id }) => id),
   );
-  await Promise.all(fresh.map(({ id, text, ticket }) => journal.keepTicket({ id, text, ticket })));
+  await Promise.all(fresh.map((ticket) => journal.keepTicket(ticket)));
   return fresh.length - surplus.length;
 }
 

@@ -97,8 +97,8 @@ export async function answeringAgents({ agents, effort }: Network): Promise<Name
 
 async function namedAgent(agent: AgentConnection): Promise<NamedAgent | undefined> {
   try {
-    const { identity, ticketKey } = await agent.facts();
-    return { name: agent.name, identity, ticketKey };
+    const { identity, ticketKeys } = await agent.facts();
+    return { name: agent.name, identity, ticketKeys };
   } catch (error) {
     if (!isCallFailure(error)) throw error;
     return undefined; // whoever does not answer is not named

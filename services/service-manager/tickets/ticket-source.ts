@@ -46,7 +46,7 @@ export function ticketSource(parts: SourceParts): TicketSource {
 function embeddedSource({ journal, order, network, now }: SourceParts): TicketSource {
   const { description, resources } = order;
   const terms = { description, principal: network.principal, resources };
-  const book = askBook(journal, "slivers", (agent) => network.agent(agent).ticketKey());
+  const book = askBook(journal, "slivers", (agent) => network.agent(agent).ticketKeys());
   return {
     async settle() {
       const unknown: CallFailure[] = [];

@@ -1,5 +1,4 @@
 import type { AgentConnection } from "#services/broker/acquisition/agent-connection.ts";
-import type { PublicKey } from "#shared/identity/key.ts";
 import type { DocumentId, SliceTicket } from "#shared/model/ticket.ts";
 import { openIssuedTicket } from "#shared/wire/chain.ts";
 import { type CallFailure, isCallFailure } from "#shared/wire/xmlrpc/transport-error.ts";
@@ -47,6 +46,7 @@ async function ticketsHere(home: string, slice: string | undefined): Promise<Map
 }
 
 async function outstanding(agent: AgentConnection) {
-  const [key, texts]: [PublicKey, string[]] = await Promise.all([agent.ticketKey(), agent.outstanding()]);
-  return texts.map((text) => openIssuedTicket(text, key));
+  const texts = await agent.outstanding();
+  const keys = await agent.ticketKeys(texts);
+  return texts.map((text) => openIssuedTicket(text, keys));
 }

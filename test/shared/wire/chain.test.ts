@@ -166,16 +166,16 @@ describe("time", () => {
 
 describe("what a principal is answered by an agent", () => {
   const { holdings, leaf } = chainOf(3);
-  const issuer = KEYS.branch.public;
+  const issuer = [KEYS.agent.public, KEYS.branch.public];
 
-  test("is taken by the agent's key alone", () => {
+  test("is taken by the agent's keys alone", () => {
     assert.equal(openIssuedTicket(leaf.text, issuer).id, leaf.id);
     assert.equal(openIssuedTicket(leaf.text, issuer).ticket.slice, "princeton_dns");
   });
 
   test("is refused when another signed it, and when it is a holding", () => {
-    assert.throws(() => openIssuedTicket(leaf.text, KEYS.agent.public), { name: "UNKNOWN_KEY" });
-    assert.throws(() => openIssuedTicket(holdings[1]!.text, KEYS.agent.public), { name: "WRONG_TYPE" });
+    assert.throws(() => openIssuedTicket(leaf.text, [KEYS.agent.public]), { name: "UNKNOWN_KEY" });
+    assert.throws(() => openIssuedTicket(holdings[1]!.text, [KEYS.agent.public]), { name: "WRONG_TYPE" });
   });
 
   test("is not vouched for further up: what stands above it is for the node to verify", () => {

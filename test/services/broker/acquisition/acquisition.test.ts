@@ -47,8 +47,8 @@ class TestAgent implements TicketAgent {
     this.nodes = nodes;
   }
 
-  async ticketKey() {
-    return KEYS.agent.public;
+  async ticketKeys() {
+    return [KEYS.agent.public];
   }
 
   async advertisements(): Promise<Advertisement[]> {
