@@ -15,7 +15,6 @@ import type { SecurePort } from "#shared/web/server.ts";
 import { viewers } from "#shared/web/viewer.ts";
 import { administrationApi } from "#shared/wire/administration-api.ts";
 import { agentApi } from "#shared/wire/agent-api.ts";
-import { nodeManagerApi } from "#shared/wire/node-manager-api.ts";
 import { xmlRpcClient } from "#shared/wire/xmlrpc/client.ts";
 import { Connections } from "#shared/wire/xmlrpc/connections.ts";
 import { contract } from "#shared/wire/xmlrpc/contract.ts";
@@ -37,7 +36,7 @@ import { administrationHandlers } from "./registry/administration.ts";
 import { AuditChain } from "./registry/audit-chain.ts";
 import { Closing } from "./settlement/closing.ts";
 import { Inquiry } from "./settlement/inquiry.ts";
-import type { AskNode } from "./settlement/node-questions.ts";
+import { nodeQuestions } from "./settlement/node-questions.ts";
 import { Release } from "./settlement/release.ts";
 import { Settlement } from "./settlement/settlement.ts";
 import { Succession } from "./signing/succession.ts";
@@ -278,21 +277,6 @@ export function openAgentDatabase(url: string, log?: Log): Database {
  * ever after, so rows are found by index from the first one on; and nothing here is worth compiling.
  */
 const SETTINGS = { enable_seqscan: "off", enable_hashjoin: "off", enable_mergejoin: "off", jit: "off" };
-
-/** Questions to a node, known by its key wherever it is. */
-function nodeQuestions(
-  connections: Connections,
-  timeoutMs: number,
-): { readonly cancelAt: AskNode; readonly stateAt: AskNode } {
-  const asking =
-    (method: "canceltickets" | "statetickets"): AskNode =>
-    async ({ node, ip, sslport }, tickets, signal) => {
-      const url = `https://${hostAndPort(ip, sslport)}/RPC2`;
-      const client = xmlRpcClient(nodeManagerApi, { url, connections, expectedPeer: node, timeoutMs });
-      return await client[method]({ tickets: [...tickets] }, { signal });
-    };
-  return { cancelAt: asking("canceltickets"), stateAt: asking("statetickets") };
-}
 
 function otherAgents({ agents }: AgentConfig, connections: Connections): OtherAgent[] {
   return agents.map(({ identity, url }) => ({
