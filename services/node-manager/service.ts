@@ -17,6 +17,8 @@ import type { NodeManagerConfig } from "./config.ts";
 import { DEADLINES, type Deadlines } from "./deadline.ts";
 import { openEngines } from "./engines/engine-opening.ts";
 import { closeEngines, type Engines, engineOf } from "./engines/engines.ts";
+import { FlowRecords } from "./flows/flow-records.ts";
+import { startFlowWatch } from "./flows/flow-watch.ts";
 import { grantOf, rootsOfNode } from "./holdings/roots.ts";
 import { type Settlement, startSettlement } from "./holdings/settlement.ts";
 import { descriptionOf, factsOf, keptPorts, type Listening, type NodeSelf } from "./listening.ts";
@@ -41,6 +43,8 @@ export type NodeManagerDeps = Host & {
   /** Those of the configuration unless given. */
   readonly engines?: Engines;
   readonly deadlines?: Deadlines;
+  /** What runs conntrack; the machine's own unless given. */
+  readonly conntrack?: readonly [string, ...string[]];
 };
 
 /** A node manager that serves. Disposing of it leaves slivers running; the next one adopts them. */
@@ -99,7 +103,8 @@ export async function startNodeManager(
   listening.plain = server.plainPort ?? 0;
   settlements.push(...openSettlements(ground, { parts, listening, roots: api.redemption.roots }));
 
-  await openOwnersDoor({ ...ground, slivers: work }, parts);
+  const flows = openFlows(ground, deps, parts);
+  await openOwnersDoor({ ...ground, slivers: work, flows }, parts);
 
   const { node, ip } = ground.self;
   const { url, plainUrl } = server;
@@ -223,6 +228,13 @@ function openPage(ground: Ground, settlements: readonly Settlement[]) {
       settlements: () => settlements.map(({ state }) => state),
     }),
   });
+}
+
+/** Which slice had which flow, written down for two days. */
+function openFlows(ground: Ground, { conntrack }: NodeManagerDeps, parts: AsyncDisposableStack) {
+  const records = parts.use(FlowRecords.open(ground.config.state));
+  const watch = parts.use(startFlowWatch({ ...ground, records, conntrack }));
+  return { records, flush: watch.flush, told: watch.told };
 }
 
 function openFeeds(ground: Ground) {

@@ -147,6 +147,11 @@ export interface Backend {
   /** `withoutDisk`: who asks often does not want the disk measured; its bytes may then be 0. */
   usage(id: SliverId, options?: { readonly withoutDisk?: boolean }): Promise<Usage>;
   /**
+   * Which addresses of the node's own network slivers have now: for telling their connections apart in the kernel's table.
+   * Asked every second. Absent, or undefined: its slivers' connections can't be told apart there.
+   */
+  addresses?(): ReadonlyMap<string, SliverId> | undefined;
+  /**
    * Lets go of what the engine holds on the machine for slivers in general and none needs now: to be called when a node
    * manager ends. Slivers run on; the engine may be used again. Absent: it holds nothing.
    */

@@ -95,6 +95,10 @@ export class LateBackend implements Backend {
     return this.#opened?.ended?.() ?? [];
   }
 
+  addresses(): ReadonlyMap<string, SliverId> | undefined {
+    return this.#opened?.addresses?.();
+  }
+
   async exec(id: SliverId, command: Command): Promise<RunningCommand> {
     return await this.#now().exec(id, command);
   }

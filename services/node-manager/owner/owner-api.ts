@@ -60,6 +60,27 @@ const auditHead = z.strictObject({
   key: z.string(),
   signature: z.string().describe("base64"),
 });
+const party = { slice: z.string(), principal: z.string(), lease: z.string() };
+const flow = z.strictObject({
+  ...party,
+  sent: z.boolean().describe("whether the slice began it"),
+  remote: z.string(),
+  remote_port: z.int(),
+  began: time,
+  ended: time.optional(),
+});
+export type FlowStruct = z.output<typeof flow>;
+
+const flowAnswer = z.strictObject({
+  flows: z.array(flow),
+  counted: z
+    .array(z.strictObject({ ...party, minute: time, count: z.int() }))
+    .describe("slices that had more flows in that time than are recorded one by one"),
+  leased: z.array(z.string()).describe("slices that have this port by their leases now"),
+  watched: z.boolean().describe("whether flows were recorded all that time"),
+  untold: z.array(z.string()).describe("slices here now whose flows can't be told apart"),
+});
+
 export const MOST_ROWS = 1000;
 const limit = z.int().min(1).max(MOST_ROWS).default(MOST_ROWS);
 const after = z.int().min(0).default(0);
@@ -85,6 +106,17 @@ export const ownerApi = contract({
     params: z.object({ name: z.string(), reason }),
     result: one,
     help: "From now on nothing of this slice, or of the principal with this key, is redeemed or renewed here.",
+  }),
+  who: method({
+    params: z.object({
+      protocol: z.enum(["tcp", "udp"]),
+      port: z.int().min(1, "must be 1 to 65535").max(65_535, "must be 1 to 65535"),
+      time: time.optional(),
+      within_seconds: z.int().min(0).max(86_400).default(60),
+      remote: z.string().max(64).optional(),
+    }),
+    result: flowAnswer,
+    help: "Which slices had flows by this port of the node's address about that time, as the world saw them.",
   }),
   latestaudit: method({
     params: z.object({ limit }),

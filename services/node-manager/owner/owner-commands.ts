@@ -6,6 +6,7 @@ import { addAudit } from "./owner-audit.ts";
 import { asOwner } from "./owner-desk.ts";
 import { listingText } from "./owner-listing.ts";
 import { type AtNode, type OwnerOptions, ownerSubcommand, withOutput } from "./owner-options.ts";
+import { addWho } from "./owner-who.ts";
 
 const AFTER = `
 These work on the node itself, as root, and ask no agent: through the node manager's socket while it serves, on its store
@@ -15,6 +16,7 @@ while it does not. --config is the node manager's own configuration.
   slicelab node suspend princeton_dns --reason "…"    stop its sliver, keep its disk and its lease
   slicelab node resume princeton_dns                  let it run again
   slicelab node kill princeton_dns                    end its lease and destroy its sliver
+  slicelab node who tcp 40312 "2030-01-31 12:00:00"    which slice sent what somebody complains of
   slicelab node ban princeton_dns --kill              and never again: by a slice's name or a principal's key
 
 Exit codes: 0 ok, 1 error, 2 usage.`;
@@ -37,6 +39,7 @@ function ownerCommand(terminal: ServiceTerminal): Command {
   addActs(command, atNode, terminal);
   addBans(command, atNode, terminal);
   addAudit(command, atNode, terminal);
+  addWho(command, atNode, terminal);
   return command;
 }
 

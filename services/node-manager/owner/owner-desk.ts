@@ -10,6 +10,7 @@ import type { NodeManagerConfig } from "../config.ts";
 import { DEADLINES } from "../deadline.ts";
 import { openEngines } from "../engines/engine-opening.ts";
 import { closeEngines } from "../engines/engines.ts";
+import { FlowRecords } from "../flows/flow-records.ts";
 import { openNodeStore } from "../node-store.ts";
 import { nodeTime } from "../node-time.ts";
 import { SliverConditions } from "../slivers/sliver-conditions.ts";
@@ -38,7 +39,9 @@ export async function asOwner<T>(
   const log = silentLog();
   const time = parts.use(nodeTime(clock, store, log));
   const needs = { config, identity, store, clock, time };
-  const deps: OwnerDeps = { store, time, slivers: sliversInPlace(needs, parts) };
+  const records = parts.use(FlowRecords.open(config.state));
+  const flows = { records, flush: () => undefined, told: () => new Set<string>() };
+  const deps = { store, time, flows, slivers: sliversInPlace(needs, parts) };
   return await work(clientOf(ownersAnswers({ ...deps, identity, log })));
 }
 

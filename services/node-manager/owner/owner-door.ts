@@ -2,16 +2,18 @@ import type { Identity } from "#shared/identity/identity.ts";
 import type { Log } from "#shared/runtime/log.ts";
 import { dispatcher } from "#shared/wire/xmlrpc/dispatch.ts";
 import type { NodeManagerConfig } from "../config.ts";
+import type { WhoDeps } from "../flows/who.ts";
 import type { OwnerDeps } from "./owner-acts.ts";
 import { ownerApi } from "./owner-api.ts";
 import { ownerHandlers } from "./owner-handlers.ts";
 import { type Answers, listenToOwner } from "./owner-socket.ts";
 
-export type OwnersDoorDeps = OwnerDeps & {
-  readonly identity: Identity;
-  readonly config: Pick<NodeManagerConfig, "state">;
-  readonly log: Log;
-};
+export type OwnersDoorDeps = OwnerDeps &
+  WhoDeps & {
+    readonly identity: Identity;
+    readonly config: Pick<NodeManagerConfig, "state">;
+    readonly log: Log;
+  };
 
 /** Answers the owner's calls, as whoever has the machine: that is who has the node's own key. */
 export function ownersAnswers(deps: Omit<OwnersDoorDeps, "config">): Answers {

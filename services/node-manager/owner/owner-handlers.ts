@@ -3,14 +3,17 @@ import { formatPorts } from "#shared/model/ports.ts";
 import { formatInstant } from "#shared/model/time.ts";
 import type { Handlers } from "#shared/wire/xmlrpc/dispatch.ts";
 import { sealAudit } from "../audit/sealing.ts";
+import { type WhoDeps, whoHad } from "../flows/who.ts";
 import { leaseOf, type StoredLease } from "../store/lease-rows.ts";
 import type { Suspension } from "../store/suspension-rows.ts";
 import type { Store } from "../store.ts";
 import { OwnerActs, type OwnerDeps } from "./owner-acts.ts";
 import type { OwnedLease, ownerApi } from "./owner-api.ts";
 
+export type HandlerDeps = OwnerDeps & WhoDeps & { readonly key: SigningKey };
+
 /** Thin handlers: each is one act or one look at the store. */
-export function ownerHandlers(deps: OwnerDeps & { readonly key: SigningKey }): Handlers<typeof ownerApi> {
+export function ownerHandlers(deps: HandlerDeps): Handlers<typeof ownerApi> {
   const { store } = deps;
   const acts = new OwnerActs(deps);
   const sealing = { store, key: deps.key, now: () => deps.time.now() };
@@ -21,6 +24,7 @@ export function ownerHandlers(deps: OwnerDeps & { readonly key: SigningKey }): H
     resume: ({ slice }) => done(acts.resume(slice)),
     kill: ({ slice, reason = "" }) => done(acts.kill(slice, reason)),
     ban: ({ name, reason = "" }) => done(acts.ban(name, reason)),
+    who: (question) => whoHad(deps, question),
     latestaudit: ({ limit }) => store.audit.latest(limit),
     getaudit: ({ after, limit }) => store.audit.chained(after, limit),
     getauditheads: ({ after, limit }) => {

@@ -157,6 +157,10 @@ export class ContainerBackend implements Backend {
     return this.#machine.outposts.of(sliver, first).listen(port);
   }
 
+  addresses(): ReadonlyMap<string, SliverId> {
+    return this.#machine.network.addresses();
+  }
+
   async usage(id: SliverId, { withoutDisk = false }: Parameters<Backend["usage"]>[1] = {}) {
     const { storage } = this.#machine;
     const sliver = await this.#known(id);

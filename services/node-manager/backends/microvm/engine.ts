@@ -163,6 +163,10 @@ class MicrovmBackend implements Backend {
     return listenInside(this.#linkOf(await this.#running(id)), port);
   }
 
+  addresses(): ReadonlyMap<string, SliverId> {
+    return this.#machine.network.addresses();
+  }
+
   async usage(id: SliverId): Promise<Usage> {
     const sliver = await this.#known(id);
     const running = await isRunning(sliver);

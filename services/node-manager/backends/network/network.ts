@@ -106,6 +106,11 @@ export class Network {
     return [...(this.sharesFairly ? [] : [NO_SHARES]), ...(obstacle ? [obstacle] : [])];
   }
 
+  /** Which sliver has which address now. */
+  addresses(): Map<string, SliverId> {
+    return new Map(Array.from(this.#connected, ([id, { index }]) => [this.#block.address(index), id]));
+  }
+
   /** How a sliver resolves names, as its resolv.conf. */
   async resolvConf({ administrative }: SliverPlan): Promise<string> {
     const resolution = await machineResolution();

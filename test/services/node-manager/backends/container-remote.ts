@@ -14,6 +14,7 @@ const deeds: Record<string, (...words: never[]) => Promise<unknown>> = {
   remove: backend.remove.bind(backend),
   list: backend.list.bind(backend),
   usage: backend.usage.bind(backend),
+  addresses: async () => [...(backend.addresses?.() ?? [])],
   notes: async () => backend.statement.notes ?? [],
   abilities: async () => backend.statement.abilities,
   sh: (id: string, script: string) => run(backend, id, { argv: ["sh", "-c", script] }),

@@ -83,6 +83,7 @@ export type NodeLabOptions = {
   readonly engines?: Engines;
   /** What the node gives away; all of it to the agent. */
   readonly capacity?: Share;
+  readonly conntrack?: readonly [string, ...string[]];
 };
 
 export const CAPACITY = {
@@ -194,6 +195,7 @@ export async function nodeLab(options: NodeLabOptions = {}): Promise<NodeLab> {
       const log = createLog("node", { write: (line) => logged.push(line) });
       node = await startNodeManager(config, {
         ...{ log, fail, clock, deadlines: options.deadlines ?? QUICK },
+        conntrack: options.conntrack,
         engines: options.configured ? undefined : (options.engines ?? [backend]),
       });
     },
