@@ -242,7 +242,7 @@ export async function checkSums({ database }: Pick<AgentLab, "database">): Promi
 }
 
 /** Resolves when so many statements of the lab's database wait for locks. */
-export async function lockWaits({ database }: AgentLab, count: number): Promise<void> {
+export async function lockWaits({ database }: Pick<AgentLab, "database">, count: number): Promise<void> {
   await eventually(async () => {
     const rows = await database.rows(
       "select from pg_stat_activity where datname = current_database() and wait_event_type = 'Lock'",
