@@ -34,7 +34,10 @@ export async function writeAgentConfig(
       ...(ports.plain !== undefined && { plain_port: ports.plain }),
     },
     scan_seconds: 15,
-    ...(monitor && { monitors: [{ host: monitor.ip, port: monitor.ports.xml }], poll_seconds: 5 }),
+    ...(monitor && {
+      monitors: [{ host: monitor.host ?? monitor.ip, port: monitor.ports.xml }],
+      poll_seconds: 5,
+    }),
   });
 }
 
@@ -70,17 +73,20 @@ export async function writeNodeConfig(
     ports: ServicePorts;
     engine: TestbedEngine;
     capacity: Share;
+    /** What the node offers, and where it keeps them; absent: as every node of this machine. */
+    images?: { readonly names: readonly string[]; readonly directory: string };
     agent: { identity: string; url: string; administrative?: string[] };
     monitors?: { own: MonitorPlace; collector: MonitorPlace };
   },
 ): Promise<string> {
-  const { enrolled, ip, ports, engine, capacity, agent, monitors } = node;
+  const { enrolled, ip, ports, engine, capacity, images, agent, monitors } = node;
   return write(directory, "node-manager.toml", {
     ip,
     state: join(directory, "state"),
     identity: { key: enrolled.key, certificate: enrolled.cert, authority: enrolled.ca },
     ports: definedOnly(ports),
     engines: [engine],
+    ...(images && { images: images.names, images_directory: images.directory }),
     ...(engine === "docker" && { docker_socket: dockerSocket() }),
     capacity: {
       cpu_millis: capacity.cpuMillis,
@@ -105,13 +111,13 @@ function announcing(own: MonitorPlace, collector: MonitorPlace) {
 }
 
 export async function writeMonitorConfig(
-  { directory, name, ip, ports }: MonitorPlace,
+  { directory, name, ip, host = ip, ports }: MonitorPlace,
   to: readonly string[],
 ): Promise<string> {
   return write(directory, "resource-monitor.toml", {
     node: { name, ip, location: "testbed", disk: directory },
     cluster: { name: "testbed" },
-    listen: { address: ip, udp_port: ports.udp, xml_port: ports.xml, web_port: ports.web },
+    listen: { address: host, udp_port: ports.udp, xml_port: ports.xml, web_port: ports.web },
     announce: { to },
   });
 }

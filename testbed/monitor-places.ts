@@ -8,6 +8,8 @@ import { choosePorts, MONITOR_PORTS, type MonitorPorts } from "./ports.ts";
 export type MonitorPlace = Place & {
   /** What its host is called in dumps. */
   readonly name: string;
+  /** The address it serves at, where that is not the address of the node it tells of. */
+  readonly host?: string;
   readonly ports: MonitorPorts;
   /** A directory of its own. */
   readonly directory: string;
@@ -42,6 +44,6 @@ export async function monitorPlaces(
 }
 
 /** HOST:PORT, for those who announce to it. */
-export function targetOf({ ip, ports }: MonitorPlace): string {
-  return `${ip}:${ports.udp}`;
+export function targetOf({ ip, host = ip, ports }: MonitorPlace): string {
+  return `${host}:${ports.udp}`;
 }

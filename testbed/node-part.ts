@@ -1,10 +1,10 @@
 import { execFile } from "node:child_process";
-import { readFile } from "node:fs/promises";
 import { join } from "node:path";
 import { promisify } from "node:util";
 import type { Authority } from "#services/authority/authority.ts";
 import { CAPABILITIES } from "#shared/model/capability.ts";
 import type { Share } from "#shared/model/resources.ts";
+import { acceptNode } from "./acceptance.ts";
 import type { AgentPart } from "./agent-part.ts";
 import { writeNodeConfig } from "./configuration.ts";
 import { enrolOnTestbed } from "./identities.ts";
@@ -15,7 +15,6 @@ import type { TestbedOptions } from "./options.ts";
 import { Part } from "./part.ts";
 import { choosePorts, NODE_PORTS } from "./ports.ts";
 import { fullCommand, type ServiceCommand } from "./service-process.ts";
-import { siteOf } from "./sites.ts";
 
 /** One node of a testbed: an address and a node manager. */
 export type NodePart = AsyncDisposable & {
@@ -53,12 +52,7 @@ export async function startNodePart(terms: Terms): Promise<NodePart> {
   const directory = layout.node(number);
   const name = `node-${number}`;
   const enrolled = await enrolOnTestbed(authority, directory, name, "server", [place.ip]);
-  if (!(await agent.registry.knows(enrolled.sha256))) {
-    const certificate = await readFile(enrolled.cert, "utf8");
-    const { name: site, ...where } = siteOf(number);
-    if (!(await agent.registry.knowsSite(site))) await agent.registry.addSite(site);
-    await agent.registry.addNode({ label: name, certificate, ip: place.ip, site, ...where });
-  }
+  await acceptNode(agent.registry, { name, number, ip: place.ip, enrolled });
   const { plain, ...always } = NODE_PORTS;
   const wanted = options.plain ? NODE_PORTS : always;
   // Nothing else lives in a namespace made for the node, so that its ports are free.

@@ -13,8 +13,8 @@ type Terms = {
   who: (typeof PEOPLE)[number];
   layout: Layout;
   authority: Authority;
-  agent: AgentPart;
-  broker?: BrokerPart;
+  agent: Pick<AgentPart, "registry" | "identity" | "addresses">;
+  broker?: Pick<BrokerPart, "identity" | "addresses">;
 };
 
 /** Enrols a person, registers them with the agent, and gives them a home. */

@@ -60,6 +60,12 @@ export const REQUIREMENTS: readonly Requirement[] = [
   },
   { package: "docker.io", provides: "dockerd", purposes: TESTS, without: "the docker engine is not tried" },
   {
+    package: "docker-compose",
+    provides: "docker-compose",
+    purposes: TESTS,
+    without: "docker-compose.yml is not tried",
+  },
+  {
     package: "openssh-sftp-server",
     provides: "/usr/lib/openssh/sftp-server",
     purposes: TESTS,
