@@ -17,7 +17,6 @@ import type { NodeManagerConfig } from "./config.ts";
 import { DEADLINES, type Deadlines } from "./deadline.ts";
 import { openEngines } from "./engines/engine-opening.ts";
 import { closeEngines, type Engines, engineOf } from "./engines/engines.ts";
-import { FlowRecords } from "./flows/flow-records.ts";
 import { startFlowWatch } from "./flows/flow-watch.ts";
 import { grantOf, rootsOfNode } from "./holdings/roots.ts";
 import { type Settlement, startSettlement } from "./holdings/settlement.ts";
@@ -33,6 +32,7 @@ import { SliverConditions } from "./slivers/sliver-conditions.ts";
 import { type Slivers, slivers } from "./slivers/slivers.ts";
 import { type SshGateway, startSshGateway } from "./ssh/gateway.ts";
 import { loadHostKey } from "./ssh/host-key.ts";
+import { FlowRecords } from "./store/flow-records.ts";
 import type { Store } from "./store.ts";
 import { startUsageFeeds } from "./usage/feeds.ts";
 

@@ -4,11 +4,11 @@ import type { Log } from "#shared/runtime/log.ts";
 import type { SliverId } from "../backends/backend.ts";
 import type { Engines } from "../engines/engines.ts";
 import type { NodeTime } from "../node-time.ts";
+import type { FlowParty, FlowRecords } from "../store/flow-records.ts";
 import type { Store } from "../store.ts";
 import { type Connection, readConnection } from "./connection.ts";
 import { flowsOf } from "./flow.ts";
 import { FlowBudget } from "./flow-budget.ts";
-import type { FlowParty, FlowRecords } from "./flow-records.ts";
 
 export type FlowWatchDeps = {
   readonly store: Pick<Store, "leases">;

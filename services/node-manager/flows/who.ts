@@ -3,9 +3,9 @@ import { refuseUnless } from "#shared/model/errors.ts";
 import { formatInstant, parseInstant } from "#shared/model/time.ts";
 import type { SliverId } from "../backends/backend.ts";
 import type { NodeTime } from "../node-time.ts";
+import type { FlowRecords, RecordedFlow } from "../store/flow-records.ts";
 import { portsOf } from "../store/lease-rows.ts";
 import type { Store } from "../store.ts";
-import type { FlowRecords, RecordedFlow } from "./flow-records.ts";
 
 export type WhoDeps = {
   readonly store: Pick<Store, "leases">;

@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import { after, before, describe, test } from "node:test";
-import { FlowRecords } from "#services/node-manager/flows/flow-records.ts";
 import { type FlowWatchDeps, startFlowWatch } from "#services/node-manager/flows/flow-watch.ts";
+import { FlowRecords } from "#services/node-manager/store/flow-records.ts";
 import { silentLog } from "#shared/runtime/log.ts";
 import { somePlan } from "#test/contract/backend.ts";
 import { fixedClock } from "#test/support/clock.ts";

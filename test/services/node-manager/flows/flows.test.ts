@@ -3,7 +3,7 @@ import { writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { test } from "node:test";
 import { FlowBudget } from "#services/node-manager/flows/flow-budget.ts";
-import { FlowRecords, KEPT_SECONDS } from "#services/node-manager/flows/flow-records.ts";
+import { FlowRecords, KEPT_SECONDS } from "#services/node-manager/store/flow-records.ts";
 import { formatInstant } from "#shared/model/time.ts";
 import { eventually } from "#test/support/deadline.ts";
 import { temporaryDirectory } from "#test/support/directory.ts";

@@ -3,7 +3,7 @@ import { join } from "node:path";
 import { DatabaseSync } from "node:sqlite";
 import type { KeyName } from "#shared/identity/key.ts";
 import type { Instant } from "#shared/model/time.ts";
-import type { Flow } from "./flow.ts";
+import type { Flow } from "../flows/flow.ts";
 
 /** Whose sliver it is, written down because the lease may be long over when somebody asks. */
 export type FlowParty = { readonly slice: string; readonly principal: KeyName; readonly lease: string };
