@@ -41,6 +41,30 @@ export const agentConfig = z.strictObject({
         ),
     })
     .prefault({}),
+  authority: z
+    .strictObject({
+      url: z.url({ protocol: /^https$/ }).describe("where it answers: https://host:port/RPC2"),
+      identity: peerAddress.shape.identity.optional(),
+    })
+    .optional()
+    .describe(
+      "the authority that certifies newcomers for this agent, which it names as a registrar; absent: its operator certifies them by hand",
+    ),
+  enrolment: z
+    .strictObject({
+      url: z
+        .url({ protocol: /^https$/ })
+        .optional()
+        .describe("where newcomers find this agent; absent: at the first address of its certificate"),
+      strangers: z
+        .int()
+        .min(0)
+        .max(100_000)
+        .default(100)
+        .describe("how many may wait to be enrolled who have no invitation; 0: there are none"),
+      request_days: z.int().min(1).max(365).default(14).describe("how long one waits to be decided about"),
+    })
+    .prefault({}),
   agents: z
     .array(peerAddress)
     .default([])

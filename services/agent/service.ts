@@ -2,7 +2,6 @@ import type { TLSSocket } from "node:tls";
 import { openServiceIdentity, type ServiceIdentity } from "#shared/identity/service-identity.ts";
 import { clientTlsOptions, type Peer, peerOf, serverTlsOptions } from "#shared/identity/tls.ts";
 import { hostAndPort } from "#shared/model/address.ts";
-import { Fault } from "#shared/model/errors.ts";
 import type { Clock } from "#shared/runtime/clock.ts";
 import { systemClock } from "#shared/runtime/clock.ts";
 import { watchClock } from "#shared/runtime/clock-watch.ts";
@@ -13,26 +12,25 @@ import { createLog, type Log } from "#shared/runtime/log.ts";
 import { migrate } from "#shared/runtime/migrations.ts";
 import type { SecurePort } from "#shared/web/server.ts";
 import { viewers } from "#shared/web/viewer.ts";
-import { administrationApi } from "#shared/wire/administration-api.ts";
 import { agentApi } from "#shared/wire/agent-api.ts";
 import { xmlRpcClient } from "#shared/wire/xmlrpc/client.ts";
 import { Connections } from "#shared/wire/xmlrpc/connections.ts";
-import { contract } from "#shared/wire/xmlrpc/contract.ts";
-import { startXmlRpcServer, type XmlRpcServer } from "#shared/wire/xmlrpc/server.ts";
 import packageJson from "../../package.json" with { type: "json" };
 import { acquaintanceOf } from "./acquaintance.ts";
-import { type AgentParts, type AgentSelf, agentHandlers } from "./api.ts";
+import type { AgentParts, AgentSelf } from "./api.ts";
 import { startBackground } from "./background.ts";
 import type { AgentConfig } from "./config.ts";
+import { Reception, type ReceptionParts } from "./enrolment/reception.ts";
+import { authorityRegistrar } from "./enrolment/registrar.ts";
 import { Deposits } from "./holdings/deposit.ts";
 import { Gathering, type OtherAgent } from "./holdings/gathering.ts";
 import { startInspection } from "./inspection.ts";
 import { Answers } from "./issuing/answers.ts";
 import { Issuance, type IssuingPolicy } from "./issuing/issuance.ts";
+import { serveApi } from "./listening.ts";
 import { startLookout } from "./monitors/lookout.ts";
 import { POLL_LIMITS, type PollLimits } from "./monitors/poll.ts";
 import { Refusals } from "./refusals.ts";
-import { administrationHandlers } from "./registry/administration.ts";
 import { AuditChain } from "./registry/audit-chain.ts";
 import { Closing } from "./settlement/closing.ts";
 import { Inquiry } from "./settlement/inquiry.ts";
@@ -107,7 +105,8 @@ export async function startAgent(config: AgentConfig, deps: Partial<AgentDeps> =
   const self = (): AgentSelf => ({ ...selfOf(config, books), ports });
   const parts = { ...books, ...desk, self };
   const lookout = owned.use(startLookout(config, { ...host, database: books.database }));
-  const server = owned.use(await serveApi(config, host, parts, desk));
+  const authenticate = authenticator(books);
+  const server = owned.use(await serveApi(config, { ...host, ...parts, authenticate }));
   books.identity.follow((tls) => server.renew(serverTlsOptions(tls)));
   const web = owned.use(
     await startInspection(config, {
@@ -167,6 +166,7 @@ type AgentDesk = Pick<AgentParts, "issuance" | "deposits" | "settlement" | "rele
   readonly refusals: Refusals;
   readonly answers: Answers;
   readonly chain: AuditChain;
+  readonly reception: Reception;
   scan(): Promise<void>;
   gather(): Promise<void>;
 };
@@ -192,6 +192,7 @@ async function openDesk(
   const answers = new Answers(database, keys);
   const latest = Math.floor((await latestAudit(database)) / 1000);
   const issuance = new Issuance({ database, keys, clock, watch }, policyOf(config), latest);
+  const reception = openReception(config, { database, clock, log, identity }, connections);
   async function scan(signal?: AbortSignal): Promise<void> {
     await release.scan(signal);
     await inquiry.scan(signal);
@@ -200,6 +201,7 @@ async function openDesk(
     await answers.forget(clock.now());
     await forgetRequests(database, clock.now() - KEEP_REQUESTS_SECONDS);
     await refusals.flush();
+    await reception.scan();
   }
   const background = owned.use(startBackground(scan, config.scan_seconds, log));
   const gather = (signal?: AbortSignal) => gathering.gather(signal);
@@ -208,34 +210,8 @@ async function openDesk(
   owned.use(startBackground(() => chain.extend(), CHAIN_SECONDS, log));
   const deposits = new Deposits(database, keys, clock, identity.name);
   const { run: inBackground } = background;
-  return { issuance, deposits, settlement, release, refusals, answers, chain, inBackground, scan, gather };
-}
-
-function serveApi(
-  { listen }: AgentConfig,
-  { clock, log }: AgentDeps,
-  parts: AgentParts & AgentBooks,
-  { refusals, answers, chain }: Pick<AgentDesk, "refusals" | "answers" | "chain">,
-): Promise<XmlRpcServer> {
-  const { address: host, tls_port, plain_port } = listen;
-  const authenticate = authenticator(parts);
-  const handlers = { ...agentHandlers(parts), ...administrationHandlers({ ...parts, clock, chain }) };
-  return startXmlRpcServer(contract({ ...agentApi, ...administrationApi }), handlers, {
-    clock,
-    log,
-    replies: answers,
-    onRefusal: (fault, call) => refusals.record(fault, call),
-    tls: { host, port: tls_port, options: serverTlsOptions(parts.identity.tls) },
-    ...(plain_port !== undefined && { plain: { host, port: plain_port } }),
-    authenticate: (socket) => {
-      try {
-        return authenticate(socket);
-      } catch (error) {
-        if (error instanceof Fault) refusals.countStranger(error, "");
-        throw error;
-      }
-    },
-  });
+  const work = { issuance, deposits, settlement, release, inBackground };
+  return { ...work, refusals, answers, chain, reception, scan, gather };
 }
 
 /** Tells who sent a request, checked anew for each. */
@@ -277,6 +253,18 @@ export function openAgentDatabase(url: string, log?: Log): Database {
  * ever after, so rows are found by index from the first one on; and nothing here is worth compiling.
  */
 const SETTINGS = { enable_seqscan: "off", enable_hashjoin: "off", enable_mergejoin: "off", jit: "off" };
+
+function openReception(
+  { authority, enrolment }: AgentConfig,
+  books: Omit<ReceptionParts, "limits">,
+  connections: Connections,
+): Reception {
+  const limits = { strangers: enrolment.strangers, requestDays: enrolment.request_days };
+  return new Reception({
+    ...{ ...books, limits },
+    ...(authority && { registrar: authorityRegistrar(authority, connections) }),
+  });
+}
 
 function otherAgents({ agents }: AgentConfig, connections: Connections): OtherAgent[] {
   return agents.map(({ identity, url }) => ({

@@ -4,7 +4,7 @@ import { join } from "node:path";
 import { certificateFacts, parseCertificate, validityFrom } from "#shared/identity/certificate.ts";
 import { createCertificateRequest } from "#shared/identity/certificate-request.ts";
 import { type Identity, identityFrom } from "#shared/identity/identity.ts";
-import { createKeyFile, loadKeyFile } from "#shared/identity/key-file.ts";
+import { keyFileFor } from "#shared/identity/key-file.ts";
 import { writeDurably } from "#shared/runtime/durable-file.ts";
 import type { Authority } from "./authority.ts";
 
@@ -25,9 +25,7 @@ const NAME = "authority service";
 export async function serviceIdentity(authority: Authority, terms: ServiceTerms): Promise<Identity> {
   const keyFile = join(terms.directory, "service.key");
   const certificateFile = join(terms.directory, "service.crt");
-  const key = existsSync(keyFile)
-    ? await loadKeyFile(keyFile)
-    : await createKeyFile(keyFile, { type: "rsa", bits: 2048 });
+  const key = await keyFileFor(keyFile, { type: "rsa" });
   const present = existsSync(certificateFile) ? await readFile(certificateFile, "utf8") : undefined;
   if (present !== undefined && isGood(present, authority, key.public.name, terms))
     return identityFrom(key, present, authority.caPem);

@@ -1,4 +1,5 @@
 import { createPrivateKey, generateKeyPair, type KeyObject } from "node:crypto";
+import { existsSync } from "node:fs";
 import { constants, open } from "node:fs/promises";
 import { promisify } from "node:util";
 import { OperatorError } from "../model/errors.ts";
@@ -32,6 +33,11 @@ export async function createKeyFile(path: string, kind: KeyKind): Promise<Signin
   const key = await generateSigningKey(kind);
   await createNewFile(path, privateKeyPem(key), OWNER_ONLY);
   return key;
+}
+
+/** The key in a file, made there the first time: what begins again keeps the key it had. Throws as `loadKeyFile`. */
+export async function keyFileFor(path: string, kind: KeyKind): Promise<SigningKey> {
+  return existsSync(path) ? await loadKeyFile(path) : await createKeyFile(path, kind);
 }
 
 /**

@@ -46,6 +46,11 @@ export type ClientTlsOptions = {
   readonly maxCachedSessions: 0;
 };
 
+/** As `ClientTlsOptions`, for a client that accepts any server. */
+export type BlindTlsOptions = Omit<ClientTlsOptions, "rejectUnauthorized"> & {
+  readonly rejectUnauthorized: false;
+};
+
 /** Forward secrecy and authenticated encryption only (RFC 9325 §4.2). OpenSSL's security level stays the default. */
 const CIPHERS = [
   "TLS_AES_128_GCM_SHA256",
@@ -112,12 +117,12 @@ export function strangerTlsOptions(ca: string): ClientTlsOptions {
  * A client that accepts any server at all, to ask it for what proves itself, such as an authority's certificate of which
  * the key is known. Nothing else is to be sent or believed over it.
  */
-export function blindTlsOptions() {
+export function blindTlsOptions(): BlindTlsOptions {
   const secureContext = createSecureContext({
     ...{ minVersion: "TLSv1.2", ciphers: CIPHERS },
     secureOptions: ALWAYS_A_FULL_HANDSHAKE,
   });
-  return { secureContext, rejectUnauthorized: false, maxCachedSessions: 0 } as const;
+  return { secureContext, rejectUnauthorized: false, maxCachedSessions: 0 };
 }
 
 /**

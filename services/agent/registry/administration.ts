@@ -10,7 +10,7 @@ import { allQuotas } from "../store/quotas.ts";
 import { allNodes, allPrivileges, allSites, type RegisteredNode } from "../store/registry.ts";
 import { sliceNames } from "../store/slice-names.ts";
 import type { AuditChain } from "./audit-chain.ts";
-import { callingAdministrator, DONE, faultOfMistake, Office } from "./office.ts";
+import { callingAdministrator, done, Office, told } from "./office.ts";
 import { transferSlice } from "./ownership.ts";
 import { removeQuota, setQuota, type Whose } from "./quota.ts";
 import { Registry } from "./registry.ts";
@@ -121,20 +121,6 @@ export function administrationHandlers({ database, clock, chain }: Parts): Admin
     },
     transferslice: ({ slice, principal }, call) => done(transferSlice(office(call), slice, principal)),
   };
-}
-
-/** The answer to a change. A mistake of the caller's is told as one. */
-async function told<T>(change: Promise<T>): Promise<T> {
-  try {
-    return await change;
-  } catch (error) {
-    throw faultOfMistake(error);
-  }
-}
-
-async function done(change: Promise<void>): Promise<typeof DONE> {
-  await told(change);
-  return DONE;
 }
 
 /** A part of a list in the order of names, which is that of their characters. */

@@ -79,6 +79,11 @@ export class Office {
     this.#by = by;
   }
 
+  /** Who acts. */
+  get who(): Administrator["who"] {
+    return this.#by.who;
+  }
+
   /** `act`: what the audit calls it; `detail`: what it says besides. What `work` returns is what is answered. */
   async act<T>(act: string, detail: object, work: (tx: Tx) => Promise<T>): Promise<T> {
     const by = this.#by;
@@ -110,6 +115,21 @@ export function faultOfMistake(error: unknown): unknown {
   return error instanceof OperatorError ? new Fault("MALFORMED", error.message, { cause: error }) : error;
 }
 
+/** The answer to a change. A mistake of the caller's is told as one. */
+export async function told<T>(change: Promise<T>): Promise<T> {
+  try {
+    return await change;
+  } catch (error) {
+    throw faultOfMistake(error);
+  }
+}
+
+/** The same for one that has nothing to tell. */
+export async function done(change: Promise<void>): Promise<typeof DONE> {
+  await told(change);
+  return DONE;
+}
+
 /** What the constraints of the schema say, by their names, for whoever typed the command. */
 const CONSTRAINTS: Readonly<Record<string, string>> = {
   sites_pkey: "there is a site of that name already",
@@ -119,6 +139,15 @@ const CONSTRAINTS: Readonly<Record<string, string>> = {
   principals_label_key: "there is a principal of that name already",
   principals_label_check:
     "a name is up to 63 of a-z, 0-9, dot, dash, underscore, beginning with a letter or digit",
+  invitations_label_check:
+    "a name is up to 63 of a-z, 0-9, dot, dash, underscore, beginning with a letter or digit",
+  invitations_site_fkey: "there is no such site; add it first",
+  invitations_secret_sha256_key: "there is an invitation with that secret already; choose another secret",
+  invitations_role_check:
+    "a person is a researcher, pi or administrator; a service has no role or that of an agent",
+  invitations_for_one: "an invitation that says a name or addresses is for one use",
+  invitations_approving: "an invitation that approves by itself says which addresses a node or service has",
+  invitations_person: "a person has no addresses",
   principals_site_fkey: "there is no such site; add it first",
   nodes_ip_key: "another node has that address",
   privileges_max_nodes_check: "a privilege is for at least one node",

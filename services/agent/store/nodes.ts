@@ -37,6 +37,11 @@ export async function acceptedNodes(queries: Queries, names: readonly KeyName[])
   );
 }
 
+/** Whether a node has this address already. */
+export async function isNodeAddress(queries: Queries, ip: string): Promise<boolean> {
+  return (await queries.row("select from nodes where ip = $1", [ip])) !== undefined;
+}
+
 /** Notes that a node was heard from. False: no such node was accepted. */
 export async function hearNode(tx: Tx, node: KeyName, now: Instant): Promise<boolean> {
   const heard = await tx.run(

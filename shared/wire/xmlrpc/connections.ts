@@ -2,7 +2,7 @@ import { type AgentOptions, Agent as HttpAgent } from "node:http";
 import { Agent as HttpsAgent, type RequestOptions } from "node:https";
 import type { Duplex } from "node:stream";
 import type { KeyName } from "#shared/identity/key.ts";
-import { type ClientTlsOptions, checkServerIdentity } from "#shared/identity/tls.ts";
+import { type BlindTlsOptions, type ClientTlsOptions, checkServerIdentity } from "#shared/identity/tls.ts";
 
 /** What one request asks of its connection: the key the server must hold. */
 export type PinnedOptions = RequestOptions & { readonly expectedPeer?: KeyName };
@@ -22,7 +22,7 @@ export class Connections implements Disposable {
   #https: PinningAgent;
 
   /** Without `tls` only `http:` can be called, for what answers to strangers. */
-  constructor(tls?: ClientTlsOptions) {
+  constructor(tls?: ClientTlsOptions | BlindTlsOptions) {
     this.http = new HttpAgent(KEPT_ALIVE);
     this.#https = new PinningAgent({ ...KEPT_ALIVE, ...tls });
   }

@@ -88,6 +88,15 @@ const people = lazily(async () => {
   return { authority, server, alice, bob, admin, nodes: [] as TestIdentity[] };
 });
 
+/** The authority of every lab of this process, and the identity that its agents have. */
+export async function labAuthority(): Promise<{
+  readonly authority: TestAuthority;
+  readonly agent: TestIdentity;
+}> {
+  const { authority, server: agent } = await people();
+  return { authority, agent };
+}
+
 async function nodeIdentities(count: number): Promise<TestIdentity[]> {
   const { authority, nodes } = await people();
   const missing = Array.from({ length: count - nodes.length }, (_, at) =>
@@ -120,6 +129,7 @@ export async function agentLab(options: LabOptions = {}): Promise<AgentLab> {
     poll_seconds: 30,
     agents: [],
     gather_seconds: 3600,
+    enrolment: { strangers: 100, request_days: 14 },
     ...options.config,
   };
   const start = () => startAgent(config, { clock, log: silentLog(), ...options.deps });

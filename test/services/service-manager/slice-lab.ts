@@ -133,6 +133,7 @@ export async function sliceLab(options: SliceLabOptions = {}): Promise<SliceLab>
     poll_seconds: 30,
     agents: [],
     gather_seconds: 3600,
+    enrolment: { strangers: 100, request_days: 14 },
     ...options.agent,
   };
   let agent: AgentService | undefined = await startAgent(agentConfig, {

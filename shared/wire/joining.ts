@@ -1,0 +1,128 @@
+import { setTimeout as pause } from "node:timers/promises";
+import { parseCertificate } from "../identity/certificate.ts";
+import { createCertificateRequest } from "../identity/certificate-request.ts";
+import { type KeyName, publicKeyOf } from "../identity/key.ts";
+import type { SigningKey } from "../identity/signature.ts";
+import { blindTlsOptions, strangerTlsOptions } from "../identity/tls.ts";
+import { Fault, refuseUnless } from "../model/errors.ts";
+import { enrolmentApi } from "./enrolment-api.ts";
+import { type Invitation, proveEnrolment } from "./invitation.ts";
+import { xmlRpcClient } from "./xmlrpc/client.ts";
+import { Connections } from "./xmlrpc/connections.ts";
+import { TransportError } from "./xmlrpc/transport-error.ts";
+
+/** Somebody who wants to be certified and known. */
+export type Newcomer = {
+  readonly key: SigningKey;
+  readonly invitation: Invitation;
+  readonly kind: "person" | "node" | "service";
+  /** What it would like to be called. */
+  readonly name?: string;
+  /** Where a node or service is reached. */
+  readonly address?: string;
+  readonly note?: string;
+};
+
+/** What it has afterwards. */
+export type Membership = {
+  /** PEM. */
+  readonly certificate: string;
+  /** The certificates of all authorities that the agent believes, one PEM text after the other. */
+  readonly authorities: string;
+  readonly agent: { readonly url: string; readonly identity: KeyName };
+};
+
+export type JoiningTerms = {
+  readonly signal: AbortSignal;
+  /** Told, once, that somebody has to decide first. */
+  readonly onWaiting: (enrolment: string) => void;
+  /** How often the agent is asked whether somebody has, in milliseconds. */
+  readonly everyMs?: number;
+};
+
+const EVERY_MS = 2_000;
+
+/**
+ * Enrols at the agent of an invitation and waits for the certificate. Nothing is believed but what is proved by the
+ * authority's key that the invitation names, and nothing is told before. Ended anywhere and called again with the same
+ * key, it goes on where it was.
+ *
+ * Throws FOREIGN_CERTIFICATE where somebody else answers in the agent's place, NO_PRIVILEGE when refused, the agent's
+ * faults, and TransportError.
+ */
+export async function join(newcomer: Newcomer, terms: JoiningTerms): Promise<Membership> {
+  const { key, invitation, kind, name, address, note } = newcomer;
+  const { url, secret } = invitation;
+  const authority = await authorityOf(invitation);
+  using connections = new Connections(strangerTlsOptions(authority));
+  let agent: KeyName | undefined;
+  const onPeer = (peer: { readonly name: KeyName }) => {
+    agent = peer.name;
+  };
+  const api = xmlRpcClient(enrolmentApi, { url, connections, onPeer });
+  const csr = createCertificateRequest(key, "newcomer");
+  const { id } = await api.enrol({ csr, kind, name, address, note, invitation: secret });
+  const proof = proveEnrolment(key, id, agent!);
+  for (let told = false; ; told = true) {
+    const found = await patiently(() => api.getenrolment({ id, proof }), told);
+    if (found && found.state !== "waiting") return membership(found, key);
+    if (!told) terms.onWaiting(id);
+    await pause(terms.everyMs ?? EVERY_MS, undefined, { signal: terms.signal });
+  }
+}
+
+/** While somebody waits, the agent may be away for a time. */
+async function patiently<T>(ask: () => Promise<T>, waiting: boolean): Promise<T | undefined> {
+  try {
+    return await ask();
+  } catch (error) {
+    const passes = error instanceof TransportError ? error.kind !== "tls" : isRetryable(error);
+    if (waiting && passes) return undefined;
+    throw error;
+  }
+}
+
+function isRetryable(error: unknown): boolean {
+  return error instanceof Fault && error.retryable;
+}
+
+/**
+ * The authority's certificate, got from a server that nobody vouches for yet: it counts because its key is the one of
+ * the invitation, and signed it. What it certified is checked by TLS from then on.
+ */
+async function authorityOf({ url, authority }: Invitation): Promise<string> {
+  using connections = new Connections(blindTlsOptions());
+  const offered = await xmlRpcClient(enrolmentApi, { url, connections }).getauthority();
+  const genuine = offered.find((pem) => isOwn(pem, authority));
+  refuseUnless(
+    genuine !== undefined,
+    "FOREIGN_CERTIFICATE",
+    `whoever answers at ${new URL(url).host} does not know the authority of this invitation: somebody is in the agent's place, or the invitation is an old one; nothing was told there`,
+  );
+  return genuine;
+}
+
+/** Whether a certificate is that which the holder of this key made of itself. */
+function isOwn(pem: string, key: KeyName): boolean {
+  const certificate = parseCertificate(pem);
+  if (!certificate.ca || certificate.publicKey.asymmetricKeyType !== "rsa") return false;
+  return publicKeyOf(certificate.publicKey).name === key && certificate.verify(certificate.publicKey);
+}
+
+type Found = {
+  readonly state: string;
+  readonly reason: string | null;
+  readonly certificate: string | null;
+  readonly authorities: readonly string[];
+  readonly agent: { readonly url: string; readonly identity: KeyName };
+};
+
+function membership({ state, reason, certificate, authorities, agent }: Found, key: SigningKey): Membership {
+  refuseUnless(state === "approved", "NO_PRIVILEGE", `you were refused: ${reason ?? "no reason was given"}`);
+  refuseUnless(
+    certificate !== null && publicKeyOf(parseCertificate(certificate).publicKey).name === key.public.name,
+    "WRONG_TYPE",
+    "the agent gave a certificate that is not of your key; tell its administrator",
+  );
+  return { certificate, authorities: authorities.join(""), agent };
+}
