@@ -13,6 +13,7 @@ import { peopleRoutes } from "./pages/people/routes.ts";
 import { agentRoutes } from "./pages/routes.ts";
 import { type Advertisement, advertisementPages } from "./store/advertisements.ts";
 import { FRESH_SECONDS, knownConditions } from "./store/conditions.ts";
+import { fleetHistory, KEPT_SECONDS, nodeHistory } from "./store/history.ts";
 import { monitorRecords } from "./store/monitors.ts";
 import { countIdleNodes, nodesOverview, slicesOverview, sliversOverview } from "./store/overview.ts";
 
@@ -75,7 +76,11 @@ export function startInspection(
     ...{ now: () => clock.now(), metrics, more: (app) => addNodesRoute(app, nodes, log) },
     ready: () => nodesOverview(database, clock.now()),
     routes: [
-      ...agentRoutes(together(read), (of) => sliversOverview(database, clock.now(), of, READ)),
+      ...agentRoutes(together(read), (of) => sliversOverview(database, clock.now(), of, READ), {
+        now: () => clock.now(),
+        node: (name) => nodeHistory(database, name, clock.now() - KEPT_SECONDS),
+        fleet: () => fleetHistory(database, clock.now() - KEPT_SECONDS),
+      }),
       ...peopleRoutes({ database, clock }),
     ],
   });

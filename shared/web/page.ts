@@ -1,4 +1,6 @@
 import { formatInstant, type Instant } from "../model/time.ts";
+import type { Chart } from "./chart.ts";
+import { chartJson, chartSection } from "./chart-section.ts";
 import { type Content, type Html, html } from "./html.ts";
 import type { Table } from "./table.ts";
 import { tableSection } from "./table-section.ts";
@@ -15,6 +17,8 @@ export type Fact = {
 /** A part of a page that is no table. */
 export type Panel = { readonly id: string; readonly title: string; readonly body: Html };
 
+export type Part = Table | Chart | Panel;
+
 /** What somebody may look at, before it is HTML or JSON. */
 export type Page = {
   readonly title: string;
@@ -24,7 +28,7 @@ export type Page = {
   /** What has to be known before anything else on the page is believed. */
   readonly notices?: readonly string[];
   readonly facts?: readonly Fact[];
-  readonly parts: readonly (Table | Panel)[];
+  readonly parts: readonly Part[];
 };
 
 /** Where a page stands: what is around it is the same on all pages of a service. */
@@ -118,8 +122,9 @@ function valueText(value: Fact["value"]): string {
   return text === "" ? "–" : text;
 }
 
-function partSection(part: Table | Panel, parameters: URLSearchParams, path: string): Html {
+function partSection(part: Part, parameters: URLSearchParams, path: string): Html {
   if ("select" in part) return tableSection(part, parameters, path);
+  if ("series" in part) return chartSection(part);
   return html`<section id="${part.id}"><h2>${part.title}</h2>
 ${part.body}</section>
 `;
@@ -130,18 +135,22 @@ function jsonAddress(path: string, parameters: URLSearchParams): string {
   return `${path === "/" ? "/index" : path}.json${query}`;
 }
 
-/** The same page for programs: its facts, and of its tables what the query string chooses. */
+/** The same page for programs: its facts, its charts, and of its tables what the query string chooses. */
 export function pageJson(page: Page, parameters: URLSearchParams): object {
   const tables = page.parts.flatMap((part) => {
     if (!("select" in part)) return [];
     const { total, matching, page: number, pages, rows } = part.select(parameters);
     return [[part.id, { total, matching, page: number, pages, rows: rows.map(({ json }) => json) }] as const];
   });
+  const charts = page.parts.flatMap((part) =>
+    "series" in part ? [[part.id, chartJson(part)] as const] : [],
+  );
   return {
     title: page.title,
     as_of: formatInstant(page.now),
     notices: page.notices ?? [],
     ...Object.fromEntries((page.facts ?? []).map(({ key, value }) => [key, value ?? null])),
     tables: Object.fromEntries(tables),
+    ...(charts.length > 0 && { charts: Object.fromEntries(charts) }),
   };
 }

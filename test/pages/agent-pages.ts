@@ -20,8 +20,9 @@ export function agentPages(browser: () => Visitor["browser"]): void {
     const keys = await openTicketKeys(lab.config.ticket_key);
     await enrolFleet(lab.database, keys, lab.clock, { nodes: NODES, share: { slivers: 8 } });
     await place(lab);
+    await remember(lab);
     const row = await lab.database.row<{ name: string }>(
-      "select name from principals where site = $1 order by name limit 1",
+      "select name from principals join nodes on node = name where site = $1 and ip like '10.78.0.%' order by name limit 1",
       [EVIL],
     );
     evil = row!.name;
@@ -51,7 +52,7 @@ export function agentPages(browser: () => Visitor["browser"]): void {
   });
 
   test("in light, in dark and on a phone it can be read, and nothing is wider than the window", async () => {
-    const some = ["", "trouble", `nodes/${evil}`];
+    const some = ["", "trouble", "history", `nodes/${evil}`];
     await assertReadable(visitor, some, { name: "agent" });
     await assertReadable(visitor, ["nodes", "sites", "slices/oceanstore"], {
       name: "agent",
@@ -121,5 +122,25 @@ async function place({ database }: AgentLab): Promise<void> {
          from numbered where n.node = numbered.node)
      update principals p set site = ($1::text[])[1 + at % $2] from numbered where p.name = numbered.node`,
     [PLACES, PLACES.length],
+  );
+}
+
+/** Two days of history, with a gap in it. */
+async function remember({ database, clock }: AgentLab): Promise<void> {
+  const measured = `50 + 40 * sin(s / 20.0), 2000 + 300 * cos(s / 30.0), 400 + 300 * sin(s / 11.0), 200`;
+  await database.run(
+    `insert into node_history (node, at, seconds, fine, heard, leases, tickets, cpu_millis, memory_mib, egress_kbps,
+       load, cpu_percent, memory_used_mib, received_kbps, sent_kbps)
+     select node, to_timestamp($1 - s * 1800), 1800, false, 1, 5 + s % 7, s % 3, 100, 512, 0, 1, ${measured}
+     from nodes cross join generate_series(0, 95) as s where ip like '10.78.0.%' and s not between 20 and 30`,
+    [clock.now()],
+  );
+  await database.run(
+    `insert into fleet_history (at, seconds, fine, nodes, heard, leases, tickets, cpu_millis, memory_mib, egress_kbps,
+       cpu_percent, memory_used_mib, received_kbps, sent_kbps, issued_hourly, redeemed_hourly, ended_hourly)
+     select to_timestamp($1 - s * 1800), 1800, false, 1002, 962 - s % 5, 200 + s, s % 9, 100000, 512000, 0, ${measured},
+       120 + s % 17, 110 + s % 19, 100
+     from generate_series(0, 95) as s where s not between 20 and 30`,
+    [clock.now()],
   );
 }

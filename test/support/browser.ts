@@ -91,7 +91,7 @@ const UNNAMED = `(() => {
 })()`;
 
 export async function shot(page: Page, name: string): Promise<void> {
-  if (SHOTS) await page.screenshot({ path: `${SHOTS}/${name}.png`, fullPage: true });
+  if (SHOTS) await page.screenshot({ path: `${SHOTS}/${name}.png`, fullPage: process.env.SLICELAB_SCREENSHOTS_WHOLE !== undefined });
 }
 
 /** Asked from outside, since the pages allow no text to become a program. */

@@ -3,6 +3,7 @@ import type { Database } from "#shared/runtime/database.ts";
 import type { Log } from "#shared/runtime/log.ts";
 import { startBackground } from "../background.ts";
 import type { AgentConfig } from "../config.ts";
+import { recordHistory } from "../store/history.ts";
 import { sampleLiveness } from "../store/liveness.ts";
 import { Monitors } from "./monitors.ts";
 import type { PollLimits } from "./poll.ts";
@@ -24,7 +25,7 @@ export type LookoutParts = {
 /** How often it is seen whether something is due. Turns are kept in the database, so that it matters to nobody else. */
 const LOOK_SECONDS = 5;
 
-/** Notes who is heard and polls monitors, each in its turn, until it is disposed of. */
+/** Notes who is heard and how all are, and polls monitors, each in its turn, until it is disposed of. */
 export function startLookout(
   config: Pick<AgentConfig, "monitors" | "poll_seconds">,
   { database, clock, log, pollLimits }: LookoutParts,
@@ -39,6 +40,7 @@ export function startLookout(
   async function begin(before: Promise<void>): Promise<void> {
     await Promise.allSettled([before]);
     await sampleLiveness(database, clock.now());
+    await recordHistory(database, clock.now());
     for (const poll of await monitors.due()) background.run(poll);
   }
 

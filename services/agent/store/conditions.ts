@@ -17,6 +17,12 @@ export type Condition = {
   readonly measured?: Instant;
   readonly cpus?: number;
   readonly memoryAvailableMib?: number;
+  readonly memoryUsedMib?: number;
+  /** Of all processors, how much is in use. */
+  readonly cpuPercent?: number;
+  /** What its network takes in and gives out. */
+  readonly receivedKbps?: number;
+  readonly sentKbps?: number;
   readonly booted?: Instant;
   /** When its node manager last gave a sign of life. */
   readonly manager?: Instant;
@@ -47,6 +53,10 @@ export async function saveConditions(
     found.map((one) => one.memoryAvailableMib ?? null),
     found.map((one) => one.booted ?? null),
     found.map((one) => one.manager ?? null),
+    found.map((one) => one.cpuPercent ?? null),
+    found.map((one) => one.memoryUsedMib ?? null),
+    found.map((one) => one.receivedKbps ?? null),
+    found.map((one) => one.sentKbps ?? null),
   ]);
   return row?.nodes ?? 0;
 }
@@ -56,10 +66,11 @@ const SAVE = {
   text: `
     with found as (
       select distinct on (n.node) n.node, max(t.monitored) over (partition by n.node) as monitored,
-        t.load, t.measured, t.cpus, t.memory, t.booted, t.manager
+        t.load, t.measured, t.cpus, t.memory, t.booted, t.manager, t.cpu, t.used, t.received, t.sent
       from unnest($4::text[], $5::text[], $6::double precision[], $7::double precision[], $8::double precision[],
-          $9::int[], $10::bigint[], $11::double precision[], $12::double precision[])
-        as t (node, ip, monitored, load, measured, cpus, memory, booted, manager)
+          $9::int[], $10::bigint[], $11::double precision[], $12::double precision[], $13::double precision[],
+          $14::bigint[], $15::double precision[], $16::double precision[])
+        as t (node, ip, monitored, load, measured, cpus, memory, booted, manager, cpu, used, received, sent)
       join lateral (
         select n.node from nodes n where n.node = t.node
         union all select n.node from nodes n where t.node is null and n.ip = t.ip
@@ -67,14 +78,16 @@ const SAVE = {
       order by n.node, t.load desc nulls last, t.cpus, t.manager
     ), saved as (
       insert into conditions as c (node, monitored, monitor, polled, load, measured, cpus, memory_available_mib,
-        booted, manager)
+        booted, manager, cpu_percent, memory_used_mib, received_kbps, sent_kbps)
       select node, to_timestamp(monitored), $1, to_timestamp($2), load, to_timestamp(measured), cpus, memory,
-        to_timestamp(booted), to_timestamp(manager)
+        to_timestamp(booted), to_timestamp(manager), cpu, used, received, sent
       from found order by node
       on conflict (node) do update set
         monitored = greatest(c.monitored, excluded.monitored), monitor = excluded.monitor, polled = excluded.polled,
         load = excluded.load, measured = excluded.measured, cpus = excluded.cpus,
-        memory_available_mib = excluded.memory_available_mib, booted = excluded.booted, manager = excluded.manager
+        memory_available_mib = excluded.memory_available_mib, booted = excluded.booted, manager = excluded.manager,
+        cpu_percent = excluded.cpu_percent, memory_used_mib = excluded.memory_used_mib,
+        received_kbps = excluded.received_kbps, sent_kbps = excluded.sent_kbps
       where c.load is null or c.measured < to_timestamp($3) or excluded.load > c.load
         or (c.monitor = excluded.monitor and c.polled <> excluded.polled)
     )
