@@ -8,6 +8,8 @@ const BROWSER = { executablePath: "/usr/bin/chromium", args: ["--no-sandbox", "-
 
 /** Screenshots are written here, where it is set, to be looked at. */
 const SHOTS = process.env.SLICELAB_SCREENSHOTS;
+/** Of whole pages, not of what a window shows of them. */
+const WHOLE = process.env.SLICELAB_SCREENSHOTS_WHOLE !== undefined;
 
 export function launchBrowser(): Promise<Browser> {
   return chromium.launch(BROWSER);
@@ -91,7 +93,7 @@ const UNNAMED = `(() => {
 })()`;
 
 export async function shot(page: Page, name: string): Promise<void> {
-  if (SHOTS) await page.screenshot({ path: `${SHOTS}/${name}.png`, fullPage: process.env.SLICELAB_SCREENSHOTS_WHOLE !== undefined });
+  if (SHOTS) await page.screenshot({ path: `${SHOTS}/${name}.png`, fullPage: WHOLE });
 }
 
 /** Asked from outside, since the pages allow no text to become a program. */
