@@ -65,7 +65,9 @@ const DONE = 1 as const;
 /** How long an answer is kept that stays true for ever. */
 const KEEP_SECONDS = 86_400;
 
-export function agentHandlers(parts: AgentParts): Handlers<typeof agentApi> {
+export function agentHandlers(
+  parts: AgentParts,
+): Omit<Handlers<typeof agentApi>, "getrevocations" | "postrevocations"> {
   const { database, keys, issuance, deposits, settlement, release, self } = parts;
 
   async function issue(order: Order, { peer, method, replay }: Call): Promise<EncodedReply> {

@@ -65,6 +65,12 @@ export const agentConfig = z.strictObject({
       request_days: z.int().min(1).max(365).default(14).describe("how long one waits to be decided about"),
     })
     .prefault({}),
+  revocation_seconds: z
+    .int()
+    .min(1)
+    .max(3600)
+    .default(30)
+    .describe("how often the authority, and other agents, are asked for what the authority has revoked"),
   agents: z
     .array(peerAddress)
     .default([])

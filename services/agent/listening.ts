@@ -17,9 +17,14 @@ import type { Answers } from "./issuing/answers.ts";
 import type { Refusals } from "./refusals.ts";
 import { administrationHandlers } from "./registry/administration.ts";
 import type { AuditChain } from "./registry/audit-chain.ts";
+import type { Distribution } from "./revocation/distribution.ts";
+import { revocationHandlers } from "./revocation/handlers.ts";
+import type { Revocations } from "./revocation/revocations.ts";
 
 /** What the calls of an agent are answered with. */
 type ListeningParts = AgentParts & {
+  readonly revocations: Revocations;
+  readonly distribution: Distribution;
   readonly clock: Clock;
   readonly log: Log;
   readonly identity: ServiceIdentity;
@@ -46,6 +51,7 @@ export function serveApi(
   const enrolling = { ...parts, at: () => ({ url, port: parts.self().ports.tls }) };
   const handlers = {
     ...{ ...agentHandlers(parts), ...administrationHandlers(parts) },
+    ...revocationHandlers(parts),
     ...{ ...enrolmentHandlers(enrolling), ...enrolmentAdministrationHandlers(enrolling) },
   };
   return startXmlRpcServer(CONTRACT, handlers, {

@@ -1,6 +1,5 @@
-import type { TLSSocket } from "node:tls";
 import { openServiceIdentity, type ServiceIdentity } from "#shared/identity/service-identity.ts";
-import { clientTlsOptions, type Peer, peerOf, serverTlsOptions } from "#shared/identity/tls.ts";
+import { clientTlsOptions, serverTlsOptions } from "#shared/identity/tls.ts";
 import { hostAndPort } from "#shared/model/address.ts";
 import type { Clock } from "#shared/runtime/clock.ts";
 import { systemClock } from "#shared/runtime/clock.ts";
@@ -10,20 +9,16 @@ import { type Database, openDatabase } from "#shared/runtime/database.ts";
 import type { Running } from "#shared/runtime/lifecycle.ts";
 import { createLog, type Log } from "#shared/runtime/log.ts";
 import { migrate } from "#shared/runtime/migrations.ts";
-import type { SecurePort } from "#shared/web/server.ts";
-import { viewers } from "#shared/web/viewer.ts";
-import { agentApi } from "#shared/wire/agent-api.ts";
-import { xmlRpcClient } from "#shared/wire/xmlrpc/client.ts";
 import { Connections } from "#shared/wire/xmlrpc/connections.ts";
 import packageJson from "../../package.json" with { type: "json" };
-import { acquaintanceOf } from "./acquaintance.ts";
 import type { AgentParts, AgentSelf } from "./api.ts";
+import { authenticator, realTime, securePort } from "./authentication.ts";
 import { startBackground } from "./background.ts";
 import type { AgentConfig } from "./config.ts";
 import { Reception, type ReceptionParts } from "./enrolment/reception.ts";
 import { authorityRegistrar } from "./enrolment/registrar.ts";
 import { Deposits } from "./holdings/deposit.ts";
-import { Gathering, type OtherAgent } from "./holdings/gathering.ts";
+import { Gathering, otherAgents } from "./holdings/gathering.ts";
 import { startInspection } from "./inspection.ts";
 import { Answers } from "./issuing/answers.ts";
 import { Issuance, type IssuingPolicy } from "./issuing/issuance.ts";
@@ -32,6 +27,9 @@ import { startLookout } from "./monitors/lookout.ts";
 import { POLL_LIMITS, type PollLimits } from "./monitors/poll.ts";
 import { Refusals } from "./refusals.ts";
 import { AuditChain } from "./registry/audit-chain.ts";
+import type { Distribution } from "./revocation/distribution.ts";
+import { openRevocations } from "./revocation/opening.ts";
+import type { Revocations } from "./revocation/revocations.ts";
 import { Closing } from "./settlement/closing.ts";
 import { Inquiry } from "./settlement/inquiry.ts";
 import { nodeQuestions } from "./settlement/node-questions.ts";
@@ -74,9 +72,6 @@ export type AgentService = Running & {
   gather(): Promise<void>;
 };
 
-/** Certificates are valid by real time, whatever clock the agent was given. */
-const realTime = (): Date => new Date(systemClock().milliseconds());
-
 /** How long after its end what was issued under a request is remembered: no clock makes it valid again by then. */
 const KEEP_REQUESTS_SECONDS = 86_400;
 
@@ -105,12 +100,12 @@ export async function startAgent(config: AgentConfig, deps: Partial<AgentDeps> =
   const self = (): AgentSelf => ({ ...selfOf(config, books), ports });
   const parts = { ...books, ...desk, self };
   const lookout = owned.use(startLookout(config, { ...host, database: books.database }));
-  const authenticate = authenticator(books);
+  const authenticate = authenticator(parts);
   const server = owned.use(await serveApi(config, { ...host, ...parts, authenticate }));
   books.identity.follow((tls) => server.renew(serverTlsOptions(tls)));
   const web = owned.use(
     await startInspection(config, {
-      ...{ ...host, ...parts, monitors: lookout.monitors.names, secure: securePort(config, books) },
+      ...{ ...host, ...parts, monitors: lookout.monitors.names, secure: securePort(config, parts) },
       concerns: () => books.identity.concerns(realTime()),
     }),
   );
@@ -167,6 +162,8 @@ type AgentDesk = Pick<AgentParts, "issuance" | "deposits" | "settlement" | "rele
   readonly answers: Answers;
   readonly chain: AuditChain;
   readonly reception: Reception;
+  readonly revocations: Revocations;
+  readonly distribution: Distribution;
   scan(): Promise<void>;
   gather(): Promise<void>;
 };
@@ -187,13 +184,17 @@ async function openDesk(
   const previousFile = ticketKeyFiles(config.ticket_key, config.previous_ticket_key).previous;
   const succession = new Succession({ database, keys, previousFile, clock, log, cancelAt });
   const inquiry = new Inquiry({ database, keys, settlement, clock, stateAt, log });
-  const gathering = new Gathering({ database, clock, log, agents: otherAgents(config, connections) });
+  const gathering = new Gathering({ database, clock, log, agents: otherAgents(config.agents, connections) });
   const refusals = owned.use(new Refusals(database, clock, log));
   const answers = new Answers(database, keys);
   const latest = Math.floor((await latestAudit(database)) / 1000);
   const issuance = new Issuance({ database, keys, clock, watch }, policyOf(config), latest);
   const reception = openReception(config, { database, clock, log, identity }, connections);
+  const opening = { identity, database, connections, clock, log };
+  const { revocations, distribution } = await openRevocations(config, opening, owned);
   async function scan(signal?: AbortSignal): Promise<void> {
+    await revocations.load();
+    await distribution.scan(signal);
     await release.scan(signal);
     await inquiry.scan(signal);
     await closing.scan(signal);
@@ -210,23 +211,8 @@ async function openDesk(
   owned.use(startBackground(() => chain.extend(), CHAIN_SECONDS, log));
   const deposits = new Deposits(database, keys, clock, identity.name);
   const { run: inBackground } = background;
-  const work = { issuance, deposits, settlement, release, inBackground };
+  const work = { issuance, deposits, settlement, release, revocations, distribution, inBackground };
   return { ...work, refusals, answers, chain, reception, scan, gather };
-}
-
-/** Tells who sent a request, checked anew for each. */
-function authenticator({ identity }: Pick<AgentBooks, "identity">): (socket: TLSSocket) => Peer {
-  return (socket) => peerOf(socket, { now: realTime(), trust: identity.trust });
-}
-
-/** Where the pages show more, and to whom. */
-function securePort({ listen }: AgentConfig, { identity, database }: AgentBooks): SecurePort | undefined {
-  if (listen.web_tls_port === undefined) return undefined;
-  return {
-    port: listen.web_tls_port,
-    options: serverTlsOptions(identity.tls),
-    viewer: viewers(authenticator({ identity }), (name) => acquaintanceOf(database, name)),
-  };
 }
 
 function policyOf({ max_lease_seconds, overbooking }: AgentConfig): IssuingPolicy {
@@ -264,11 +250,4 @@ function openReception(
     ...{ ...books, limits },
     ...(authority && { registrar: authorityRegistrar(authority, connections) }),
   });
-}
-
-function otherAgents({ agents }: AgentConfig, connections: Connections): OtherAgent[] {
-  return agents.map(({ identity, url }) => ({
-    identity,
-    client: xmlRpcClient(agentApi, { url, connections, expectedPeer: identity }),
-  }));
 }

@@ -10,6 +10,7 @@ import { findLease, noSlice } from "./leases/ownership.ts";
 import { type RedemptionDeps, redeem } from "./leases/redemption.ts";
 import { type RenewalDeps, renew } from "./leases/renewal.ts";
 import { type SliverStatus, type StatusDeps, statusOf } from "./leases/status.ts";
+import { postRevocations, type RevocationDeps } from "./revocation/posting.ts";
 import { formatSshKey, parseSshKey } from "./ssh/keys.ts";
 import { leaseOf } from "./store/lease-rows.ts";
 import type { Store } from "./store.ts";
@@ -38,6 +39,7 @@ export type ApiDeps = {
   readonly cancellation: CancellationDeps;
   readonly keys: LeaseKeysDeps;
   readonly status: StatusDeps;
+  readonly revocation: RevocationDeps;
 };
 
 /** The node manager's methods (WIRE.md §2): each translates its arguments and calls one use case. */
@@ -66,6 +68,7 @@ export function nodeManagerHandlers(deps: ApiDeps): Handlers<typeof nodeManagerA
     canceltickets: ({ tickets }, { peer, replay }) =>
       cancelTickets(deps.cancellation, { peer: peer.name, tickets, replay }),
     statetickets: ({ tickets }, { peer }) => stateTickets(deps.cancellation, { peer: peer.name, tickets }),
+    postrevocations: ({ list }, { peer, replay }) => postRevocations(deps.revocation, { peer, list, replay }),
     addkey: ({ key, ...of }, { peer, replay }) =>
       addKey(deps.keys, { peer: peer.name, replay, of, key: parseSshKey(key) }),
     delkey: ({ key, ...of }, { peer, replay }) =>

@@ -16,6 +16,7 @@ import { writtenTarget } from "#shared/wire/ganglia/target.ts";
 import { IMAGE_LIMITS, type ImageLimits } from "./backends/images/image-limits.ts";
 import { isImageSource } from "./backends/images/image-source.ts";
 import type { ImageWish } from "./backends/images/images.ts";
+import { REVOKED_LEASES } from "./revocation/ending.ts";
 import type { MonitorFeed } from "./usage/feeds.ts";
 
 const amount = z.int().min(0).max(999_999_999_999);
@@ -104,6 +105,16 @@ export const nodeManagerConfig = z.strictObject({
       every_seconds: z.int().min(1).max(30).default(20).describe("how often they are told"),
     })
     .prefault({}),
+  revoked_leases: z
+    .enum(REVOKED_LEASES)
+    .default("end")
+    .describe("what becomes of leases that are revoked: end, or suspend, stopped and kept until they end"),
+  revocation_seconds: z
+    .int()
+    .min(1)
+    .max(3600)
+    .default(30)
+    .describe("how often agents are asked for what is revoked, in case they could not tell"),
   agents: z
     .array(
       peerAddress.extend({
@@ -163,6 +174,10 @@ export type NodeManagerConfig = {
   /** Whom it tells of itself; absent: nobody. */
   readonly monitor?: MonitorFeed;
   readonly agents: readonly AgentConfig[];
+  /** Absent: they end. */
+  readonly revokedLeases?: (typeof REVOKED_LEASES)[number];
+  /** How often agents are asked for what is revoked; absent: every 30. */
+  readonly revocationSeconds?: number;
   readonly leasablePorts: readonly PortRange[];
   readonly reservedPorts: readonly PortRange[];
 };
@@ -191,6 +206,8 @@ export function loadNodeManagerConfig(source: Omit<ConfigSource, "prefix">): Nod
       ...(administrative && { administrative: [...new Set(administrative)] }),
       share: own ? shareFrom(own) : partOf(capacity, read.agents.length),
     })),
+    revokedLeases: read.revoked_leases,
+    revocationSeconds: read.revocation_seconds,
     leasablePorts: read.leasable_ports,
     reservedPorts: read.reserved_ports,
   });

@@ -6,6 +6,8 @@ import { byDeadline, type Deadlines } from "./deadline.ts";
 import type { Engines } from "./engines/engines.ts";
 import { endOverdueLeases } from "./leases/deletion.ts";
 import type { NodeTime } from "./node-time.ts";
+import { type EndingDeps, endRevokedLeases } from "./revocation/ending.ts";
+import type { Revocations } from "./revocation/revocations.ts";
 import type { SliverConditions } from "./slivers/sliver-conditions.ts";
 import type { Slivers } from "./slivers/slivers.ts";
 import type { LeaseState, StoredLease } from "./store/lease-rows.ts";
@@ -25,6 +27,9 @@ export type ReconcilerDeps = {
   readonly conditions: SliverConditions;
   readonly time: NodeTime;
   readonly deadlines: Deadlines;
+  readonly revocations: Revocations;
+  /** What becomes of leases that are revoked. */
+  readonly policy: EndingDeps["policy"];
   readonly log: Log;
   readonly signal: AbortSignal;
 };
@@ -76,6 +81,7 @@ export function startReconciler(deps: Omit<ReconcilerDeps, "signal">): Reconcile
 async function reconcile(deps: ReconcilerDeps): Promise<void> {
   const { store, slivers, time, log, signal } = deps;
   endOverdueLeases(deps);
+  endRevokedLeases(deps);
   const limit = pLimit(AT_ONCE);
   const idle = (state: LeaseState) =>
     store.leases.inState(state).filter(({ serial }) => !slivers.busy(serial));

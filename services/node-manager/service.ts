@@ -27,6 +27,9 @@ import { openOwnersDoor } from "./owner/owner-door.ts";
 import { startWeb } from "./pages/web.ts";
 import { type Reconciler, startReconciler } from "./reconciler.ts";
 import { auditOfRefusals } from "./refusals.ts";
+import { askAgents } from "./revocation/agents.ts";
+import type { EndingDeps } from "./revocation/ending.ts";
+import { Revocations } from "./revocation/revocations.ts";
 import { startRevival } from "./slivers/revival.ts";
 import { SliverConditions } from "./slivers/sliver-conditions.ts";
 import { type Slivers, slivers } from "./slivers/slivers.ts";
@@ -70,6 +73,9 @@ type Ground = {
   readonly time: NodeTime;
   readonly deadlines: Deadlines;
   readonly conditions: SliverConditions;
+  readonly revocations: Revocations;
+  /** What becomes of leases that are revoked. */
+  readonly policy: EndingDeps["policy"];
   readonly log: Host["log"];
 };
 
@@ -102,6 +108,8 @@ export async function startNodeManager(
   listening.tls = server.port;
   listening.plain = server.plainPort ?? 0;
   settlements.push(...openSettlements(ground, { parts, listening, roots: api.redemption.roots }));
+  const { agents, revocationSeconds: everySeconds = 30 } = config;
+  parts.use(askAgents({ ...ground, slivers: work, agents, everySeconds }));
 
   const flows = openFlows(ground, deps, parts);
   await openOwnersDoor({ ...ground, slivers: work, flows }, parts);
@@ -143,6 +151,10 @@ async function openGround(
   const time = parts.use(nodeTime(clock, store, log));
   const self = { node: identity.name, ip: config.ip, version: packageFile.version };
   const { deadlines = DEADLINES } = deps;
+  const revocations = new Revocations({
+    ...{ store, time, authorities: () => identity.trust.keys },
+    agents: config.agents.map((agent) => agent.identity),
+  });
   return {
     config,
     self,
@@ -153,6 +165,8 @@ async function openGround(
     time,
     deadlines,
     conditions: new SliverConditions(),
+    revocations,
+    policy: config.revokedLeases ?? "end",
     log,
   };
 }
@@ -190,10 +204,10 @@ type CaseNeeds = {
 };
 
 function useCases(ground: Ground, { gateway, slivers, listening, onNews }: CaseNeeds): ApiDeps {
-  const { config, self, store, time, engines } = ground;
+  const { config, self, store, engines } = ground;
   const identity = ground.identity.signingKey;
   const grants = config.agents.map(grantOf);
-  const roots = rootsOfNode({ store, time, identity, grants, ip: config.ip, ports: config.leasablePorts });
+  const roots = rootsOfNode({ ...ground, identity, grants, ip: config.ip, ports: config.leasablePorts });
   const limits = {
     capacity: config.capacity,
     get reservedPorts() {
@@ -213,6 +227,7 @@ function useCases(ground: Ground, { gateway, slivers, listening, onNews }: CaseN
     cancellation: common,
     keys: { ...common, onFewerKeys: (slice) => gateway.expel(slice) },
     status: common,
+    revocation: common,
   };
 }
 
@@ -248,12 +263,13 @@ function openFeeds(ground: Ground) {
   });
 }
 
-function openServer({ config, identity, clock, log, store, time }: Ground, api: ApiDeps) {
+function openServer({ config, identity, clock, log, store, time, revocations }: Ground, api: ApiDeps) {
   const { host, ports } = config;
   return startXmlRpcServer(nodeManagerApi, nodeManagerHandlers(api), {
     tls: { host, port: ports.tls, options: serverTlsOptions(identity.tls) },
     plain: ports.plain === undefined ? undefined : { host, port: ports.plain },
-    authenticate: (socket) => peerOf(socket, { now: realTime(), trust: identity.trust }),
+    authenticate: (socket) =>
+      peerOf(socket, { now: realTime(), trust: identity.trust, isRevoked: revocations.isRevoked }),
     ...{ clock, log, replies: store.replies, onRefusal: auditOfRefusals({ store, time }) },
   });
 }

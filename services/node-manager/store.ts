@@ -11,6 +11,7 @@ import { LeaseRows } from "./store/lease-rows.ts";
 import { OutboxRows } from "./store/outbox-rows.ts";
 import { QuarantineRows } from "./store/quarantine-rows.ts";
 import { ReplyRows } from "./store/reply-rows.ts";
+import { RevocationRows } from "./store/revocation-rows.ts";
 import { RootRows } from "./store/root-rows.ts";
 import { SuspensionRows } from "./store/suspension-rows.ts";
 import { TicketRows } from "./store/ticket-rows.ts";
@@ -29,6 +30,7 @@ export type Store = Disposable & {
   readonly quarantine: QuarantineRows;
   readonly suspensions: SuspensionRows;
   readonly bans: BanRows;
+  readonly revocations: RevocationRows;
   readonly audit: AuditRows;
   /** Runs `work` as one change that is on the disk when this returns, or none at all when it throws. */
   transaction<T>(work: (tx: Tx) => T): T;
@@ -67,6 +69,7 @@ export async function openStore({ path, nodeKey, now, onFailure }: StoreOptions)
     quarantine: new QuarantineRows(db),
     suspensions: new SuspensionRows(db),
     bans: new BanRows(db),
+    revocations: new RevocationRows(db),
     audit: new AuditRows(db),
     transaction: (work) => db.transaction(work),
     latestTime: () => db.get<{ at: number }>("select latest_time as at from store")!.at,

@@ -1,6 +1,7 @@
 import type { X509Certificate } from "node:crypto";
 import { Fault, refuseUnless } from "../model/errors.ts";
 import { parseCertificate } from "./certificate.ts";
+import { type PublicKey, publicKeyOf } from "./key.ts";
 
 const ONE = /-----BEGIN CERTIFICATE-----[^-]+-----END CERTIFICATE-----/g;
 const BEGINNING = /-----BEGIN /g;
@@ -21,6 +22,11 @@ export class Trust {
     this.authorities = texts.map(parseCertificate);
     for (const { ca, subject } of this.authorities)
       refuseUnless(ca, "MALFORMED", `the certificate of ${subject} is not that of an authority`);
+  }
+
+  /** The keys of these authorities: what they sign besides certificates is verified with them. */
+  get keys(): readonly PublicKey[] {
+    return this.authorities.map(({ publicKey }) => publicKeyOf(publicKey));
   }
 
   /** Whether one of these authorities signed the certificate. Says nothing of its term or purpose. */

@@ -86,6 +86,7 @@ export const administrationApi = contract({
         role: z.string(),
         site: z.string().nullable(),
         suspended: z.boolean(),
+        revoked: z.boolean(),
       }),
     ),
     help: "Everybody this agent knows, in the order of their names.",
@@ -207,6 +208,32 @@ export const administrationApi = contract({
     result: done,
     mutates: true,
     help: "Makes the name of a slice another principal's, who alone gets tickets for it from then on.",
+  }),
+  revokeprincipal: method({
+    params: z.object({ principal: called }),
+    result: sha256,
+    mutates: true,
+    help: "Has nothing more to do with a principal, for ever, and ends its leases at all nodes. Returns the name of its key.",
+  }),
+  revoketicket: method({
+    params: z.object({ ticket: sha256 }),
+    result: done,
+    mutates: true,
+    help: "Has a ticket of this agent, or a part of a holding that it handed on, never used again, and ends what stands on it.",
+  }),
+  listrevocations: method({
+    result: z.array(
+      z.object({
+        signer: sha256,
+        role: z.enum(["authority", "agent"]),
+        number: z.int(),
+        received: time,
+        names: z.int(),
+        nodes: z.int(),
+        untold: z.array(z.string()),
+      }),
+    ),
+    help: "The lists of what is revoked that this agent goes by, and which nodes have not said yet that they have them.",
   }),
   getaudit: method({
     params: z.object({ ...byId, who: sha256.or(z.literal("operator")).optional() }),

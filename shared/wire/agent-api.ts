@@ -212,6 +212,19 @@ export const agentApi = contract({
     mutates: true,
     help: "Gives this agent holdings to issue from. A root only from its node, which also says what it runs.",
   }),
+  getrevocations: method({
+    params: z.object({
+      since: z.array(sha256).max(64).optional().describe("identities of lists that the caller has"),
+    }),
+    result: z.array(document),
+    help: "The signed lists of what is revoked that this agent goes by: its authority's and its own, as far as the caller does not have them.",
+  }),
+  postrevocations: method({
+    params: z.object({ list: document }),
+    result: z.literal(1),
+    mutates: true,
+    help: "Takes a signed list of keys that the authority has revoked, from anybody, and gives it to all nodes.",
+  }),
   settletickets: method({
     params: z.object({ redeemed: settled, unredeemed: settled, cancelled: settled, ended: settled }),
     result: z.literal(1),

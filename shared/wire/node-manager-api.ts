@@ -133,6 +133,12 @@ export const nodeManagerApi = contract({
     result: document,
     help: "Says under signature what became of each of these tickets and holdings, and changes nothing: for the agents above them.",
   }),
+  postrevocations: method({
+    params: z.object({ list: document }),
+    result: one,
+    mutates: true,
+    help: "Takes a signed list of what is revoked, of the authority from anybody, or of an agent that holds something here from itself, and ends the leases that it is about.",
+  }),
   addkey: method({
     params: z.object({ slice, key: sshKey, lease_serial }),
     result: one,

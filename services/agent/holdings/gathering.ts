@@ -4,13 +4,23 @@ import { parseInstant } from "#shared/model/time.ts";
 import type { Clock } from "#shared/runtime/clock.ts";
 import type { Database } from "#shared/runtime/database.ts";
 import type { Log } from "#shared/runtime/log.ts";
-import { type AdvertisementStruct, type agentApi, facts, MAX_ADS } from "#shared/wire/agent-api.ts";
+import { type AdvertisementStruct, agentApi, facts, MAX_ADS } from "#shared/wire/agent-api.ts";
 import { readBase64 } from "#shared/wire/fields.ts";
-import type { XmlRpcClient } from "#shared/wire/xmlrpc/client.ts";
+import { type XmlRpcClient, xmlRpcClient } from "#shared/wire/xmlrpc/client.ts";
+import type { Connections } from "#shared/wire/xmlrpc/connections.ts";
+import type { AgentConfig } from "../config.ts";
 import { type GatheredNode, nodesThrough, saveAgentKey, saveGathered } from "../store/gathered.ts";
 
 /** Another agent, which hands on parts of its nodes. */
 export type OtherAgent = { readonly identity: KeyName; readonly client: XmlRpcClient<typeof agentApi> };
+
+/** Those of the configuration, each known by its key. */
+export function otherAgents(agents: AgentConfig["agents"], connections: Connections): OtherAgent[] {
+  return agents.map(({ identity, url }) => ({
+    identity,
+    client: xmlRpcClient(agentApi, { url, connections, expectedPeer: identity }),
+  }));
+}
 
 export type GatheringParts = {
   readonly database: Database;

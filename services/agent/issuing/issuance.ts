@@ -158,6 +158,7 @@ export class Issuance {
       "NOT_PRINCIPAL",
       "this agent does not know your key; ask its administrator to add you",
     );
+    refuseUnless(!permit.revoked, "REVOKED", "the key of that principal was revoked; it needs a new one");
     refuseUnless(!permit.suspended, "SUSPENDED", "the agent's administrator has suspended you; ask why");
     refuseUnless(
       permit.owner === undefined || permit.owner === principal.name,

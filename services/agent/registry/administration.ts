@@ -18,7 +18,10 @@ import { drainNode, overbookNode, resumeNode, retireNode } from "./standing.ts";
 import { limitsOf, limitsStruct, privilegeStruct } from "./struct.ts";
 
 type Parts = { readonly database: Database; readonly clock: Clock; readonly chain: AuditChain };
-type AdministrationHandlers = Handlers<typeof administrationApi>;
+type AdministrationHandlers = Omit<
+  Handlers<typeof administrationApi>,
+  "revokeprincipal" | "revoketicket" | "listrevocations"
+>;
 type CallOf = Parameters<AdministrationHandlers["addsite"]>[1];
 
 /** Thin handlers: each is one act of the calling administrator. */
@@ -52,7 +55,7 @@ export function administrationHandlers({ database, clock, chain }: Parts): Admin
       const principals = await office(call).read(allPrincipals);
       return pageOf(principals, (one) => one.label, after, limit).map((one) => ({
         ...{ principal: one.name, name: one.label, role: one.role, site: one.site },
-        suspended: one.suspended,
+        ...{ suspended: one.suspended, revoked: one.revoked },
       }));
     },
     setrole: ({ principal, role }, call) => done(registry(call).setRole(principal, role)),

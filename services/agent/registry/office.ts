@@ -159,6 +159,8 @@ const CONSTRAINTS: Readonly<Record<string, string>> = {
   nodes_country_check: "a country is two lower-case letters",
   nodes_region_check: "a region is up to 32 of a-z, 0-9 and dash",
   nodes_overbooking_range: "a factor of overbooking is from 1000 (none) to 10000 per mille",
+  principals_not_revoked: "that key was revoked, and nobody is entered with it any more: it takes a new key",
+  principals_revoked_suspended: "its key was revoked, which nobody takes back: it takes a new key",
   privileges_renewable: "the longest renewal is at least as long as the longest lease",
   privileges_lasting: "a privilege has to be valid for a while",
   privileges_capable: "an administrative privilege names capabilities, a conventional one none",

@@ -7,6 +7,7 @@ import type { Privilege, SliceType } from "../registry/privilege.ts";
 /** What decides whether a principal may have tickets for a slice. Checked again, under locks, when they are issued. */
 export type Permit = {
   readonly suspended: boolean;
+  readonly revoked: boolean;
   /** Those in force now. */
   readonly privileges: readonly Privilege[];
   /** The principal the slice's name belongs to, if to anybody. */
@@ -26,14 +27,14 @@ export async function readPermit(
   const [first] = rows;
   if (!first) return undefined;
   const privileges = rows.filter((row) => row.id !== null).map(privilegeOf);
-  const { suspended, owner, limited } = first;
-  return { suspended, owner: owner ?? undefined, limited, privileges };
+  const { suspended, revoked, owner, limited } = first;
+  return { suspended, revoked, owner: owner ?? undefined, limited, privileges };
 }
 
 const PERMIT = {
   name: "permit",
   text: `
-    select p.suspended, s.principal as owner,
+    select p.suspended, p.revoked is not null as revoked, s.principal as owner,
       exists (select from quotas q where q.principal = p.name or q.site = p.site) as limited, v.id, v.slice_type, v.max_nodes, v.max_lease_seconds,
       v.max_renewable_seconds, v.capabilities
     from principals p
@@ -45,6 +46,7 @@ const PERMIT = {
 
 type PermitRow = {
   suspended: boolean;
+  revoked: boolean;
   owner: string | null;
   limited: boolean;
   /** Null, with all that follows, where there is no privilege. */

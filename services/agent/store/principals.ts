@@ -13,9 +13,11 @@ export type Principal = {
   readonly role: Role;
   readonly site: string | null;
   readonly suspended: boolean;
+  /** Suspended for good: its key was revoked. */
+  readonly revoked: boolean;
 };
 
-const COLUMNS = "name, sha1, label, role, site, suspended";
+const COLUMNS = "name, sha1, label, role, site, suspended, revoked is not null as revoked";
 
 export async function principalNamed(queries: Queries, name: KeyName): Promise<Principal | undefined> {
   return await queries.row<Principal>(

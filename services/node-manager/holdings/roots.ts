@@ -13,6 +13,7 @@ import { documentId, parseDocument, signDocument } from "#shared/wire/document.t
 import { readTicket, writeTicket } from "#shared/wire/ticket-document.ts";
 import type { AgentConfig } from "../config.ts";
 import type { NodeTime } from "../node-time.ts";
+import type { Revocations } from "../revocation/revocations.ts";
 import type { StoredRoot } from "../store/root-rows.ts";
 import type { Store } from "../store.ts";
 
@@ -33,6 +34,7 @@ export type RootDeps = {
   /** Ports that tickets may name. */
   readonly ports: readonly PortRange[];
   readonly time: NodeTime;
+  readonly revocations: Revocations;
 };
 
 export function grantOf({ identity: agent, share, administrative }: AgentConfig): Grant {
@@ -50,7 +52,7 @@ export type RootsOfNode = {
   /**
    * The root ticket that an agent should hold now, for its ticket key: the latest one, or a new one where there is
    * none, half its term has passed, or it says something else than the owner wants. Throws CLOCK_UNSURE rather than
-   * sign while the clock can't be believed.
+   * sign while the clock can't be believed, and REVOKED for an agent whose key the authority has revoked.
    */
   current(grant: Grant, ticketKey: PublicKey): string;
 };
@@ -83,6 +85,7 @@ export function rootsOfNode(deps: RootDeps): RootsOfNode {
   }
 
   function current(grant: Grant, ticketKey: PublicKey): string {
+    deps.revocations.refuseAgent(grant.agent);
     const earlier = store.roots.ofAgent(grant.agent);
     const latest = earlier.find(
       (root) => root.disownedAt === undefined && holdingOf(root).principal === ticketKey.name,

@@ -13,6 +13,7 @@ import { byDeadline, type Deadlines } from "../deadline.ts";
 import { chooseEngine, type EngineChoice, type Engines } from "../engines/engines.ts";
 import type { RootsOfNode } from "../holdings/roots.ts";
 import type { NodeTime } from "../node-time.ts";
+import type { Revocations } from "../revocation/revocations.ts";
 import type { Slivers } from "../slivers/slivers.ts";
 import type { SshKey } from "../ssh/gateway.ts";
 import type { Tx } from "../store/database.ts";
@@ -30,6 +31,7 @@ export type RedemptionRequest = { readonly peer: Peer; readonly ticketdata: stri
 export type RedemptionDeps = {
   readonly store: Store;
   readonly roots: RootsOfNode;
+  readonly revocations: Revocations;
   readonly identity: SigningKey;
   readonly limits: NodeLimits;
   readonly engines: Engines;
@@ -49,6 +51,7 @@ export async function redeem(deps: RedemptionDeps, request: RedemptionRequest): 
   const chain = openSliceTicketAtAnyTime(request.ticketdata, deps.roots.anchor);
   const agent = deps.roots.agentOf(chain);
   checkPrincipal(chain.leaf.ticket, request.peer.name);
+  deps.revocations.refuse(chain, agent);
   const lease = livingLeaseOf(deps, chain) ?? promiseLease(deps, request, chain, agent);
   if (lease.state === "creating") await made(deps, lease);
   const living = deps.store.leases.bySerial(lease.serial);

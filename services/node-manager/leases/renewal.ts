@@ -11,6 +11,7 @@ import { sealLease } from "#shared/wire/lease-document.ts";
 import type { Replay } from "#shared/wire/xmlrpc/replay.ts";
 import type { RootsOfNode } from "../holdings/roots.ts";
 import type { NodeTime } from "../node-time.ts";
+import type { Revocations } from "../revocation/revocations.ts";
 import type { Tx } from "../store/database.ts";
 import { leaseOf, type StoredLease } from "../store/lease-rows.ts";
 import type { Store } from "../store.ts";
@@ -23,6 +24,7 @@ import { checkPrincipal, recordHoldings, spend } from "./ticket-use.ts";
 export type RenewalDeps = {
   readonly store: Store;
   readonly roots: RootsOfNode;
+  readonly revocations: Revocations;
   readonly identity: SigningKey;
   readonly limits: NodeLimits;
   readonly time: NodeTime;
@@ -54,6 +56,7 @@ export function renew(deps: RenewalDeps, request: RenewalRequest): string {
     checkRenewable(lease, now);
     const principals = [lease.principal, request.peer.name];
     checkNotBanned(store, { slice: lease.slice, principals });
+    deps.revocations.refuseLeaseOf(lease, request.peer.name);
     const renewed = extend(deps, tx, lease, request, now);
     store.audit.record(tx, {
       ...{
@@ -97,6 +100,7 @@ function extend(
   const agent = deps.roots.agentOf(chain);
   const { ticket } = chain.leaf;
   checkPrincipal(ticket, request.peer.name);
+  deps.revocations.refuse(chain, agent);
   refuseUnless(
     !deps.store.tickets.find(chain.leaf.id),
     "ALREADY_REDEEMED",

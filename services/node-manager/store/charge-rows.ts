@@ -60,6 +60,12 @@ export class ChargeRows {
       .map(fromRow);
   }
 
+  /** The holdings that a lease counts against now or later. */
+  ofLease(lease: string, now: Instant): DocumentId[] {
+    const sql = "select distinct holding from charges where lease = ? and until_time > ? order by holding";
+    return this.#db.all<{ holding: string }>(sql, lease, now).map((row) => row.holding);
+  }
+
   /** Serials of the leases that stand beneath a holding. */
   beneath(holding: DocumentId): string[] {
     const sql = "select distinct lease from charges where holding = ? order by lease";

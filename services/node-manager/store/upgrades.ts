@@ -6,7 +6,11 @@ import { AUDIT_COLUMNS, type AuditRecord, auditContent } from "./audit-record.ts
  * What was added to the store since its first version, in order and never changed once it was released: a store of an
  * earlier version is brought up to date, in one transaction, when it is opened. Each makes the version one higher.
  */
-export const UPGRADES: readonly ((sqlite: DatabaseSync) => void)[] = [addOwnersWord, chainAudit];
+export const UPGRADES: readonly ((sqlite: DatabaseSync) => void)[] = [
+  addOwnersWord,
+  chainAudit,
+  addRevocations,
+];
 
 function addOwnersWord(sqlite: DatabaseSync): void {
   sqlite.exec(`
@@ -53,4 +57,28 @@ create table audit_heads (
     last = { position: last.position + 1, hash: hashAfter(last, auditContent(record)) };
     write.run(last.position, last.hash, record.number);
   }
+}
+
+function addRevocations(sqlite: DatabaseSync): void {
+  sqlite.exec(`
+-- What is revoked: the latest list of each signer (WIRE.md §1, Revocations), and the key it is verified with.
+create table revocation_lists (
+  signer text primary key,
+  role text not null check (role in ('authority', 'agent', 'node')),
+  id text not null,
+  number integer not null,
+  key blob not null,
+  document text not null,
+  received_at integer not null
+) strict, without rowid;
+
+-- A second list with the number of one that was there: its signer said two things at once.
+create table revocation_conflicts (
+  signer text primary key,
+  number integer not null,
+  id text not null,
+  document text not null,
+  received_at integer not null
+) strict, without rowid;
+`);
 }

@@ -6,11 +6,14 @@ import type { DocumentId, Holding, Ticket } from "#shared/model/ticket.ts";
 import { headBytes } from "#shared/wire/audit-chain.ts";
 import { parseDocument, verifyDocument } from "#shared/wire/document.ts";
 import { openLease } from "#shared/wire/lease-document.ts";
+import { openRevocations } from "#shared/wire/revocation-document.ts";
+import type { HeldList } from "#shared/wire/revocation-lists.ts";
 import { readTicket } from "#shared/wire/ticket-document.ts";
 import { formatSshKey, parseSshKey } from "../ssh/keys.ts";
 import type { Store } from "../store.ts";
 import type { StoredHolding } from "./holding-rows.ts";
 import type { StoredLease } from "./lease-rows.ts";
+import type { StoredList } from "./revocation-rows.ts";
 
 /**
  * Verifies every signed document in the store and compares it with the columns that repeat it: a checksum that a
@@ -44,6 +47,8 @@ export function verifyStoredDocuments(store: Store, nodeKey: PublicKey): void {
     if (document !== undefined) checked(`ticket ${id}`, () => openTicketBody(document, parent, id));
   }
   checked("audit", () => checkAuditHead(store, nodeKey));
+  for (const list of store.revocations.all())
+    checked(`list of revocations of ${list.signer}`, () => heldList(list));
   for (const lease of store.leases.all()) {
     checked(`lease ${lease.serial}`, () => checkLease(lease, nodeKey));
     for (const key of store.keys.ofLease(lease.serial)) {
@@ -60,6 +65,14 @@ function checkAuditHead({ audit }: Store, nodeKey: PublicKey): void {
   const same = row?.position === head.position && row.hash === head.hash;
   if (same && head.key === nodeKey.name && verifyBytes(nodeKey, headBytes(head), head.signature)) return;
   throw new OperatorError("its last signed head is not that of its rows; see slicelab node audit verify");
+}
+
+/** A stored list, verified. Throws where it is not what its columns say. */
+export function heldList({ signer: name, role, id, key: spki, document }: StoredList): HeldList {
+  const key = publicKeyFromSpki(Buffer.from(spki));
+  const opened = openRevocations(document, key, role);
+  if (opened.id !== id || key.name !== name) throw new OperatorError("it is another list");
+  return { signer: role, key, document, ...opened };
 }
 
 function checked(what: string, check: () => unknown): void {

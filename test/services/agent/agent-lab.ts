@@ -125,6 +125,7 @@ export async function agentLab(options: LabOptions = {}): Promise<AgentLab> {
     overbooking: 1000,
     default_resources: { cpu_millis: 100, memory_mib: 128, disk_mib: 512, egress_kbps: 1000 },
     scan_seconds: 3600,
+    revocation_seconds: 3600,
     monitors: [],
     poll_seconds: 30,
     agents: [],

@@ -9,13 +9,17 @@ import { startXmlRpcServer } from "#shared/wire/xmlrpc/server.ts";
 import type { TestIdentity } from "../../support/authority.ts";
 import type { FixedClock } from "../../support/clock.ts";
 
-/** A node as far as its agents' questions go: it answers `canceltickets`, signed, and nothing else. */
+/** A node as far as its agents' questions go: it answers `canceltickets`, signed, takes lists, and nothing else. */
 export type StandingNode = AsyncDisposable & {
   readonly port: number;
   /** Ids it was asked about, in order. */
   readonly asked: string[];
   /** What it says of tickets, where that is not that they are cancelled now. */
   readonly states: Map<string, TicketState>;
+  /** Lists of what is revoked that it was told, in order. */
+  readonly lists: string[];
+  /** How it takes the next ones; by default it does. */
+  take?: (list: string) => Promise<void> | void;
   /** Says what is not so, when set: instead of its own statement. */
   lie?: (honest: string) => string;
 };
@@ -31,11 +35,17 @@ export async function standingNode(
     throw new Fault("NO_METHOD", "this node only answers its agents");
   };
   const handlers = Object.fromEntries(Object.keys(nodeManagerApi).map((name) => [name, refuse]));
-  const node: Pick<StandingNode, "asked" | "states" | "lie"> = { asked, states };
+  const lists: string[] = [];
+  const node: Pick<StandingNode, "asked" | "states" | "lists" | "take" | "lie"> = { asked, states, lists };
   const server = await startXmlRpcServer(
     nodeManagerApi,
     {
       ...handlers,
+      async postrevocations({ list }: { list: string }) {
+        lists.push(list);
+        await node.take?.(list);
+        return 1;
+      },
       canceltickets: ({ tickets }: { tickets: string[] }) => {
         const stated = tickets.map((text): StatedTicket => {
           const { id } = parseDocument(text);

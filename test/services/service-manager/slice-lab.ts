@@ -129,6 +129,7 @@ export async function sliceLab(options: SliceLabOptions = {}): Promise<SliceLab>
     overbooking: 1000,
     default_resources: { cpu_millis: 100, memory_mib: 128, disk_mib: 512, egress_kbps: 0 },
     scan_seconds: 3600,
+    revocation_seconds: 3600,
     monitors: [],
     poll_seconds: 30,
     agents: [],

@@ -30,6 +30,7 @@ test("only administrators administer: every method is refused to others, changes
     ...{ withdrawprivilege: { id: 1 }, setquota: { principal: "bob", slices: 0 } },
     ...{ removequota: { principal: "alice" }, acceptnode: { ip: "10.9.9.9", certificate } },
     ...{ listnodes: {}, drainnode: { node: digits }, resumenode: { node: "node0" }, listslices: {} },
+    ...{ revokeprincipal: { principal: "alice" }, revoketicket: { ticket: digits }, listrevocations: {} },
     overbooknode: { node: "node0", overbooking: 2000 },
     ...{ retirenode: { node: "node0" }, transferslice: { slice: "web", principal: "alice" } },
   };

@@ -34,6 +34,8 @@ export type ListeningAgent = AsyncDisposable & {
   /** Refuses the next calls to settletickets with this, after having heard them: an answer that was lost. */
   forget: Fault | undefined;
   ticketKey: string;
+  /** What it answers when asked for what is revoked. */
+  revocations: string[];
 };
 
 export async function listeningAgent(identity: TestIdentity): Promise<ListeningAgent> {
@@ -48,6 +50,7 @@ export async function listeningAgent(identity: TestIdentity): Promise<ListeningA
     facts: [],
     settled: [],
     forget: undefined,
+    revocations: [],
     ticketKey: KEYS.agent.public.spki.toString("base64"),
     eventsOf: (ticket) =>
       agent.settled.flatMap((call) =>
@@ -97,6 +100,7 @@ function handlers(agent: ListeningAgent): Handlers<typeof agentApi> {
       agent.facts.push(facts);
       return 1;
     },
+    getrevocations: () => agent.revocations,
     settletickets: (events) => {
       agent.settled.push(events);
       if (agent.forget) throw agent.forget;

@@ -1,0 +1,134 @@
+import type { KeyName, PublicKey } from "#shared/identity/key.ts";
+import { Fault, refuseUnless } from "#shared/model/errors.ts";
+import { type RevokedBy, refuseRevoked, revocationOf } from "#shared/model/revocation.ts";
+import type { Ticket } from "#shared/model/ticket.ts";
+import type { Chain } from "#shared/wire/chain.ts";
+import { claimedListSigner, openRevocations } from "#shared/wire/revocation-document.ts";
+import { type HeldList, RevocationLists } from "#shared/wire/revocation-lists.ts";
+import type { NodeTime } from "../node-time.ts";
+import type { StoredLease } from "../store/lease-rows.ts";
+import type { StoredList } from "../store/revocation-rows.ts";
+import { heldList } from "../store/verification.ts";
+import type { Store } from "../store.ts";
+import { chainsOfLease, isHolder, revocableLinks } from "./links.ts";
+
+export type RevocationDeps = {
+  readonly store: Store;
+  readonly time: NodeTime;
+  /** Keys of the authorities whose certificates the node trusts now. */
+  readonly authorities: () => readonly PublicKey[];
+  /** The agents that its owner gives something to. */
+  readonly agents: readonly KeyName[];
+};
+
+/** What is revoked at this node, and what that means for tickets and leases (WIRE.md §1, Revocations). */
+export class Revocations {
+  readonly #deps: RevocationDeps;
+  readonly #lists = new RevocationLists();
+
+  /**
+   * With what the store remembers: a node that was away knows at once what it knew before. An authority that is not
+   * trusted any more is not believed in this either: it may have been replaced because somebody else has its key.
+   */
+  constructor(deps: RevocationDeps) {
+    this.#deps = deps;
+    const trusted = deps.authorities().map(({ name }) => name);
+    const held = deps.store.revocations.all().map(heldList);
+    this.#lists.put(
+      ...held.filter(({ signer, key }) => signer !== "authority" || trusted.includes(key.name)),
+    );
+  }
+
+  /** Whether an authority has revoked this key: asked at every call. */
+  readonly isRevoked = (key: KeyName): boolean => this.#lists.isRevoked(key);
+
+  /** The lists that the node goes by, by their identities. */
+  held(): string[] {
+    return this.#lists.all.map(({ id }) => id);
+  }
+
+  /**
+   * Goes by a list from now on; true if it says anything new. `bringer`: who handed it over, under a key that is known
+   * from the connection. Nothing changes for a list that is refused: UNKNOWN_KEY for a signer that the node has nothing to
+   * do with, and what `openRevocations` and `isNews` throw.
+   */
+  take(text: string, bringer: { readonly name: KeyName; readonly key: PublicKey }): boolean {
+    const { store, time } = this.#deps;
+    const { signer, key } = this.#signerOf(text, bringer);
+    const list: HeldList = { signer, key, document: text, ...openRevocations(text, key, signer) };
+    try {
+      if (!this.#lists.isNews(list)) return false;
+    } catch (error) {
+      if (error instanceof Fault && error.name === "BAD_CHAIN")
+        store.transaction((tx) => store.revocations.contradict(tx, stored(list), time.now()));
+      throw error;
+    }
+    store.transaction((tx) => {
+      store.revocations.put(tx, stored(list), time.now());
+      const at = { atMilliseconds: time.milliseconds(), action: "revocations taken", outcome: "done" };
+      const { number, revoked } = list.list;
+      const note = `number ${number} of ${signer} ${key.name}, which names ${revoked.length}`;
+      store.audit.record(tx, { ...at, peer: bringer.name, note });
+    });
+    this.#lists.put(list);
+    return true;
+  }
+
+  /** Throws REVOKED where anything in the chain of a ticket is revoked; `agent` is the one whose root is above it. */
+  refuse({ above, leaf }: Chain<Ticket>, agent: KeyName): void {
+    refuseRevoked(revocableLinks([...above, leaf], agent), this.#lists.all);
+  }
+
+  /** Throws REVOKED for an agent that nothing is given to any more. */
+  refuseAgent(agent: KeyName): void {
+    refuseUnless(
+      !this.#lists.isRevoked(agent),
+      "REVOKED",
+      `the authority revoked the key of the agent ${agent.slice(0, 12)}…; take it out of the configuration`,
+    );
+  }
+
+  /** What revokes a lease: something in every chain that it counts under now or later. */
+  ofLease(lease: StoredLease): RevokedBy | undefined {
+    const chains = chainsOfLease(this.#deps.store, lease, this.#deps.time.now());
+    const found = chains.map(({ links }) => revocationOf(links, this.#lists.all));
+    return found.every((one) => one !== undefined) ? found[0] : undefined;
+  }
+
+  /** Throws REVOKED where all tickets that give `principal` a lease are revoked, even if it stands on another's. */
+  refuseLeaseOf(lease: StoredLease, principal: KeyName): void {
+    const { store, time } = this.#deps;
+    const own = chainsOfLease(store, lease, time.now()).filter((chain) => chain.principal === principal);
+    const [first, ...others] = own;
+    if (!first || others.some(({ links }) => !revocationOf(links, this.#lists.all))) return;
+    refuseRevoked(first.links, this.#lists.all);
+  }
+
+  /** As what, and with which key, the signer that a list claims is believed here. */
+  #signerOf(
+    text: string,
+    bringer: { readonly name: KeyName; readonly key: PublicKey },
+  ): Pick<HeldList, "signer" | "key"> {
+    const name = claimedListSigner(text);
+    const authority = this.#deps.authorities().find((key) => key.name === name);
+    if (authority) return { signer: "authority", key: authority };
+    const held = this.#lists.of(name);
+    if (held && held.signer !== "authority") return held;
+    refuseUnless(
+      bringer.name === name && this.#isHolder(name),
+      "UNKNOWN_KEY",
+      "this node takes lists of revocations of its authority, and of agents that hold something here and bring their own",
+    );
+    return { signer: "agent", key: bringer.key };
+  }
+
+  /** Whether an agent has anything at this node, by its owner or by another agent. */
+  #isHolder(agent: KeyName): boolean {
+    const { store, agents } = this.#deps;
+    return agents.includes(agent) || isHolder(store, agent);
+  }
+}
+
+function stored({ signer: role, key, id, list, document }: HeldList): StoredList {
+  return { signer: key.name, role, id, number: list.number, key: key.spki, document };
+}

@@ -1,0 +1,186 @@
+import assert from "node:assert/strict";
+import { test } from "node:test";
+import { loadKeyFile } from "#shared/identity/key-file.ts";
+import { parseDocument } from "#shared/wire/document.ts";
+import { openRevocations } from "#shared/wire/revocation-document.ts";
+import { eventually } from "#test/support/deadline.ts";
+import { DAY } from "#test/support/documents.ts";
+import { revocationsBy } from "#test/support/revocations.ts";
+import { type AgentLab, agentLab, audited, charges, type LabNode, refusal } from "../agent-lab.ts";
+import { FACTS } from "../facts.ts";
+import { administering } from "../registry/administrators.ts";
+import { type StandingNode, standingNode } from "../standing-node.ts";
+
+const WEB = { slice: "web", ntickets: 1, leaselen: DAY, ips: "0.0.0.0" as const };
+
+/** Where a node of the lab answers, and its agent knows. */
+async function standing(lab: AgentLab, node: LabNode): Promise<StandingNode> {
+  const stands = await standingNode(node, node.ip, lab.clock);
+  await node.client.deposittickets({ tickets: [], facts: { ...FACTS, sslport: stands.port } });
+  return stands;
+}
+
+function authorityOf(lab: AgentLab) {
+  return lab.authority.authority.key;
+}
+
+test("whoever the authority revoked is refused on its open connection, at every process, and for ever", async () => {
+  await using lab = await agentLab({ loopback: true });
+  await using sibling = await lab.sibling();
+  await using node = await standing(lab, lab.nodes[0]);
+  const there = sibling.client(lab.alice);
+  await there.getslices();
+  const [ticket] = await lab.alice.client.newtickets({ ...WEB, ips: [lab.nodes[0].ip] });
+  const list = revocationsBy(authorityOf(lab), 5, { key: [lab.alice.name] });
+  const began = performance.now();
+  await lab.bob.client.postrevocations({ list });
+  await assert.rejects(lab.alice.client.getslices(), refusal("CERTIFICATE_REVOKED"));
+  await eventually(async () => {
+    await assert.rejects(there.getslices(), refusal("CERTIFICATE_REVOKED"));
+    return true;
+  });
+  assert.ok(performance.now() - began < 3_000, "other processes hear of it, and need not look");
+  await eventually(() => node.lists.join() === list, { what: "nodes being told" });
+
+  await assert.rejects(lab.registry.suspend("alice", false), /its key was revoked, which nobody takes back/);
+  await lab.registry.suspend("bob", true);
+  await lab.registry.suspend("bob", false);
+  const { certPem: certificate } = await lab.authority.client("carol", { key: lab.alice.signingKey });
+  await lab.database.run("update principals set label = 'before' where label = 'alice'");
+  await assert.rejects(lab.registry.addPrincipal({ label: "carol", role: "pi", certificate }));
+  await lab.restart();
+  await assert.rejects(lab.client(lab.alice).getslices(), refusal("CERTIFICATE_REVOKED"));
+  assert.deepEqual(await lab.bob.client.getrevocations({}), [list]);
+  await lab.agent.scan();
+  assert.ok(node.asked.includes(parseDocument(ticket!).id), "a ticket that she did not use is given back");
+  assert.deepEqual(await charges(lab), []);
+});
+
+test("a key that was revoked before anybody was entered with it is entered nowhere", async () => {
+  await using lab = await agentLab();
+  const carol = await lab.authority.client("carol");
+  await lab.bob.client.postrevocations({ list: revocationsBy(authorityOf(lab), 5, { key: [carol.name] }) });
+  const entered = { label: "carol", role: "researcher", certificate: carol.certPem } as const;
+  await assert.rejects(lab.registry.addPrincipal(entered), /that key was revoked/);
+  const node = { label: "carol", certificate: carol.certPem, ip: "10.9.9.9" };
+  await assert.rejects(lab.registry.addNode(node), /that key was revoked/);
+});
+
+test("an administrator revokes a principal and a ticket, and the agent's own list says so, signed", async () => {
+  await using lab = await agentLab({ loopback: true });
+  await using node = await standing(lab, lab.nodes[0]);
+  using admin = administering(lab, lab.admin);
+  const { agent } = lab.agent.announce;
+  const { public: identity } = await loadKeyFile(lab.config.identity.key);
+  const own = () => openRevocations(node.lists.at(-1)!, identity, "agent").list;
+  const [text] = await lab.bob.client.newtickets({ ...WEB, ips: [lab.nodes[0].ip] });
+  const { id } = parseDocument(text!);
+  await admin.api.revoketicket({ ticket: id });
+  await eventually(() => node.lists.length === 1);
+  assert.deepEqual(
+    own().revoked.map((one) => [one.kind, one.id]),
+    [["ticket", id]],
+  );
+  const { number } = own();
+  assert.equal(await admin.api.revokeprincipal({ principal: "alice" }), lab.alice.name);
+  await assert.rejects(lab.alice.client.getslices(), refusal("CERTIFICATE_REVOKED"));
+  await eventually(() => node.lists.length === 2);
+  assert.deepEqual(
+    own().revoked.map((one) => [one.kind, one.id]),
+    [
+      ["principal", lab.alice.name],
+      ["ticket", id],
+    ],
+  );
+  assert.ok(own().number > number);
+  assert.equal(await admin.api.revokeprincipal({ principal: "alice" }), lab.alice.name, "again is as once");
+  const [standings] = await admin.api.listrevocations();
+  assert.deepEqual([standings!.signer, standings!.role, standings!.names], [agent, "agent", 2]);
+  assert.deepEqual([standings!.nodes, standings!.untold], [2, ["node1"]]);
+
+  await assert.rejects(admin.api.revokeprincipal({ principal: "node0" }), refusal("MALFORMED", /retired/));
+  await assert.rejects(
+    admin.api.revokeprincipal({ principal: "nobody" }),
+    refusal("MALFORMED", /no principal/),
+  );
+  await assert.rejects(
+    admin.api.revoketicket({ ticket: "0".repeat(64) }),
+    refusal("MALFORMED", /issued no ticket/),
+  );
+  assert.equal(node.lists.length, 2);
+  const acts = (await audited(lab)).filter((entry) => entry.startsWith("admin revoke"));
+  assert.deepEqual(acts.slice(0, 2), ["admin revoke ticket ok", "admin revoke principal ok"]);
+
+  // Once the ticket can be valid no more, the next list leaves it out.
+  lab.clock.advance(3 * DAY);
+  await admin.api.revokeprincipal({ principal: "bob" });
+  await eventually(() => node.lists.length === 3);
+  assert.deepEqual(new Set(own().revoked.map((one) => one.id)), new Set([lab.alice.name, lab.bob.name]));
+});
+
+test("lists that are forged, foreign, older or contradicting are refused and change nothing", async () => {
+  await using lab = await agentLab();
+  const { client } = lab.bob;
+  const authority = authorityOf(lab);
+  const list = revocationsBy(authority, 5, { key: ["e".repeat(64)] });
+  await client.postrevocations({ list });
+  const state = () =>
+    lab.database.rows(
+      "select (select jsonb_agg(r) from revoked r) as r, (select jsonb_agg(l) from revocation_lists l) as l",
+    );
+  const before = await state();
+  const key = [lab.alice.name];
+  const refused: [string, Parameters<typeof refusal>[0]][] = [
+    [revocationsBy(lab.bob.signingKey, 9, { principal: key }), "UNKNOWN_KEY"],
+    [revocationsBy(lab.nodes[0].signingKey, 9, { key }), "UNKNOWN_KEY"],
+    [list.replace("e".repeat(64), lab.alice.name), "BAD_SIGNATURE"],
+    [revocationsBy(authority, 9, { principal: key }), "NO_PRIVILEGE"],
+    [revocationsBy(authority, 4, { key }), "EXPIRED"],
+    [revocationsBy(authority, 5, { key }), "BAD_CHAIN"],
+    ["nonsense", "MALFORMED"],
+  ];
+  for (const [text, fault] of refused)
+    await assert.rejects(client.postrevocations({ list: text }), refusal(fault));
+  assert.deepEqual(await state(), before);
+  assert.equal(await client.postrevocations({ list }), 1);
+  const [evidence] = await lab.database.rows("select document from revocation_conflicts");
+  assert.deepEqual(evidence, { document: revocationsBy(authority, 5, { key }) });
+  await lab.alice.client.getslices();
+});
+
+test("nothing is issued to the revoked by anybody's hand, also in an order that was under way", async () => {
+  await using lab = await agentLab();
+  using admin = administering(lab, lab.admin);
+  const orders = Promise.allSettled(Array.from({ length: 12 }, () => lab.alice.client.newtickets(WEB)));
+  await admin.api.revokeprincipal({ principal: "alice" });
+  const { count } = (await lab.database.row<{ count: number }>("select count(*) from tickets"))!;
+  await orders;
+  const after = await lab.database.row("select count(*) from tickets");
+  assert.deepEqual(after, { count }, "what was not in the books when the call came back never was");
+});
+
+test("nodes that are dead or hang delay no other, and are told when they are back", async () => {
+  await using lab = await agentLab({ nodes: 6, loopback: true });
+  const [hanging, ...well] = await Promise.all(lab.nodes.slice(0, 4).map((node) => standing(lab, node)));
+  const { promise: never, resolve: letGo } = Promise.withResolvers<void>();
+  hanging!.take = () => never;
+  for (const dead of lab.nodes.slice(4))
+    await dead.client.deposittickets({ tickets: [], facts: { ...FACTS, sslport: 1 } });
+  const list = revocationsBy(authorityOf(lab), 5, { key: [lab.alice.name] });
+  const began = performance.now();
+  await lab.bob.client.postrevocations({ list });
+  await eventually(() => well.every(({ lists }) => lists.length === 1));
+  assert.ok(performance.now() - began < 4_000, "others are not waited for");
+  using admin = administering(lab, lab.admin);
+  letGo();
+  hanging!.take = undefined;
+  await using back = await standing(lab, lab.nodes[4]!);
+  await lab.agent.scan();
+  assert.equal(back.lists.length, 1);
+  assert.deepEqual((await admin.api.listrevocations())[0]?.untold, ["node5"]);
+  assert.ok(
+    well.every(({ lists }) => lists.length === 1),
+    "who has it is not told again",
+  );
+  for (const node of [hanging!, ...well]) await node[Symbol.asyncDispose]();
+});
