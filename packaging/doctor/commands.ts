@@ -1,18 +1,14 @@
 import { existsSync, readFileSync } from "node:fs";
 import { basename, dirname, join } from "node:path";
 import { parseEnv } from "node:util";
-import { Command, CommanderError, InvalidArgumentError, Option } from "commander";
-import type { Clock } from "#shared/runtime/clock.ts";
+import { type Command, InvalidArgumentError, Option } from "commander";
+import { commandOf, runCommandLine, type ServiceTerminal } from "#shared/runtime/command-line.ts";
 import { checkClock } from "./clock.ts";
 import { EXAMINATIONS } from "./examination.ts";
 import { type Finding, findingsText, Report } from "./finding.ts";
 
-/** What a command speaks to: data goes to `out`, everything else to `err`. */
-export type Terminal = {
-  readonly out: (text: string) => void;
-  readonly err: (text: string) => void;
-  readonly env: NodeJS.ProcessEnv;
-  readonly clock: Clock;
+/** What the command speaks to. */
+export type DoctorTerminal = ServiceTerminal & {
   /** Where configurations are looked for when none is named. */
   readonly directory?: string;
 };
@@ -22,7 +18,6 @@ type Examined = { readonly part: string; readonly config: string };
 
 const WELL = 0;
 const TROUBLE = 1;
-const USAGE = 2;
 
 const DIRECTORY = "/etc/slicelab";
 const PARTS = Object.keys(EXAMINATIONS);
@@ -40,25 +35,21 @@ be root on the node; for the rest, whoever the service runs as.
 Exit codes: 0 nothing keeps anything from working (there may be warnings), 1 something does, 2 usage.`;
 
 /** Runs `slicelab doctor` and returns its exit code. */
-export async function runDoctor(argv: readonly string[], terminal: Terminal): Promise<number> {
+export async function runDoctor(argv: readonly string[], terminal: DoctorTerminal): Promise<number> {
   const findings: Finding[] = [];
-  try {
-    const command = doctorCommand(terminal, (found) => findings.push(...found));
-    await command.parseAsync(argv, { from: "user" });
-  } catch (error) {
-    if (error instanceof CommanderError) return error.exitCode === 0 ? WELL : USAGE;
-    throw error;
-  }
-  return findings.some(({ state }) => state === "trouble") ? TROUBLE : WELL;
+  const command = doctorCommand(terminal, (found) => findings.push(...found));
+  const code = await runCommandLine(command, argv, terminal);
+  return code === WELL && findings.some(({ state }) => state === "trouble") ? TROUBLE : code;
 }
 
 /** The command; `onFindings` is told what it found. */
 export function doctorCommand(
-  { out, err, ...terminal }: Terminal,
+  terminal: DoctorTerminal,
   onFindings: (found: readonly Finding[]) => void = () => undefined,
 ): Command {
-  return new Command("slicelab doctor")
-    .description("Looks for what keeps services from working on this machine, and says how to mend it.")
+  const { out, err, directory = DIRECTORY } = terminal;
+  const does = "Looks for what keeps services from working on this machine, and says how to mend it.";
+  return commandOf("doctor", does, terminal)
     .addHelpText("after", AFTER)
     .addOption(
       new Option("--config <[part=]file...>", "what to examine; all of /etc/slicelab unless given")
@@ -66,10 +57,7 @@ export function doctorCommand(
         .default([], "none"),
     )
     .addOption(new Option("-o, --output <format>", "how to print").choices(["text", "json"]).default("text"))
-    .exitOverride()
-    .configureOutput({ writeOut: out, writeErr: err })
     .action(async (options: { config: Examined[]; output: string }) => {
-      const { directory = DIRECTORY } = terminal;
       const chosen = options.config.length > 0 ? options.config : configurationsIn(directory);
       const findings = await examineAll(chosen, terminal);
       onFindings(findings);
@@ -80,7 +68,7 @@ export function doctorCommand(
 
 async function examineAll(
   chosen: readonly Examined[],
-  { env, clock }: Pick<Terminal, "env" | "clock">,
+  { env, clock }: Pick<DoctorTerminal, "env" | "clock">,
 ): Promise<Finding[]> {
   const machine = new Report("machine");
   checkClock(machine);

@@ -22,7 +22,7 @@ const MIB = 1024 ** 2;
 
 /** Runs one `slicelab image` command and gives its exit code. It needs the machine's images and no node manager. */
 export function runImage(argv: readonly string[], terminal: ImageTerminal): Promise<number> {
-  return runCommandLine(imageCommand(terminal), argv, terminal, sentenceWithOutput);
+  return runCommandLine(imageCommand(terminal), argv, terminal, { sentence: sentenceWithOutput });
 }
 
 /** What an operator is told, with what a program of the machine said. */

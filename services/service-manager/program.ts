@@ -1,6 +1,5 @@
-import { Command, CommanderError } from "commander";
-import { Fault, OperatorError } from "#shared/model/errors.ts";
-import { printable } from "#shared/runtime/printable.ts";
+import type { Command } from "commander";
+import { programOf, runCommandLine } from "#shared/runtime/command-line.ts";
 import { addCreate } from "./commands/create.ts";
 import { addDelete } from "./commands/delete.ts";
 import { addExec } from "./commands/exec.ts";
@@ -20,7 +19,8 @@ import { addStatus } from "./commands/status.ts";
 import { addStop } from "./commands/stop.ts";
 import { addTicketCommands } from "./commands/ticket.ts";
 import { addWatch } from "./commands/watch.ts";
-import { EXIT, exitCodeOf, Interrupted, UsageError } from "./terminal/exit-code.ts";
+import { EXIT } from "./terminal/exit-code.ts";
+import { tellingOf } from "./terminal/telling.ts";
 
 const AFTER = `
 A slice is a network of virtual machines (slivers) on nodes of different owners, for a time.
@@ -42,25 +42,16 @@ Exit codes: 0 ok, 1 error, 2 usage, 3 partial (run it again to finish), 4 not al
 6 no capacity, 124 timeout, 130 interrupted. Slices are kept in $SLICELAB_HOME, or else in ~/.slicelab.`;
 
 /** Runs one `slice` command line; tells `tools.finish` what the process ends with, whatever happens. */
-export async function runCommandLine(argv: readonly string[], tools: Tools): Promise<void> {
-  try {
-    await commandTree(tools).parseAsync(argv, { from: "user" });
-  } catch (error) {
-    if (error instanceof CommanderError) tools.finish(error.exitCode === 0 ? EXIT.ok : EXIT.usage);
-    else {
-      tools.terminal.err(`slice: ${sentenceOf(error)}\n`);
-      tools.finish(exitCodeOf(error));
-    }
-  }
+export async function runSlice(argv: readonly string[], tools: Tools): Promise<void> {
+  const code = await runCommandLine(sliceCommand(tools), argv, tools.terminal, tellingOf("slice"));
+  if (code !== EXIT.ok) tools.finish(code); // else the command has told it, if there was one
 }
 
-function commandTree(tools: Tools): Command {
-  const { out, err } = tools.terminal;
-  const program = new Command("slice")
-    .description("Creates slices, runs programs in them, renews and deletes them.")
+/** `slice` with all its commands. */
+export function sliceCommand(tools: Tools): Command {
+  const does = "Creates slices, runs programs in them, renews and deletes them.";
+  const program = programOf("slice", does, tools.terminal)
     .addHelpText("after", AFTER)
-    .exitOverride()
-    .configureOutput({ writeOut: (text) => void out(text), writeErr: err })
     .showHelpAfterError("(slice --help says what there is)")
     .configureHelp({
       sortSubcommands: false,
@@ -90,18 +81,4 @@ function commandTree(tools: Tools): Command {
 /** Prose whose lines end where the terminal's do: breaks stay only around blank and indented lines. */
 function flowing(description: string): string {
   return description.replace(/(?<=\S)\n(?=\S)/g, " ");
-}
-
-/** What a person is told. A defect of ours is told with its stack. */
-function sentenceOf(error: unknown): string {
-  if (error instanceof OperatorError) return error.message; // its lines are its own
-  if (error instanceof UsageError) return `${printable(error.message)} (slice --help)`;
-  const expected = error instanceof Fault || error instanceof Interrupted || isNamed(error);
-  if (expected || (error instanceof Error && "syscall" in error)) return printable((error as Error).message);
-  return (error as Error)?.stack ?? String(error);
-}
-
-/** Errors of parts that are loaded only where they are used, so that `slice --help` need not load them. */
-function isNamed(error: unknown): boolean {
-  return error instanceof Error && ["TransportError", "ForeignFault", "ConfigError"].includes(error.name);
 }

@@ -3,7 +3,7 @@ import type { Connections } from "#shared/wire/xmlrpc/connections.ts";
 import { homeDirectory } from "./home.ts";
 import type { Effort } from "./network/fan-out.ts";
 import type { Network } from "./network/network.ts";
-import { runCommandLine } from "./program.ts";
+import { runSlice } from "./program.ts";
 import type { Terminal } from "./terminal/terminal.ts";
 
 /** Runs one `slice` command line and returns what the process ends with. */
@@ -19,7 +19,7 @@ export async function runServiceManager(argv: readonly string[], terminal: Termi
     },
   };
   // One id for all that a command asks for: a node's failure names it, and every service that took part has logged it.
-  await withRequestId(newRequestId(), () => runCommandLine(argv, tools));
+  await withRequestId(newRequestId(), () => runSlice(argv, tools));
   return ending;
 }
 
