@@ -5,12 +5,14 @@ import type { Log } from "#shared/runtime/log.ts";
 import { type SecurePort, startWebServer, type WebServer } from "#shared/web/server.ts";
 import type { AgentConfig } from "./config.ts";
 import { SILENT_SECONDS } from "./issuing/offer.ts";
+import { booksRoutes, privateParts } from "./pages/books/routes.ts";
 import type { Fleet } from "./pages/fleet.ts";
 import { agentMetrics } from "./pages/metrics.ts";
 import { type NodesHead, nodesDocument } from "./pages/nodes-document.ts";
 import { addNodesRoute, type NodesFeed } from "./pages/nodes-route.ts";
 import { peopleRoutes } from "./pages/people/routes.ts";
 import { agentRoutes } from "./pages/routes.ts";
+import type { TicketKeys } from "./signing/ticket-keys.ts";
 import { type Advertisement, advertisementPages } from "./store/advertisements.ts";
 import { FRESH_SECONDS, knownConditions } from "./store/conditions.ts";
 import { fleetHistory, KEPT_SECONDS, nodeHistory } from "./store/history.ts";
@@ -19,6 +21,8 @@ import { countIdleNodes, nodesOverview, slicesOverview, sliversOverview } from "
 
 export type InspectionParts = {
   readonly database: Database;
+  /** What signed the tickets, which their pages verify. */
+  readonly keys: TicketKeys;
   readonly self: () => Omit<NodesHead, "now">;
   /** The monitors this agent polls, by name. */
   readonly monitors: readonly string[];
@@ -36,7 +40,7 @@ const READ = 10_000;
 /** Serves what anybody may see of an agent (paper §4.2: "a tiny embedded web server to allow for remote inspection"). */
 export function startInspection(
   { listen, overbooking }: Pick<AgentConfig, "listen" | "overbooking">,
-  { database, self, monitors, concerns, secure, clock, log }: InspectionParts,
+  { database, keys, self, monitors, concerns, secure, clock, log }: InspectionParts,
 ): Promise<WebServer> {
   async function read(): Promise<Fleet> {
     const now = clock.now();
@@ -76,11 +80,17 @@ export function startInspection(
     ...{ now: () => clock.now(), metrics, more: (app) => addNodesRoute(app, nodes, log) },
     ready: () => nodesOverview(database, clock.now()),
     routes: [
-      ...agentRoutes(together(read), (of) => sliversOverview(database, clock.now(), of, READ), {
-        now: () => clock.now(),
-        node: (name) => nodeHistory(database, name, clock.now() - KEPT_SECONDS),
-        fleet: () => fleetHistory(database, clock.now() - KEPT_SECONDS),
+      ...agentRoutes({
+        fleet: together(read),
+        slivers: (of) => sliversOverview(database, clock.now(), of, READ),
+        more: privateParts({ database, clock }),
+        history: {
+          now: () => clock.now(),
+          node: (name) => nodeHistory(database, name, clock.now() - KEPT_SECONDS),
+          fleet: () => fleetHistory(database, clock.now() - KEPT_SECONDS),
+        },
       }),
+      ...booksRoutes({ database, clock, keys }),
       ...peopleRoutes({ database, clock }),
     ],
   });

@@ -6,6 +6,7 @@ import type { Fact, Page } from "#shared/web/page.ts";
 import type { Advertisement } from "../store/advertisements.ts";
 import type { SliverOverview } from "../store/overview.ts";
 import { sitePath } from "./addresses.ts";
+import { calendar, topology } from "./drawings.ts";
 import { type Fleet, isSilent, silence } from "./fleet.ts";
 import { fleetMap } from "./fleet-map.ts";
 import { monitorTable } from "./monitor-table.ts";
@@ -84,7 +85,7 @@ export function nodePage(fleet: Fleet, ad: Advertisement, slivers: readonly Sliv
       { key: "images", title: "Images", value: ad.images },
       { key: "tags", title: "Tags", value: ad.tags },
     ],
-    parts: [nodeTable(fleet, [ad]), sliverTable(slivers)],
+    parts: [nodeTable(fleet, [ad]), calendar(fleet, slivers, "slice"), sliverTable(slivers)],
   };
 }
 
@@ -104,7 +105,13 @@ export function slicePage(fleet: Fleet, name: string, slivers: readonly SliverOv
       { key: "nodes", title: "Nodes", value: nodes.size },
       { key: "leases", title: "Leases", value: slivers.filter(({ state }) => state === "redeemed").length },
     ],
-    parts: [fleetMap({ ...fleet, ads }), sliverTable(slivers), nodeTable(fleet, ads)],
+    parts: [
+      topology(fleet, name, slivers),
+      sliverTable(slivers),
+      calendar(fleet, slivers, "node"),
+      fleetMap({ ...fleet, ads }),
+      nodeTable(fleet, ads),
+    ],
   };
 }
 

@@ -1,6 +1,8 @@
 import type { Instant } from "#shared/model/time.ts";
 import type { Page } from "#shared/web/page.ts";
 import type { Route } from "#shared/web/route.ts";
+import type { Table } from "#shared/web/table.ts";
+import type { Viewer } from "#shared/web/viewer.ts";
 import type { SliverOverview } from "../store/overview.ts";
 import type { Fleet } from "./fleet.ts";
 import { historyPage, nodeCharts, type ReadHistory } from "./history.ts";
@@ -15,18 +17,23 @@ import {
   troublePage,
 } from "./pages.ts";
 
-/** Reads slivers of one slice, or on one node. */
-type ReadSlivers = (of: {
-  readonly kind: "slice" | "node";
-  readonly name: string;
-}) => Promise<SliverOverview[]>;
+type Of = { readonly kind: "slice" | "node"; readonly name: string };
+
+/** How what the pages show is read. */
+export type Reading = {
+  readonly fleet: () => Promise<Fleet>;
+  /** Slivers of one slice, or on one node. */
+  readonly slivers: (of: Of) => Promise<SliverOverview[]>;
+  /** What of it is not for everybody. */
+  readonly more: (of: Of, viewer: Viewer) => Promise<readonly Table[]>;
+  readonly history: ReadHistory & { readonly now: () => Instant };
+};
 
 /** Where each page is. */
-export function agentRoutes(
-  read: () => Promise<Fleet>,
-  slivers: ReadSlivers,
-  history: ReadHistory & { readonly now: () => Instant },
-): Route[] {
+export function agentRoutes({ fleet: read, slivers, more, history }: Reading): Route[] {
+  const withMore = async (page: Page, of: Of, viewer: Viewer): Promise<Page> => {
+    return { ...page, parts: [...page.parts, ...(await more(of, viewer))] };
+  };
   const ofFleet = (make: (fleet: Fleet) => Page) => async () => make(await read());
   return [
     { path: "/", link: "Overview", page: ofFleet(overviewPage) },
@@ -41,20 +48,24 @@ export function agentRoutes(
     },
     {
       path: "/nodes/:name",
-      page: async ({ name = "" }) => {
+      page: async ({ name = "" }, viewer) => {
         const fleet = await read();
         const ad = fleet.ads.find(({ node }) => node === name);
+        const of = { kind: "node", name } as const;
         if (!ad) return undefined;
-        const page = nodePage(fleet, ad, await slivers({ kind: "node", name }));
-        return { ...page, parts: [...page.parts, ...nodeCharts(await history.node(name), fleet.now)] };
+        const page = nodePage(fleet, ad, await slivers(of));
+        const charts = nodeCharts(await history.node(name), fleet.now);
+        return await withMore({ ...page, parts: [...page.parts, ...charts] }, of, viewer);
       },
     },
     { path: "/sites/:name", page: async ({ name = "" }) => sitePage(await read(), name) },
     {
       path: "/slices/:name",
-      page: async ({ name = "" }) => {
-        const found = await slivers({ kind: "slice", name });
-        return found.length === 0 ? undefined : slicePage(await read(), name, found);
+      page: async ({ name = "" }, viewer) => {
+        const of = { kind: "slice", name } as const;
+        const found = await slivers(of);
+        if (found.length === 0) return undefined;
+        return await withMore(slicePage(await read(), name, found), of, viewer);
       },
     },
   ];

@@ -43,9 +43,14 @@ export function sliverTable(slivers: readonly SliverOverview[]): Table {
         ...{ key: "state", title: "State", value: ({ state }) => STATES[state] },
         show: ({ state }) => toned(state === "redeemed" ? "good" : "plain", STATES[state]),
       },
+      { key: "from", title: "From", time: true, value: ({ from }) => from, show: ({ from }) => utc(from) },
       {
         ...{ key: "until", title: "Counted until", time: true, value: ({ until }) => until },
         show: ({ until }) => utc(until),
+      },
+      {
+        ...{ key: "through", title: "Through", value: ({ through }) => through ?? undefined },
+        show: ({ through }) => through ?? "this agent",
       },
     ],
   });

@@ -55,12 +55,16 @@ export type SliverOverview = {
   readonly ip: string;
   readonly site: string | null;
   readonly state: "issued" | "redeemed";
+  readonly from: Instant;
   readonly until: Instant;
+  /** What the agent is called that handed the node on to this one; null: it holds it of the node itself. */
+  readonly through: string | null;
 };
 
 const OF = {
   slice: "t.slice = $2",
   node: "t.account in (select a.id from accounts a where a.node = $2)",
+  holding: "t.holding = $2 and t.account = (select account from holdings where id = $2)",
 } as const;
 
 /** What counts now or later of a slice, or on a node. */
@@ -71,10 +75,13 @@ export async function sliversOverview(
   limit: number,
 ): Promise<SliverOverview[]> {
   return await queries.rows<SliverOverview>(
-    `select t.slice, t.node, n.ip, p.site, t.state, t.counted_to as until
+    `select t.slice, t.node, n.ip, p.site, t.state, t.counted_from as "from", t.counted_to as until,
+       coalesce(via.label, k.agent) as through
      from tickets t join nodes n on n.node = t.node join principals p on p.name = n.node
+       join holdings h on h.id = t.holding left join agent_keys k on k.ticket_key = h.issuer
+       left join principals via on via.name = k.agent
      where t.state in ('issued', 'redeemed') and t.counted_to > to_timestamp($1) and ${OF[of.kind]}
-     order by t.slice, t.node limit $3`,
+     order by t.slice, n.ip::inet, t.counted_from limit $3`,
     [now, of.name, limit],
   );
 }

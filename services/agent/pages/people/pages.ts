@@ -1,5 +1,5 @@
 import type { Instant } from "#shared/model/time.ts";
-import { link, note, toned, utc } from "#shared/web/cells.ts";
+import { keyText, link, note, toned, utc } from "#shared/web/cells.ts";
 import { html } from "#shared/web/html.ts";
 import type { Page } from "#shared/web/page.ts";
 import type {
@@ -46,8 +46,8 @@ export function principalPage(file: PrincipalFile): Page {
       ...used.map((quota) => `The quota of ${quota.most} ${quota.what} (${quota.site ?? label}) is used up.`),
     ],
     facts: [
-      { key: "principal", title: "Name of the key", value: name, show: html`<code>${name}</code>` },
-      { key: "sha1", title: "In version 0.5", value: sha1, show: html`<code>${sha1}</code>` },
+      { key: "principal", title: "Name of the key", value: name, show: keyText(name) },
+      { key: "sha1", title: "In version 0.5", value: sha1, show: keyText(sha1) },
       { key: "role", title: "Role", value: role },
       {
         ...{ key: "site", title: "Site", value: site ?? undefined },

@@ -28,7 +28,7 @@ export function privilegeTable(privileges: readonly HeldPrivilege[]): Table {
       {
         ...{ key: "until", title: "Until", time: true },
         value: ({ until }) => (Number.isFinite(until) ? until : undefined),
-        show: ({ until }) => (Number.isFinite(until) ? utc(until) : "it is withdrawn"),
+        show: ({ until }) => (Number.isFinite(until) ? utc(until) : "no end"),
       },
       {
         ...{

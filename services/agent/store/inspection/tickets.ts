@@ -12,6 +12,8 @@ export type TicketOverview = Resources & {
   readonly principal: KeyName;
   /** What that principal is called here. */
   readonly label: string | null;
+  /** Whose the slice's name is now. */
+  readonly owner: KeyName | null;
   readonly node: KeyName;
   readonly ip: string;
   readonly site: string | null;
@@ -27,11 +29,11 @@ export type TicketOverview = Resources & {
 };
 
 const TICKETS = `
-  select t.id, t.slice, t.principal, p.label, t.node, n.ip, np.site, t.state, t.issued, t.valid_to as "validTo",
+  select t.id, t.slice, t.principal, p.label, s.principal as owner, t.node, n.ip, np.site, t.state, t.issued, t.valid_to as "validTo",
     t.counted_from as "from", t.counted_to as "to", t.released, t.settled, t.cpu_millis as "cpuMillis",
     t.memory_mib as "memoryMib", t.disk_mib as "diskMib", t.egress_kbps as "egressKbps"
   from tickets t join nodes n on n.node = t.node join principals np on np.name = n.node
-    left join principals p on p.name = t.principal`;
+    left join principals p on p.name = t.principal left join slices s on s.name = t.slice`;
 
 const OF = {
   all: "$2 = ''",
@@ -57,7 +59,6 @@ export async function countedTickets(
 
 /** One ticket, whatever became of it, with what its document is made of. */
 export type TicketRecord = TicketOverview & {
-  readonly owner: KeyName | null;
   readonly holding: DocumentId;
   readonly body: string;
   /** The ticket key that signed it. */
@@ -71,10 +72,10 @@ export type TicketRecord = TicketOverview & {
 
 export async function ticketRecord(queries: Queries, id: DocumentId): Promise<TicketRecord | undefined> {
   return await queries.row<TicketRecord>(
-    `select x.*, s.principal as owner, t.holding, t.body, h.principal as signer, h.lineage,
+    `select x.*, t.holding, t.body, h.principal as signer, h.lineage,
        k.public_key as "nodeKey", r.broker
      from (${TICKETS} where t.id = $1) as x join tickets t on t.id = x.id join holdings h on h.id = t.holding
-       join principals k on k.name = x.node left join slices s on s.name = x.slice
+       join principals k on k.name = x.node
        left join requested_tickets r on r.ticket = x.id`,
     [id],
   );

@@ -101,7 +101,16 @@ test("whatever a name says, it is only text, on every page", () => {
   const nasty = `"><script>alert('1')</script>&`;
   const fleet = fleetNamed(nasty);
   const slivers = [
-    { slice: nasty, node: nasty, ip: nasty, site: nasty, state: "issued" as const, until: NOW },
+    {
+      slice: nasty,
+      node: nasty,
+      ip: nasty,
+      site: nasty,
+      state: "issued" as const,
+      from: NOW,
+      until: NOW,
+      through: nasty,
+    },
   ];
   const pages = [overviewPage, troublePage, nodesPage, sitesPage, slicesPage].map((page) => page(fleet));
   pages.push(nodePage(fleet, fleet.ads[0]!, slivers), slicePage(fleet, nasty, slivers));

@@ -67,6 +67,50 @@ describe("what an agent's pages show of more than the public summary", () => {
     assert.match((await admin("/audit")).text, /slice dns, tickets 1/);
   });
 
+  test("a ticket has a page for whose it is, with its chain verified; a holding one for administrators", async () => {
+    const [alice, admin] = [as(lab.alice), as(lab.admin)];
+    const listed = (text: string) =>
+      JSON.parse(text).tables.tickets.rows as { ticket: string; slice: string }[];
+    const all = listed((await admin("/tickets.json")).text);
+    assert.deepEqual(all.map(({ slice }) => slice).toSorted(), ["dns", "oceanstore", "oceanstore"]);
+    assert.deepEqual(
+      [...new Set(listed((await alice("/tickets.json")).text).map(({ slice }) => slice))],
+      ["oceanstore"],
+    );
+    const own = all.find(({ slice }) => slice === "oceanstore")!;
+    const others = all.find(({ slice }) => slice === "dns")!;
+    const page = await alice(`/tickets/${own.ticket}`);
+    assert.match(page.text, /Every signature was verified just now/);
+    assert.match(page.text, /this agent/);
+    assert.ok(!page.text.includes("/holdings/"));
+    assert.equal((await alice(`/tickets/${others.ticket}`)).status, 404);
+    assert.equal((await alice(`/tickets/${"0".repeat(64)}`)).status, 404);
+    const seen = JSON.parse((await admin(`/tickets/${others.ticket}.json`)).text);
+    assert.equal(seen.principal, lab.bob.name);
+    const holding = await admin(`/holdings/${seen.holding}`);
+    assert.match(holding.text, /Every signature was verified just now/);
+    assert.match(holding.text, /id="calendar"/);
+    assert.equal((await alice(`/holdings/${seen.holding}`)).status, 403);
+    await lab.database.run("update holdings set lineage = '[\"nonsense\"]' where id = $1", [seen.holding]);
+    assert.match((await admin(`/holdings/${seen.holding}`)).text, /The chain does not hold.*100 MALFORMED/s);
+  });
+
+  test("on a slice's and a node's page principals find their own tickets, strangers none", async () => {
+    const [node] = lab.nodes;
+    const tables = async (read: ReturnType<typeof as>, path: string) =>
+      Object.keys(JSON.parse((await read(path)).text).tables);
+    assert.ok((await tables(as(lab.alice), "/slices/oceanstore.json")).includes("tickets"));
+    assert.ok(!(await tables(as(lab.alice), "/slices/dns.json")).includes("tickets"));
+    assert.deepEqual((await tables(stranger(), `/nodes/${node.name}.json`)).toSorted(), ["nodes", "slivers"]);
+    const seen = JSON.parse((await as(lab.alice)(`/nodes/${node.name}.json`)).text).tables;
+    assert.equal(seen.tickets.total, 1);
+    assert.ok(!("holdings" in seen));
+    assert.ok((await tables(as(lab.admin), `/nodes/${node.name}.json`)).includes("holdings"));
+    const drawn = (await stranger()("/slices/oceanstore")).text;
+    assert.match(drawn, /<svg class="ring"/);
+    assert.match(drawn, /<svg class="timeline"/);
+  });
+
   test("strangers see over TLS what they see without, and why it is not more", async () => {
     const [plain, secure] = [await fetch(lab.agent.announce.web), await stranger()("/")];
     assert.equal(secure.status, 200);
