@@ -38,6 +38,7 @@ import { loadHostKey } from "./ssh/host-key.ts";
 import { FlowRecords } from "./store/flow-records.ts";
 import type { Store } from "./store.ts";
 import { startUsageFeeds } from "./usage/feeds.ts";
+import { NodePast } from "./usage/node-past.ts";
 
 /** What a node manager takes from the process it runs in; a test gives more. */
 export type NodeManagerDeps = Host & {
@@ -100,9 +101,10 @@ export async function startNodeManager(
   parts.use(startRevival({ ...ground, slivers: work, uptime: ground.clock.uptime }));
   const api = useCases(ground, { gateway, slivers: work, listening, onNews });
 
-  const page = parts.use(await openPage(ground, settlements));
+  const past = await NodePast.open(config.state, ground.log);
+  const page = parts.use(await openPage(ground, settlements, past));
   listening.web = page.port;
-  listening.slicestat = parts.use(await openFeeds(ground)).slicestat;
+  listening.slicestat = parts.use(await openFeeds(ground, past)).slicestat;
   const server = parts.use(await openServer(ground, api));
   ground.identity.follow((tls) => server.renew(serverTlsOptions(tls)));
   listening.tls = server.port;
@@ -231,10 +233,10 @@ function useCases(ground: Ground, { gateway, slivers, listening, onNews }: CaseN
   };
 }
 
-function openPage(ground: Ground, settlements: readonly Settlement[]) {
+function openPage(ground: Ground, settlements: readonly Settlement[], past: NodePast) {
   const { config, self, store, conditions, engines, time, log } = ground;
   return startWeb({
-    ...{ address: config.host, port: config.ports.web, names: config.webNames, now: time.now, log },
+    ...{ address: config.host, port: config.ports.web, names: config.webNames, past, now: time.now, log },
     view: () => ({
       ...{ self, store, conditions, capacity: config.capacity },
       engines: engines.map(({ statement, retired, trouble }) => ({ ...statement, retired, trouble })),
@@ -252,11 +254,11 @@ function openFlows(ground: Ground, { conntrack }: NodeManagerDeps, parts: AsyncD
   return { records, flush: watch.flush, told: watch.told };
 }
 
-function openFeeds(ground: Ground) {
+function openFeeds(ground: Ground, past: NodePast) {
   const { config, self, store, clock } = ground;
   const { host, ip, capacity, ports, monitor } = config;
   return startUsageFeeds({
-    ...ground,
+    ...{ ...ground, past },
     ...{ node: self.node, now: clock.now, uptime: clock.uptime, live: () => store.leases.inState("live") },
     slicestat: { host, port: ports.slicestat, node: { ip, capacity } },
     monitor,

@@ -2,6 +2,8 @@ import type { Instant } from "#shared/model/time.ts";
 import type { Log } from "#shared/runtime/log.ts";
 import { openMetrics } from "#shared/runtime/open-metrics.ts";
 import { startWebServer, type WebServer } from "#shared/web/server.ts";
+import type { NodePast } from "../usage/node-past.ts";
+import { historyPage } from "./history.ts";
 import { nodeManagerFamilies } from "./metrics.ts";
 import { type OverviewDeps, overviewPage } from "./overview.ts";
 
@@ -11,13 +13,14 @@ export type WebParts = {
   /** Names it is asked for by, besides addresses. */
   readonly names?: readonly string[];
   readonly now: () => Instant;
+  readonly past: NodePast;
   readonly log: Log;
   /** How the node is when it is asked: engines fail and work again. */
   readonly view: () => OverviewDeps;
 };
 
 /** Serves what anybody may see of a node: its page, and its numbers. */
-export function startWeb({ view, ...where }: WebParts): Promise<WebServer> {
+export function startWeb({ view, past, ...where }: WebParts): Promise<WebServer> {
   function metrics(): string {
     const seen = view();
     const { clockIsSure, settlements } = seen;
@@ -30,6 +33,13 @@ export function startWeb({ view, ...where }: WebParts): Promise<WebServer> {
   return startWebServer({
     ...{ ...where, service: "Slicelab node manager", metrics },
     ready: () => view().store.restored(),
-    routes: [{ path: "/", link: "Overview", page: () => overviewPage(view()) }],
+    routes: [
+      { path: "/", link: "Overview", page: () => overviewPage(view()) },
+      {
+        path: "/history",
+        link: "History",
+        page: () => historyPage(past.spans, view().capacity, where.now()),
+      },
+    ],
   });
 }

@@ -129,7 +129,7 @@ test("a node serves the feed to anybody, to be read and nothing else", async () 
   await eventually(async () => (await (await fetch(url)).text()) === "", { what: "an empty feed" });
 });
 
-test("without a port for it there is no feed, and no engine is asked", async () => {
+test("without a port for it there is no feed", async () => {
   await using lab = await nodeLab();
   assert.equal(lab.node.slicestatPort, 0);
 });

@@ -1,0 +1,82 @@
+import assert from "node:assert/strict";
+import { after, before, test } from "node:test";
+import { type BrokerLab, brokerLab } from "../services/broker/broker-lab.ts";
+import { type NodeLab, nodeLab } from "../services/node-manager/lab/node-lab.ts";
+import { type MonitorLab, monitorLab, send, told } from "../services/resource-monitor/monitor-lab.ts";
+import { assertReadable, focused, looking, tabTo, until, type Visitor } from "../support/browser.ts";
+import { eventually } from "../support/deadline.ts";
+
+/** The pages of brokers, node managers and monitors, looked at in a browser. */
+export function otherPages(browser: () => Visitor["browser"]): void {
+  let broker: BrokerLab;
+  let node: NodeLab;
+  let monitor: MonitorLab;
+
+  before(async () => {
+    [broker, node, monitor] = await Promise.all([brokerLab(), nodeLab(), monitorLab()]);
+    for (const name of ["one", "two"]) {
+      await broker.client.acquireslice({ request: broker.request({ name }) });
+    }
+    await node.root();
+    for (const slice of ["oceanstore", "coral"]) {
+      await node.alice.newlease({ ticketdata: (await node.ticket({ slice })).text });
+    }
+    const { announce } = monitor.monitor;
+    await send(announce.udp, ...told("192.0.2.8:<b>evil", "load_one", "2.5", true));
+    await eventually(async () => (await (await fetch(new URL("/", announce.web))).text()).includes("evil"));
+  });
+
+  after(async () => {
+    for (const lab of [broker, node, monitor]) await lab?.[Symbol.asyncDispose]();
+  });
+
+  const brokerVisit = (): Visitor => ({ browser: browser(), web: broker.broker.announce.web });
+  const nodeVisit = (): Visitor => ({ browser: browser(), web: node.node.webUrl });
+  const monitorVisit = (): Visitor => {
+    return { browser: browser(), web: new URL("/", monitor.monitor.announce.web).href };
+  };
+
+  test("they can be read in light, in dark and on a phone, and ask nobody else for anything", async () => {
+    await assertReadable(brokerVisit(), [""], { name: "broker" });
+    await assertReadable(nodeVisit(), ["", "history"], { name: "node" });
+    await assertReadable(monitorVisit(), [""], { name: "monitor" });
+  });
+
+  test("a broker's acquisitions are sorted by keyboard alone", async () => {
+    await looking(brokerVisit(), {}, async (page) => {
+      await page.goto(brokerVisit().web);
+      await tabTo(page, "acquisitions-by-state");
+      await page.keyboard.press("Enter");
+      await until(page, "location.search.includes('acquisitions.sort=state')");
+      assert.equal(await page.locator("#acquisitions tbody tr").count(), 2);
+    });
+  });
+
+  test("a new lease appears on a node's page while somebody looks, and a filter that is typed holds", async () => {
+    await looking(nodeVisit(), {}, async (page) => {
+      await page.goto(nodeVisit().web);
+      await until(page, "document.getElementById('live-state')?.textContent === 'live'");
+      await tabTo(page, "leases-is-slice");
+      await page.keyboard.type("o");
+      await until(page, "location.search.includes('leases.is.slice=o')");
+      await node.alice.newlease({ ticketdata: (await node.ticket({ slice: "bamboo" })).text });
+      await node.alice.newlease({ ticketdata: (await node.ticket({ slice: "hidden" })).text });
+      await until(page, "document.querySelectorAll('#leases tbody tr').length === 3");
+      assert.equal(await page.locator("#leases tbody th", { hasText: "hidden" }).count(), 0);
+      assert.equal(await page.evaluate("document.activeElement.id"), "leases-is-slice");
+    });
+  });
+
+  test("what hosts call themselves is text on a monitor's page, and its table filters", async () => {
+    await looking(monitorVisit(), {}, async (page) => {
+      await page.goto(monitorVisit().web);
+      assert.equal(await page.locator("h1").textContent(), "Monitor of own");
+      assert.match((await page.locator("#hosts tbody").textContent()) ?? "", /<b>evil/);
+      assert.equal(await page.locator("main b").count(), 0);
+      await tabTo(page, "metrics-is-name");
+      await page.keyboard.type("load_one");
+      await until(page, "document.querySelectorAll('#metrics tbody tr').length === 1");
+      assert.equal(await focused(page), "");
+    });
+  });
+}
