@@ -41,6 +41,7 @@ export function principalTable(principals: readonly PrincipalOverview[]): Table 
   });
 }
 
-export function standingOf({ suspended }: Pick<PrincipalOverview, "suspended">): string {
+export function standingOf({ suspended, revoked }: Pick<PrincipalOverview, "suspended" | "revoked">): string {
+  if (revoked) return "revoked";
   return suspended ? "suspended" : "in good standing";
 }

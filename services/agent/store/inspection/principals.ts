@@ -13,7 +13,7 @@ export type PrincipalOverview = Principal & {
 };
 
 const OVERVIEW = `
-  select p.name, p.sha1, p.label, p.role, p.site, p.suspended, p.added, count(distinct s.name) as names,
+  select p.name, p.sha1, p.label, p.role, p.site, p.suspended, p.revoked is not null as revoked, p.added, count(distinct s.name) as names,
     count(distinct t.slice) as slices, count(distinct (t.slice, t.node)) filter (where t.id is not null) as slivers
   from principals p left join slices s on s.principal = p.name
     left join tickets t on t.slice = s.name and t.state in ('issued', 'redeemed') and t.counted_to > to_timestamp($1)`;

@@ -61,7 +61,7 @@ const PRINCIPAL = {
     suspended: true,
     added: NOW,
   },
-  ...{ names: 1, slices: 1, slivers: 1 },
+  ...{ names: 1, slices: 1, slivers: 1, revoked: true },
 };
 const QUOTA = { principal: NASTY, site: NASTY, what: NASTY, most: 1, used: 1 };
 const PRIVILEGE = {
