@@ -5,6 +5,7 @@ import { runService } from "#shared/runtime/lifecycle.ts";
 import { migrate } from "#shared/runtime/migrations.ts";
 import type { BooksOptions, WithBooks } from "./commands/books.ts";
 import { addHoldingCommands } from "./commands/holding.ts";
+import { addInvitationCommands } from "./commands/invitation.ts";
 import { addListCommands } from "./commands/list.ts";
 import { addRegistryCommands } from "./commands/registry.ts";
 import { addTicketKeyCommands } from "./commands/ticket-key.ts";
@@ -28,6 +29,7 @@ function agentCommand(terminal: ServiceTerminal): Command {
   addRegistryCommands(command, withBooks, terminal);
   addHoldingCommands(command, withBooks, terminal);
   addTicketKeyCommands(command, withBooks, terminal);
+  addInvitationCommands(command, withBooks, (file) => loadAgentConfig(file, terminal.env), terminal);
   addListCommands(command, withBooks, terminal);
   return command;
 }

@@ -6,6 +6,7 @@ import { runService } from "#shared/runtime/lifecycle.ts";
 import { loadNodeManagerConfig, type NodeManagerConfig } from "./config.ts";
 import { openEngines } from "./engines/engine-opening.ts";
 import { closeEngines, type Engines } from "./engines/engines.ts";
+import { addJoin } from "./join-command.ts";
 import { openNodeStore } from "./node-store.ts";
 import { startNodeManager } from "./service.ts";
 
@@ -33,6 +34,7 @@ function nodeManagerCommand(terminal: NodeTerminal): Command {
   add("serve", "serve until asked to stop; slivers run on without it", (config) =>
     runService("node-manager", (host) => startNodeManager(config, host)),
   );
+  addJoin(command, terminal);
   add("stop-slivers", "stop every sliver and keep its disk, while no node manager serves", async (config) => {
     const stopped = await stopSlivers(config);
     terminal.out(`${stopped} slivers stopped; their disks are kept\n`);

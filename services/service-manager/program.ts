@@ -4,6 +4,7 @@ import { addCreate } from "./commands/create.ts";
 import { addDelete } from "./commands/delete.ts";
 import { addExec } from "./commands/exec.ts";
 import type { Tools } from "./commands/invocation.ts";
+import { addJoin } from "./commands/join.ts";
 import { addKeyCommands } from "./commands/key.ts";
 import { addLaunch } from "./commands/launch.ts";
 import { addList } from "./commands/list.ts";
@@ -25,6 +26,7 @@ import { tellingOf } from "./terminal/telling.ts";
 const AFTER = `
 A slice is a network of virtual machines (slivers) on nodes of different owners, for a time.
 
+  slice join INVITATION                  first of all: your key, certificate and configuration
   slice node list                        what there is
   slice plan oceanstore.xml              which nodes a description would get, and why not others
   slice create oceanstore.xml            tickets, slivers, the program started in each
@@ -72,6 +74,7 @@ export function sliceCommand(tools: Tools): Command {
   addRepair(program, tools);
   addWatch(program, tools);
   addDelete(program, tools);
+  addJoin(program, tools);
   addKeyCommands(program, tools);
   addNodeCommands(program, tools);
   addTicketCommands(program, tools);

@@ -7,6 +7,7 @@ import { addAllowances } from "./allowances.ts";
 import { addAudit } from "./audit.ts";
 import { deskOf } from "./desk.ts";
 import { addFleet } from "./fleet.ts";
+import { addNewcomers } from "./newcomers.ts";
 import { addPeople } from "./people.ts";
 
 const AFTER = `
@@ -27,6 +28,7 @@ export function administrationCommand(terminal: Terminal): Command {
   const does = "Administers an agent: who is known, what each may have, which nodes are accepted.";
   const program = commandOf("admin", does, terminal).addHelpText("after", AFTER);
   addPeople(program, atDesk);
+  addNewcomers(program, atDesk);
   addAllowances(program, atDesk);
   addFleet(program, atDesk);
   addAudit(program, atDesk);

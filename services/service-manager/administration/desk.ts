@@ -5,20 +5,27 @@ import type { PublicKey } from "#shared/identity/key.ts";
 import { clientTlsOptions } from "#shared/identity/tls.ts";
 import { OperatorError } from "#shared/model/errors.ts";
 import { administrationApi } from "#shared/wire/administration-api.ts";
+import { enrolmentAdministrationApi } from "#shared/wire/enrolment-api.ts";
 import { type XmlRpcClient, xmlRpcClient } from "#shared/wire/xmlrpc/client.ts";
 import { Connections } from "#shared/wire/xmlrpc/connections.ts";
+import { contract } from "#shared/wire/xmlrpc/contract.ts";
 import { loadServiceManagerConfig, type Service } from "../config.ts";
 import { FORMATS, type Format, formatListing, type Listing } from "../terminal/output.ts";
 import type { Terminal } from "../terminal/terminal.ts";
+
+/** Everything that administrators of an agent can ask of it. */
+const DESK_API = contract({ ...administrationApi, ...enrolmentAdministrationApi });
 
 /** Options that every command has. */
 export type DeskOptions = { readonly agent?: string; readonly output?: Format };
 
 /** The agent that is administered, called in the name of whoever the configuration says. */
 export type Desk = {
-  readonly api: XmlRpcClient<typeof administrationApi>;
+  readonly api: XmlRpcClient<typeof DESK_API>;
   /** What makes a change one that can be asked for again without being made twice. */
   readonly once: { readonly request_id: string };
+  /** Where the agent is, and the file of the authority's certificate, as configured. */
+  readonly place: { readonly url: string; readonly authority: string };
   /** The key that answered. Only after an answer. */
   agent(): PublicKey;
   print<T>(listing: Listing<T>): Promise<void>;
@@ -46,7 +53,7 @@ export function deskOf(home: string, terminal: Terminal): AtDesk {
     const { tls } = await loadIdentity({ key, cert, ca });
     using connections = new Connections(clientTlsOptions(tls));
     let peer: PublicKey | undefined;
-    const api = xmlRpcClient(administrationApi, {
+    const api = xmlRpcClient(DESK_API, {
       ...{ url, connections, expectedPeer: identity, timeoutMs: TIMEOUT_MS },
       onPeer: (answered) => {
         peer = answered;
@@ -55,6 +62,7 @@ export function deskOf(home: string, terminal: Terminal): AtDesk {
     await work({
       api,
       once: { request_id: randomUUID() },
+      place: { url, authority: ca },
       agent() {
         if (!peer) throw new TypeError("the agent has not answered yet");
         return peer;

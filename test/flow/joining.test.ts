@@ -1,0 +1,246 @@
+import assert from "node:assert/strict";
+import { existsSync } from "node:fs";
+import { mkdir, readdir, readFile, rm, stat, writeFile } from "node:fs/promises";
+import { join } from "node:path";
+import { after, before, describe, test } from "node:test";
+import { runAgent } from "#services/agent/commands.ts";
+import { runNodeManager } from "#services/node-manager/commands.ts";
+import { loadNodeManagerConfig } from "#services/node-manager/config.ts";
+import { runAdministration } from "#services/service-manager/administration/command-line.ts";
+import { runServiceManager } from "#services/service-manager/service.ts";
+import { validityFrom } from "#shared/identity/certificate.ts";
+import { issueCertificate } from "#shared/identity/certificate-authority.ts";
+import { publicKeyFromRequest } from "#shared/identity/certificate-request.ts";
+import { peerOf, serverTlsOptions } from "#shared/identity/tls.ts";
+import { OperatorError } from "#shared/model/errors.ts";
+import { silentLog } from "#shared/runtime/log.ts";
+import { enrolmentApi } from "#shared/wire/enrolment-api.ts";
+import { readInvitation, writeInvitation } from "#shared/wire/invitation.ts";
+import { startXmlRpcServer } from "#shared/wire/xmlrpc/server.ts";
+import { type EnrolmentLab, enrolmentLab } from "../services/agent/enrolment/enrolment-lab.ts";
+import { testAuthority } from "../support/authority.ts";
+import { type TemporaryDirectory, temporaryDirectory } from "../support/directory.ts";
+
+type Said = { readonly code: number; readonly out: string; readonly err: string };
+
+describe("joining", () => {
+  let here: EnrolmentLab;
+  let directory: TemporaryDirectory;
+
+  before(async () => {
+    here = await enrolmentLab();
+    directory = await temporaryDirectory();
+    await here.lab.registry.addSite("berlin");
+  });
+
+  after(async () => {
+    await here?.[Symbol.asyncDispose]();
+    await directory?.[Symbol.asyncDispose]();
+  });
+
+  const at = (...names: string[]) => join(directory.path, ...names);
+
+  async function run(
+    program: typeof runServiceManager,
+    home: string,
+    argv: readonly string[],
+    onErr: (text: string) => void = () => undefined,
+  ): Promise<Said> {
+    const said = { out: "", err: "" };
+    const code = await program(argv, {
+      out: async (text) => {
+        said.out += text;
+      },
+      err: (text) => {
+        said.err += text;
+        onErr(text);
+      },
+      ...{ live: false, env: { SLICELAB_HOME: at(home) }, clock: here.lab.clock },
+      interrupted: new AbortController().signal,
+    });
+    return { code, ...said };
+  }
+
+  const slice = (home: string, ...argv: string[]) => run(runServiceManager, home, argv);
+  async function admin(...argv: string[]): Promise<string> {
+    const { code, out, err } = await run(runAdministration, "ada", argv);
+    assert.equal(code, 0, err);
+    return out.trim();
+  }
+
+  /** A local command of the agent, or of a node. */
+  async function local(program: typeof runAgent, ...argv: string[]): Promise<Said> {
+    const said = { out: "", err: "" };
+    const code = await program(argv, {
+      out: (text) => {
+        said.out += text;
+      },
+      err: (text) => {
+        said.err += text;
+      },
+      ...{ env: {}, clock: here.lab.clock },
+    });
+    return { code, ...said };
+  }
+
+  test("the first administrator joins with an invitation made on the agent's machine", async () => {
+    const { config } = here.lab;
+    const file = at("agent.toml");
+    const { key, certificate, authority } = config.identity;
+    const port = new URL(here.lab.agent.announce.tls).port;
+    await writeFile(
+      file,
+      `database = "${config.database}"\nticket_key = "${config.ticket_key}"\n[listen]\ntls_port = ${port}\n[identity]\nkey = "${key}"\ncertificate = "${certificate}"\nauthority = "${authority}"\n`,
+    );
+    const asked = ["--role", "administrator", "--name", "ada", "--approve", "--config", file];
+    const { code, out, err } = await local(runAgent, "invitation", "create", ...asked);
+    assert.equal(code, 0, err);
+    const joined = await slice("ada", "join", out.trim());
+    assert.equal(joined.code, 0, joined.err);
+    assert.match(joined.err, /joined: /);
+    assert.deepEqual(await readdir(at("ada")), ["ca.pem", "config.toml", "me.crt", "me.key"]);
+    assert.equal((await stat(at("ada", "me.key"))).mode & 0o777, 0o600);
+    assert.match(await admin("principal", "list"), /^ada +administrator/m);
+    const again = await slice("ada", "join", out.trim());
+    assert.equal(again.code, 0, "a home that is there is joined already");
+  });
+
+  test("an administrator invites a researcher, whose slice command works at once", async () => {
+    const word = await admin("invitation", "create", "--name", "eve", "--site", "berlin", "--approve");
+    const joined = await slice("eve", "join", word);
+    assert.equal(joined.code, 0, joined.err);
+    const { code, err } = await slice("eve", "node", "list");
+    assert.equal(code, 0, err);
+    const used = await slice("eve2", "join", word);
+    assert.match(used.err, /ALREADY_REDEEMED/);
+    assert.match(await admin("invitation", "list"), /used .*eve .*1 of 1/);
+  });
+
+  test("ended anywhere, joining is run again and goes on with the same key", async () => {
+    const word = await admin("invitation", "create", "--name", "crash", "--approve");
+    assert.equal((await slice("crash", "join", word)).code, 0);
+    const key = await readFile(at("crash", "me.key"), "utf8");
+    const certificate = await readFile(at("crash", "me.crt"), "utf8");
+    for (const lost of [["config.toml"], ["config.toml", "me.crt"], ["config.toml", "me.crt", "ca.pem"]]) {
+      for (const name of lost) await rm(at("crash", name), { force: true });
+      const { code, err } = await slice("crash", "join", word);
+      assert.equal(code, 0, err);
+      assert.equal(await readFile(at("crash", "me.key"), "utf8"), key);
+      assert.equal(await readFile(at("crash", "me.crt"), "utf8"), certificate);
+    }
+  });
+
+  test("somebody with what anybody may be told waits, is listed, and is approved by name or refused", async () => {
+    const word = await admin("invitation", "public");
+    assert.equal(readInvitation(word).secret, undefined);
+    const asked = Promise.withResolvers<void>();
+    const argv = ["join", word, "--name", "walter", "--note", "of room 12"];
+    const joined = run(runServiceManager, "walter", argv, (text) => {
+      if (text.includes("has to approve")) asked.resolve();
+    });
+    await asked.promise;
+    assert.match(await admin("enrolment", "list"), /waiting +person +walter .*of room 12/);
+    await admin("enrolment", "approve", "walter", "--role", "researcher", "--site", "berlin");
+    assert.equal((await joined).code, 0);
+    assert.match(await admin("principal", "list"), /^walter +researcher +berlin/m);
+    assert.doesNotMatch(await admin("enrolment", "list"), /walter/);
+  });
+
+  test("a node joins: certified, accepted, and configured to give three quarters of its machine to the agent", async () => {
+    const ip = "10.9.8.7";
+    const invited = ["--kind", "node", "--name", "n7", "--address", ip, "--site", "berlin", "--approve"];
+    const word = await admin("invitation", "create", ...invited);
+    const paths = ["--dir", at("node"), "--state", at("node-state")];
+    const argv = ["join", word, "--ip", ip, ...paths, "--engine", "simulated", "--slivers", "7"];
+    const { code, out, err } = await local(runNodeManager, ...argv);
+    assert.equal(code, 0, err);
+    assert.equal(out.trim(), at("node", "node-manager.toml"));
+    const config = loadNodeManagerConfig({ file: out.trim(), env: {} });
+    assert.deepEqual([config.ip, config.engines, config.capacity.slivers], [ip, ["simulated"], 7]);
+    const { url, identity } = config.agents[0]!;
+    assert.deepEqual([url, identity], [here.lab.agent.announce.tls, here.lab.agent.announce.agent]);
+    assert.match(await admin("node", "list"), /^n7 +10\.9\.8\.7 +berlin/m);
+    assert.equal((await local(runNodeManager, ...argv)).code, 0, "and again");
+    await writeFile(out.trim(), (await readFile(out.trim(), "utf8")).replace(identity, "0".repeat(64)));
+    const changed = await local(runNodeManager, ...argv);
+    assert.equal(changed.code, 1);
+    assert.match(changed.err, /does not name the agent[\s\S]*\[\[agents\]\]/);
+  });
+
+  test("a server of another authority in the agent's place is told nothing, not even with a true copy of ours", async () => {
+    const other = await testAuthority();
+    const identity = await other.server("agent");
+    const told: string[] = [];
+    const { authority } = here.lab;
+    for (const shown of [[other.caPem], [authority.caPem], [other.caPem, authority.caPem]]) {
+      const handlers = {
+        getauthority: () => shown,
+        enrol: () => {
+          told.push("enrol");
+          return { id: "0".repeat(32), state: "waiting" as const };
+        },
+        getenrolment: () => {
+          throw new OperatorError("nobody asks");
+        },
+      };
+      await using server = await startXmlRpcServer(enrolmentApi, handlers, {
+        ...{ clock: here.lab.clock, log: silentLog() },
+        tls: { host: "127.0.0.1", port: 0, options: serverTlsOptions(identity.tls) },
+        authenticate: (socket) => peerOf(socket, { now: new Date() }),
+      });
+      const genuine = readInvitation(await admin("invitation", "create", "--approve"));
+      const home = `man-in-the-middle-${shown.length}-${told.length}`;
+      const { code, err } = await slice(home, "join", writeInvitation({ ...genuine, url: server.url }));
+      assert.notEqual(code, 0);
+      assert.match(err, /somebody is in the agent's place|could not be made secure/);
+      assert.ok(!existsSync(at(home, "config.toml")));
+    }
+    assert.deepEqual(told, [], "the secret was never sent");
+  });
+
+  test("what is no invitation is refused before anything is made", async () => {
+    for (const word of ["hello", "slicelab1.", "slicelab1.e30", `slicelab1.${"A".repeat(5000)}`]) {
+      const { code, err } = await slice("none", "join", word);
+      assert.equal(code, 1);
+      assert.match(err, /not an invitation/);
+    }
+    assert.ok(!existsSync(at("none")));
+    await mkdir(at("taken"));
+    await writeFile(
+      at("taken", "config.toml"),
+      'authority = "a"\nkey = "b"\ncertificate = "c"\n[[agents]]\nurl = "https://a.example:1/RPC2"\n',
+    );
+    const { err } = await slice("taken", "join", await admin("invitation", "public"));
+    assert.match(err, /there already, for another agent/);
+  });
+
+  test("where no authority serves, an administrator approves with a certificate issued by hand", async () => {
+    Object.assign(here.lab.config, { authority: undefined });
+    await here.lab.restart();
+    const { authority: ours } = here.lab.authority;
+    const word = await admin("invitation", "public");
+    const asked = Promise.withResolvers<void>();
+    const joined = run(runServiceManager, "hand", ["join", word, "--name", "hand"], () => asked.resolve());
+    await asked.promise;
+    const alone = await run(runAdministration, "ada", ["enrolment", "approve", "hand", "--role", "pi"]);
+    assert.match(alone.err, /no authority serves/);
+    const csr = await admin("enrolment", "request", "hand");
+    const key = publicKeyFromRequest(csr);
+    const terms = { name: "hand", kind: "client", validity: validityFrom(new Date(), 30) } as const;
+    const other = await testAuthority();
+    const certificates = {
+      foreign: issueCertificate(other.authority, key, terms).certPem,
+      another: here.lab.alice.certPem,
+      good: issueCertificate(ours, key, terms).certPem,
+    };
+    const approve = async (name: keyof typeof certificates) => {
+      await writeFile(at(`${name}.crt`), certificates[name]);
+      const argv = ["enrolment", "approve", "hand", "--role", "pi", "--certificate", at(`${name}.crt`)];
+      return await run(runAdministration, "ada", argv);
+    };
+    assert.match((await approve("foreign")).err, /no authority that this agent believes/);
+    assert.match((await approve("another")).err, /another key/);
+    assert.equal((await approve("good")).code, 0);
+    assert.equal((await joined).code, 0);
+  });
+});
