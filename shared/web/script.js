@@ -160,12 +160,14 @@ function become(old, fresh) {
   for (const { name, value } of fresh.attributes) {
     if (old.getAttribute(name) !== value) old.setAttribute(name, value);
   }
-  const named = new Map(
-    [...old.childNodes].flatMap((child) => (nameOf(child) ? [[nameOf(child), child]] : [])),
-  );
+  const named = new Map();
+  for (const child of old.childNodes) if (!named.has(nameOf(child))) named.set(nameOf(child), child);
   let at = old.firstChild;
   for (const child of [...fresh.childNodes]) {
-    const same = nameOf(child) ? named.get(nameOf(child)) : at;
+    const name = nameOf(child);
+    // Of two of one name each is taken once.
+    const same = (name && named.get(name)) || at;
+    named.delete(name);
     if (same && alike(same, child)) {
       if (same === at) at = at.nextSibling;
       else old.insertBefore(same, at);

@@ -83,6 +83,20 @@ export function livePages(browser: () => Visitor["browser"]): void {
     });
   });
 
+  test("rows that cannot be told apart, and rows that change places, all stay", async () => {
+    rows = ["b", "a", "a", "c"].map((name, load) => ({ name, load }));
+    await looking(visitor, {}, async (tab) => {
+      await tab.goto(`${visitor.web}?things.sort=load`);
+      await live(tab);
+      await tab.locator("#things tbody a", { hasText: "b" }).focus();
+      rows = ["c", "a", "a", "a", "b"].map((name, load) => ({ name, load: load + 10 }));
+      const shown =
+        "[...document.querySelectorAll('#things tbody tr')].map((row) => row.textContent).join(' ')";
+      await until(tab, `${shown} === 'c10 a11 a12 a13 b14'`);
+      assert.equal(await tab.evaluate("document.activeElement.textContent"), "b");
+    });
+  });
+
   test("text that somebody marks stays marked, and what came meanwhile is shown afterwards", async () => {
     rows = manyRows();
     await looking(visitor, {}, async (tab) => {
