@@ -1,6 +1,7 @@
 import { isIP } from "node:net";
 import { type CertificateKind, certificateFacts, parseCertificate } from "#shared/identity/certificate.ts";
 import { type Identity, loadIdentity } from "#shared/identity/identity.ts";
+import { Trust } from "#shared/identity/trust.ts";
 import { OperatorError } from "#shared/model/errors.ts";
 import type { Report } from "./finding.ts";
 
@@ -30,11 +31,11 @@ export async function checkCertificates(
     return undefined;
   }
   const own = parseCertificate(identity.tls.cert);
-  const authority = parseCertificate(identity.tls.ca);
+  const trust = new Trust(identity.tls.ca);
   const { validity, kind: actual, addresses } = certificateFacts(own);
   const again = `slicelab authority issue REQUEST --kind ${kind} … makes another for the same key`;
-  if (!(own.checkIssued(authority) && own.verify(authority.publicKey))) {
-    report.trouble("certificate", `${cert} was not issued by the authority in ${ca}`, again);
+  if (!trust.vouchesFor(own)) {
+    report.trouble("certificate", `${cert} was not issued by an authority in ${ca}`, again);
   } else if (actual !== kind) {
     report.trouble("certificate", `${cert} is made for a ${actual}, not for a ${kind}`, again);
   } else if (address !== undefined && !own[isIP(address) ? "checkIP" : "checkHost"](address)) {
@@ -47,8 +48,10 @@ export async function checkCertificates(
   } else report.well("certificate", `key ${identity.name.slice(0, 16)}…, certified by ${ca}`);
   checkTerm(report, { name: "term", file: cert, mend: again, now }, validity);
   const renewal = "make a new authority before then, and certify everybody's keys with it";
-  const ofAuthority = certificateFacts(authority).validity;
-  checkTerm(report, { name: "authority", file: ca, mend: renewal, now }, ofAuthority);
+  for (const authority of trust.authorities) {
+    const ofAuthority = certificateFacts(authority).validity;
+    checkTerm(report, { name: "authority", file: ca, mend: renewal, now }, ofAuthority);
+  }
   return identity;
 }
 

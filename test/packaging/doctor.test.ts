@@ -7,6 +7,7 @@ import { checkClock } from "#packaging/doctor/clock.ts";
 import { runDoctor } from "#packaging/doctor/commands.ts";
 import { type Finding, findingsText, Report } from "#packaging/doctor/finding.ts";
 import { type Clock, systemClock } from "#shared/runtime/clock.ts";
+import { testAuthority } from "#test/support/authority.ts";
 import { type TemporaryDirectory, temporaryDirectory } from "#test/support/directory.ts";
 import { type TestbedProcess, testbedProcess } from "#test/support/testbed.ts";
 
@@ -113,13 +114,10 @@ test("certificates: ended, of another authority, for another address, and with a
   assert.match((await troubleOf(node, "term", clock)).found, /ended on/);
 
   const own = join(lab.home, "nodes/1");
-  const foreign = await changed(
-    "node-manager",
-    "foreign.toml",
-    /authority = .*/,
-    `authority = "${join(own, "node-1.crt")}"`,
-  );
-  assert.match((await troubleOf(foreign, "certificate")).found, /was not issued by the authority/);
+  const other = join(scratch.path, "other-ca.pem");
+  await writeFile(other, (await testAuthority()).caPem);
+  const foreign = await changed("node-manager", "foreign.toml", /authority = .*/, `authority = "${other}"`);
+  assert.match((await troubleOf(foreign, "certificate")).found, /was not issued by an authority/);
 
   const key = join(scratch.path, "open.key");
   await copyFile(join(own, "node-1.key"), key);
