@@ -91,7 +91,8 @@ function arcsOf(placed: readonly Placed[]): Html[] {
   const runs: Placed[][] = [];
   for (const spoke of placed) {
     const last = runs.at(-1);
-    if (last?.[0]!.group === spoke.group && last[0].through === spoke.through) last.push(spoke);
+    const before = last?.at(-1);
+    if (before?.group === spoke.group && before.through === spoke.through) last!.push(spoke);
     else runs.push([spoke]);
   }
   return runs
