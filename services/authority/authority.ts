@@ -18,7 +18,7 @@ import { Fault, OperatorError, refuseUnless } from "#shared/model/errors.ts";
 import { nextListNumber, type RevocationList, type Revoked } from "#shared/model/revocation.ts";
 import { readIfPresent, writeDurably } from "#shared/runtime/durable-file.ts";
 import { lockFile } from "#shared/runtime/lock-file.ts";
-import { claimedListSigner, openRevocations, sealRevocations } from "#shared/wire/revocation-document.ts";
+import { claimedList, openRevocations, sealRevocations } from "#shared/wire/revocation-document.ts";
 import { AlreadyAnswered } from "#shared/wire/xmlrpc/replay.ts";
 import { type IssuedRecord, issuedRecord, Register, type RevokedRecord, revokedRecord } from "./register.ts";
 
@@ -205,7 +205,7 @@ export class Authority {
   #ownList(text: string): RevocationList | undefined {
     const key = this.#ca.key.public;
     try {
-      return claimedListSigner(text) === key.name ? openRevocations(text, key, "authority").list : undefined;
+      return claimedList(text).signer === key.name ? openRevocations(text, key, "authority").list : undefined;
     } catch (cause) {
       const { revocations: path } = this.#files;
       throw new OperatorError(`${path} is damaged; remove it: a new list is made of the register`, { cause });

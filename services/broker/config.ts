@@ -44,6 +44,9 @@ export const brokerConfig = z.strictObject({
     .max(3600)
     .default(3)
     .describe("how long what an agent advertised is used again"),
+  revocation_seconds: seconds
+    .default(30)
+    .describe("how often its agents are asked for what the authority has revoked"),
   scan_seconds: seconds.default(5).describe("how often it looks for work that its queue lost"),
   claim_seconds: seconds
     .default(10)

@@ -24,6 +24,7 @@ import { Intake } from "./pursuit/intake.ts";
 import { KnownAgents } from "./pursuit/known-agents.ts";
 import { News } from "./pursuit/news.ts";
 import { Pursuit } from "./pursuit/pursuit.ts";
+import { type BrokerRevocations, startRevocations } from "./revocations.ts";
 import { NEWS_CHANNEL } from "./store/acquisitions.ts";
 
 /** The schema of this service in its database, and the name of its migrations. */
@@ -41,6 +42,8 @@ export type BrokerService = Running & {
   };
   /** The look for lost work that happens every `scan_seconds`, once, now. */
   scan(): Promise<void>;
+  /** What happens every `revocation_seconds`, once, now: agents are asked for what is revoked. */
+  poll(): Promise<void>;
 };
 
 /** Certificates are valid by real time, whatever clock the broker was given. */
@@ -81,6 +84,7 @@ export async function startBroker(
       broker: identity.name,
     },
     scan: () => desk.jobs.scan(),
+    poll: () => desk.revocations.poll(),
     [Symbol.asyncDispose]: () => kept.disposeAsync(),
   };
 }
@@ -95,6 +99,7 @@ type Desk = Pick<BrokerParts, "agents" | "intake" | "news" | "nudge"> & {
   readonly jobs: Jobs;
   readonly pursuit: Pursuit;
   readonly clearing: Clearing;
+  readonly revocations: BrokerRevocations;
 };
 
 async function openDesk(
@@ -132,16 +137,18 @@ async function openDesk(
       stop: () => ending.abort(new Error("the broker is ending")),
     }),
   );
+  const revocations = owned.use(startRevocations(config, { identity, connections, log }));
   const limits = { atOnce: config.acquisitions_at_once, kept: config.acquisitions_kept };
   const intake = new Intake({ database, agents, broker: identity.name, limits });
-  return { agents, intake, news, jobs, pursuit, clearing, nudge: (id) => void jobs.nudge(id) };
+  const nudge = (id: string) => void jobs.nudge(id);
+  return { agents, intake, news, jobs, pursuit, clearing, revocations, nudge };
 }
 
 function serveApi(
   { listen }: BrokerConfig,
   { clock, log }: BrokerDeps,
   identity: ServiceIdentity,
-  parts: BrokerParts,
+  { revocations: { isRevoked }, ...parts }: BrokerParts & Pick<Desk, "revocations">,
 ): Promise<XmlRpcServer> {
   const { address: host, tls_port, plain_port } = listen;
   return startXmlRpcServer(brokerApi, brokerHandlers(parts), {
@@ -151,7 +158,7 @@ function serveApi(
     replies: { findReply: () => undefined },
     tls: { host, port: tls_port, options: serverTlsOptions(identity.tls) },
     ...(plain_port !== undefined && { plain: { host, port: plain_port } }),
-    authenticate: (socket) => peerOf(socket, { now: realTime(), trust: identity.trust }),
+    authenticate: (socket) => peerOf(socket, { now: realTime(), trust: identity.trust, isRevoked }),
   });
 }
 

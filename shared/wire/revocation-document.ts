@@ -59,10 +59,12 @@ export function openRevocations(text: string, key: PublicKey, signer: Revocation
 const RULE = "an authority names keys, an agent principals and tickets, a node leases";
 
 /**
- * Whose list this claims to be, read before anything is verified: only to find the key that it is verified with.
+ * Whose list this claims to be, read before anything is verified: only to find the key that it is verified with. And
+ * its identity, by which it is not asked for again.
  */
-export function claimedListSigner(text: string): KeyName {
-  return parseDocument(text, { maxBodyBytes: MAX_LIST_BYTES }).keyName;
+export function claimedList(text: string): { readonly signer: KeyName; readonly id: DocumentId } {
+  const { keyName: signer, id } = parseDocument(text, { maxBodyBytes: MAX_LIST_BYTES });
+  return { signer, id };
 }
 
 const ELEMENTS = ["issuer_sha256", "number", "at_time", ...REVOKED_KINDS.map((kind) => `${kind}s`)];

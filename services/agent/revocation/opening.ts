@@ -9,7 +9,7 @@ import { startRounds } from "#shared/runtime/rounds.ts";
 import { agentApi } from "#shared/wire/agent-api.ts";
 import { authorityApi } from "#shared/wire/authority-api.ts";
 import { nodeManagerApi } from "#shared/wire/node-manager-api.ts";
-import { claimedListSigner } from "#shared/wire/revocation-document.ts";
+import { claimedList } from "#shared/wire/revocation-document.ts";
 import {
   type RevocationSource,
   revocationPolling,
@@ -106,7 +106,7 @@ async function takeFrom(
   { revocations, distribution, self }: Takers,
 ): Promise<void> {
   const known = revocations.all.some(({ document }) => document === list);
-  if (known || claimedListSigner(list) === from.name) return;
+  if (known || claimedList(list).signer === from.name) return;
   if (await revocations.take(list, self)) await distribution.scan();
 }
 

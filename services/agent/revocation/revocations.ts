@@ -7,7 +7,7 @@ import type { DocumentId } from "#shared/model/ticket.ts";
 import type { Instant } from "#shared/model/time.ts";
 import type { Clock } from "#shared/runtime/clock.ts";
 import type { Database, Tx } from "#shared/runtime/database.ts";
-import { claimedListSigner, openRevocations, sealRevocations } from "#shared/wire/revocation-document.ts";
+import { claimedList, openRevocations, sealRevocations } from "#shared/wire/revocation-document.ts";
 import { type HeldList, RevocationLists } from "#shared/wire/revocation-lists.ts";
 import type { Office } from "../registry/office.ts";
 import { writeAudit } from "../store/audit.ts";
@@ -82,7 +82,7 @@ export class Revocations {
    */
   async take(text: string, bringer: KeyName): Promise<boolean> {
     const { database, clock, authorities } = this.#parts;
-    const name = claimedListSigner(text);
+    const name = claimedList(text).signer;
     const key = authorities().find((authority) => authority.name === name);
     refuseUnless(
       key,

@@ -3,7 +3,7 @@ import { Fault, refuseUnless } from "#shared/model/errors.ts";
 import { type RevokedBy, refuseRevoked, revocationOf } from "#shared/model/revocation.ts";
 import type { Ticket } from "#shared/model/ticket.ts";
 import type { Chain } from "#shared/wire/chain.ts";
-import { claimedListSigner, openRevocations } from "#shared/wire/revocation-document.ts";
+import { claimedList, openRevocations } from "#shared/wire/revocation-document.ts";
 import { type HeldList, RevocationLists } from "#shared/wire/revocation-lists.ts";
 import type { NodeTime } from "../node-time.ts";
 import type { StoredLease } from "../store/lease-rows.ts";
@@ -109,7 +109,7 @@ export class Revocations {
     text: string,
     bringer: { readonly name: KeyName; readonly key: PublicKey },
   ): Pick<HeldList, "signer" | "key"> {
-    const name = claimedListSigner(text);
+    const name = claimedList(text).signer;
     const authority = this.#deps.authorities().find((key) => key.name === name);
     if (authority) return { signer: "authority", key: authority };
     const held = this.#lists.of(name);

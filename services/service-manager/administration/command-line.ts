@@ -9,6 +9,7 @@ import { deskOf } from "./desk.ts";
 import { addFleet } from "./fleet.ts";
 import { addNewcomers } from "./newcomers.ts";
 import { addPeople } from "./people.ts";
+import { addRevocation } from "./revocation.ts";
 
 const AFTER = `
 Who you are and which agent is meant is in config.toml in $SLICELAB_HOME, or else in ~/.slicelab: the file that
@@ -31,6 +32,7 @@ export function administrationCommand(terminal: Terminal): Command {
   addNewcomers(program, atDesk);
   addAllowances(program, atDesk);
   addFleet(program, atDesk);
+  addRevocation(program, atDesk);
   addAudit(program, atDesk);
   return program;
 }

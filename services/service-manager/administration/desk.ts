@@ -3,8 +3,10 @@ import { type Command, Option } from "commander";
 import { loadIdentity } from "#shared/identity/identity.ts";
 import type { PublicKey } from "#shared/identity/key.ts";
 import { clientTlsOptions } from "#shared/identity/tls.ts";
+import { Trust } from "#shared/identity/trust.ts";
 import { OperatorError } from "#shared/model/errors.ts";
 import { administrationApi } from "#shared/wire/administration-api.ts";
+import { agentApi } from "#shared/wire/agent-api.ts";
 import { enrolmentAdministrationApi } from "#shared/wire/enrolment-api.ts";
 import { type XmlRpcClient, xmlRpcClient } from "#shared/wire/xmlrpc/client.ts";
 import { Connections } from "#shared/wire/xmlrpc/connections.ts";
@@ -14,7 +16,7 @@ import { FORMATS, type Format, formatListing, type Listing } from "../terminal/o
 import type { Terminal } from "../terminal/terminal.ts";
 
 /** Everything that administrators of an agent can ask of it. */
-const DESK_API = contract({ ...administrationApi, ...enrolmentAdministrationApi });
+const DESK_API = contract({ ...{ ...agentApi, ...administrationApi, ...enrolmentAdministrationApi } });
 
 /** Options that every command has. */
 export type DeskOptions = { readonly agent?: string; readonly output?: Format };
@@ -22,6 +24,8 @@ export type DeskOptions = { readonly agent?: string; readonly output?: Format };
 /** The agent that is administered, called in the name of whoever the configuration says. */
 export type Desk = {
   readonly api: XmlRpcClient<typeof DESK_API>;
+  /** Whom the configuration trusts, to verify what others signed. */
+  readonly trust: Trust;
   /** What makes a change one that can be asked for again without being made twice. */
   readonly once: { readonly request_id: string };
   /** Where the agent is, and the file of the authority's certificate, as configured. */
@@ -61,6 +65,7 @@ export function deskOf(home: string, terminal: Terminal): AtDesk {
     });
     await work({
       api,
+      trust: new Trust(tls.ca),
       once: { request_id: randomUUID() },
       place: { url, authority: ca },
       agent() {

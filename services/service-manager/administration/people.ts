@@ -71,13 +71,24 @@ function addEnrolment(principal: Command, atDesk: AtDesk): void {
             { header: "ROLE", value: (row) => row.role },
             { header: "SITE", value: (row) => row.site ?? "" },
             { header: "KEY", value: (row) => shortName(row.principal) },
-            { header: "STATUS", value: (row) => (row.suspended ? "suspended" : "active") },
+            { header: "STATUS", value: (row) => statusOf(row) },
           ],
           name: (row) => row.name,
           member: (row) => row,
         });
       }),
   );
+}
+
+function statusOf({
+  suspended,
+  revoked,
+}: {
+  readonly suspended: boolean;
+  readonly revoked: boolean;
+}): string {
+  if (revoked) return "revoked";
+  return suspended ? "suspended" : "active";
 }
 
 const CALLED = "its name at the agent, or that of its key";

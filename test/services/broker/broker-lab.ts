@@ -80,6 +80,7 @@ export async function brokerLab(options: BrokerLabOptions = {}): Promise<BrokerL
     agents: [{ identity: announce.agent, url }, ...(options.others ?? [])],
     agent_seconds: 10,
     ads_seconds: 0,
+    revocation_seconds: 3600,
     scan_seconds: 3600,
     claim_seconds: 10,
     unfetched_seconds: 300,

@@ -5,6 +5,7 @@ import { writeSliceDescription } from "#shared/wire/slice-description.ts";
 import { readTicket } from "#shared/wire/ticket-document.ts";
 import { eventually } from "../../support/deadline.ts";
 import { DAY, NOW } from "../../support/documents.ts";
+import { revocationsBy } from "../../support/revocations.ts";
 import { charges, refusal } from "../agent/agent-lab.ts";
 import { description } from "./advertisements.ts";
 import { type BrokerLab, brokerLab } from "./broker-lab.ts";
@@ -55,6 +56,18 @@ describe("a broker", () => {
     for (const answer of answers) assert.deepEqual(answer, answers[0]);
     assert.deepEqual(await lab.client.getacquisition({ id: answers[0]!.id }), answers[0]);
     assert.equal(await chargedNodes("twice"), 2);
+  });
+
+  test("whoever the authority has revoked is refused on its open connection, once agents were asked", async () => {
+    const { authority, bob } = lab.agentLab;
+    const carol = await authority.client("carol");
+    const client = lab.clientOf(carol);
+    await client.getconfig();
+    const list = revocationsBy(authority.authority.key, 5, { key: [carol.name] });
+    await bob.client.postrevocations({ list });
+    await lab.broker.poll();
+    await assert.rejects(client.getconfig(), refusal("CERTIFICATE_REVOKED"));
+    await lab.client.getconfig();
   });
 
   test("a request is acted on for its principal alone, by the broker it names, until it ends", async () => {

@@ -28,6 +28,7 @@ export async function realBroker(lab: SliceLab): Promise<RealBroker> {
     agents: [{ identity: agent, url: tls }],
     agent_seconds: 10,
     ads_seconds: 0,
+    revocation_seconds: 30,
     scan_seconds: 1,
     claim_seconds: 10,
     unfetched_seconds: 300,

@@ -3,7 +3,7 @@ import { test } from "node:test";
 import fc from "fast-check";
 import { REVOKED_KINDS, type RevocationList, type Revoked } from "#shared/model/revocation.ts";
 import {
-  claimedListSigner,
+  claimedList,
   MAX_REVOKED,
   openRevocations,
   sealRevocations,
@@ -28,7 +28,7 @@ const asAgent = list([
 
 test("a list is read as it was written, by whoever trusts its signer", () => {
   const text = sealRevocations(keys, node);
-  assert.equal(claimedListSigner(text), name);
+  assert.equal(claimedList(text).signer, name);
   assert.deepEqual(openRevocations(text, node.public, "authority").list, keys);
   assert.deepEqual(openRevocations(sealRevocations(asAgent, node), node.public, "agent").list, asAgent);
   const leases = list([{ kind: "lease", id: serial(3), since: NOW }]);
