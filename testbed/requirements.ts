@@ -94,6 +94,12 @@ export const REQUIREMENTS: readonly Requirement[] = [
     purposes: TESTS,
     without: "systemd's units are not checked in tests",
   },
+  {
+    package: "mandoc",
+    provides: "mandoc",
+    purposes: TESTS,
+    without: "manual pages are not checked in tests",
+  },
   { package: "chromium", provides: "chromium", purposes: TESTS, without: "no pages are looked at in tests" },
   { package: "python3", provides: "python3", purposes: TESTS, without: "no outside XML-RPC client in tests" },
   { package: "openssl", provides: "openssl", purposes: TESTS, without: "no outside certificates in tests" },

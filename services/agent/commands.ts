@@ -18,7 +18,8 @@ export function runAgent(argv: readonly string[], terminal: ServiceTerminal): Pr
   return runCommandLine(agentCommand(terminal), argv, terminal);
 }
 
-function agentCommand(terminal: ServiceTerminal): Command {
+/** `slicelab agent` with all its commands. */
+export function agentCommand(terminal: ServiceTerminal): Command {
   const command = commandOf(
     "agent",
     "Holds what nodes give it, advertises it, and splits it into tickets.",

@@ -24,7 +24,8 @@ export function runAuthority(argv: readonly string[], terminal: AuthorityTermina
   return runCommandLine(authorityCommand(terminal), argv, terminal);
 }
 
-function authorityCommand(terminal: AuthorityTerminal): Command {
+/** `slicelab authority` with all its commands. */
+export function authorityCommand(terminal: AuthorityTerminal): Command {
   const command = commandOf(
     "authority",
     "The consortium's certificate authority: it certifies the keys of researchers and services.",

@@ -9,7 +9,8 @@ export function runBroker(argv: readonly string[], terminal: ServiceTerminal): P
   return runCommandLine(brokerCommand(terminal), argv, terminal);
 }
 
-function brokerCommand(terminal: ServiceTerminal): Command {
+/** `slicelab broker` with all its commands. */
+export function brokerCommand(terminal: ServiceTerminal): Command {
   const { env, clock } = terminal;
   const command = commandOf(
     "broker",

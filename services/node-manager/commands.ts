@@ -17,7 +17,8 @@ export function runNodeManager(argv: readonly string[], terminal: NodeTerminal):
   return runCommandLine(nodeManagerCommand(terminal), argv, terminal);
 }
 
-function nodeManagerCommand(terminal: NodeTerminal): Command {
+/** `slicelab node-manager` with all its commands. */
+export function nodeManagerCommand(terminal: NodeTerminal): Command {
   const command = commandOf(
     "node-manager",
     "The part that runs on every node: it turns tickets into leases and virtual machines.",

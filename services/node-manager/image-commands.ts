@@ -32,7 +32,8 @@ function sentenceWithOutput(error: unknown): string {
   return sentenceOf(error);
 }
 
-function imageCommand(terminal: ImageTerminal): Command {
+/** `slicelab image` with all its commands. */
+export function imageCommand(terminal: ImageTerminal): Command {
   const command = commandOf(
     "image",
     "The reference images of this machine, over which slivers are made. All of its nodes share them.",

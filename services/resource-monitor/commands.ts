@@ -9,7 +9,8 @@ export function runMonitor(argv: readonly string[], terminal: ServiceTerminal): 
   return runCommandLine(monitorCommand(terminal), argv, terminal);
 }
 
-function monitorCommand(terminal: ServiceTerminal): Command {
+/** `slicelab resource-monitor` with all its commands. */
+export function monitorCommand(terminal: ServiceTerminal): Command {
   const { env, clock } = terminal;
   const command = commandOf(
     "resource-monitor",

@@ -1,5 +1,6 @@
 import type { Command } from "commander";
 import { programOf, runCommandLine } from "#shared/runtime/command-line.ts";
+import { addCompletion } from "./commands/completion.ts";
 import { addCreate } from "./commands/create.ts";
 import { addDelete } from "./commands/delete.ts";
 import { addExec } from "./commands/exec.ts";
@@ -78,6 +79,7 @@ export function sliceCommand(tools: Tools): Command {
   addKeyCommands(program, tools);
   addNodeCommands(program, tools);
   addTicketCommands(program, tools);
+  addCompletion(program, tools);
   return program;
 }
 

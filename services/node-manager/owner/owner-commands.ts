@@ -29,7 +29,8 @@ export function runOwner(argv: readonly string[], terminal: ServiceTerminal): Pr
   return runCommandLine(ownerCommand(terminal), argv, terminal);
 }
 
-function ownerCommand(terminal: ServiceTerminal): Command {
+/** `slicelab node` with all its commands. */
+export function ownerCommand(terminal: ServiceTerminal): Command {
   const { env, clock } = terminal;
   const command = commandOf("node", "The last word of a node's owner over what runs on it.", terminal);
   command.addHelpText("after", AFTER);

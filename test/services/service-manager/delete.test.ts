@@ -28,6 +28,11 @@ test("a node that is down makes a deletion partial, and the next run finishes it
 test("a lease its node knows nothing of any more counts as deleted", async () => {
   await using lab = await sliceLab({ nodes: 2 });
   await lab.slice("create", "hello", "--nodes", "2");
+  // As a shell asks for what it completes: of what is kept here, whatever its nodes have done meanwhile.
+  assert.equal((await lab.slice("completion", "words", "slices")).out, "hello\n");
+  const { out: nodes } = await lab.slice("completion", "words", "nodes", "hello");
+  assert.deepEqual(nodes.trim().split("\n").sort(), lab.nodes.map(({ ip }) => ip).sort());
+  assert.equal((await lab.slice("completion", "words", "nodes", "../hello")).out, "");
   await lab.nodes[0]!.client.deletelease({ slice: "hello" });
   assert.equal((await lab.slice("delete", "hello")).code, 0);
   await assertExactly(lab, "hello", 0);
