@@ -5,7 +5,7 @@ _slicelab_command() {
   subcommands=() options=() operands=()
   case $1 in
   'slice')
-    subcommands=('create' 'plan' 'list' 'status' 'exec' 'launch' 'logs' 'ps' 'stop' 'ssh' 'scp' 'renew' 'repair' 'watch' 'delete' 'key' 'node' 'ticket' 'completion')
+    subcommands=('create' 'plan' 'list' 'status' 'exec' 'launch' 'logs' 'ps' 'stop' 'ssh' 'scp' 'renew' 'repair' 'watch' 'delete' 'join' 'key' 'node' 'ticket' 'completion')
     options=('--help')
     operands=() ;;
   'slice create')
@@ -68,6 +68,10 @@ _slicelab_command() {
     subcommands=()
     options=('--output' '-o' '--quiet' '-q' '--deadline' '--timeout' '--help')
     operands=('slice') ;;
+  'slice join')
+    subcommands=()
+    options=('--output' '-o' '--quiet' '-q' '--deadline' '--timeout' '--name' '--note' '--help')
+    operands=('other') ;;
   'slice key')
     subcommands=('add' 'rm' 'list')
     options=('--help')
@@ -117,7 +121,7 @@ _slicelab_command() {
     options=('--help')
     operands=() ;;
   'slicelab admin')
-    subcommands=('site' 'principal' 'privilege' 'quota' 'node' 'slice' 'audit')
+    subcommands=('site' 'principal' 'invitation' 'enrolment' 'privilege' 'quota' 'node' 'slice' 'audit')
     options=('--help')
     operands=() ;;
   'slicelab admin site')
@@ -155,6 +159,46 @@ _slicelab_command() {
   'slicelab admin principal resume')
     subcommands=()
     options=('--output' '-o' '--agent' '--help')
+    operands=('other') ;;
+  'slicelab admin invitation')
+    subcommands=('create' 'list' 'withdraw' 'public')
+    options=('--help')
+    operands=() ;;
+  'slicelab admin invitation create')
+    subcommands=()
+    options=('--output' '-o' '--agent' '--kind' '--role' '--name' '--site' '--address' '--approve' '--uses' '--valid' '--help')
+    operands=() ;;
+  'slicelab admin invitation list')
+    subcommands=()
+    options=('--output' '-o' '--agent' '--help')
+    operands=() ;;
+  'slicelab admin invitation withdraw')
+    subcommands=()
+    options=('--output' '-o' '--agent' '--help')
+    operands=('other') ;;
+  'slicelab admin invitation public')
+    subcommands=()
+    options=('--output' '-o' '--agent' '--help')
+    operands=() ;;
+  'slicelab admin enrolment')
+    subcommands=('list' 'request' 'approve' 'refuse')
+    options=('--help')
+    operands=() ;;
+  'slicelab admin enrolment list')
+    subcommands=()
+    options=('--output' '-o' '--agent' '--all' '--help')
+    operands=() ;;
+  'slicelab admin enrolment request')
+    subcommands=()
+    options=('--output' '-o' '--agent' '--help')
+    operands=('other') ;;
+  'slicelab admin enrolment approve')
+    subcommands=()
+    options=('--output' '-o' '--agent' '--role' '--name' '--site' '--address' '--days' '--certificate' '--country' '--region' '--tag' '--help')
+    operands=('other') ;;
+  'slicelab admin enrolment refuse')
+    subcommands=()
+    options=('--output' '-o' '--agent' '--reason' '--help')
     operands=('other') ;;
   'slicelab admin privilege')
     subcommands=('grant' 'withdraw' 'list')
@@ -245,7 +289,7 @@ _slicelab_command() {
     options=('--output' '-o' '--agent' '--head' '--help')
     operands=() ;;
   'slicelab agent')
-    subcommands=('serve' 'site' 'principal' 'node' 'privilege' 'holding' 'ticket-key')
+    subcommands=('serve' 'site' 'principal' 'node' 'privilege' 'holding' 'ticket-key' 'invitation')
     options=('--help')
     operands=() ;;
   'slicelab agent serve')
@@ -360,6 +404,14 @@ _slicelab_command() {
     subcommands=()
     options=('--config' '--help')
     operands=() ;;
+  'slicelab agent invitation')
+    subcommands=('create')
+    options=('--help')
+    operands=() ;;
+  'slicelab agent invitation create')
+    subcommands=()
+    options=('--config' '--kind' '--role' '--name' '--site' '--address' '--approve' '--uses' '--hours' '--help')
+    operands=() ;;
   'slicelab authority')
     subcommands=('init' 'request' 'issue' 'show' 'list' 'revoke' 'serve')
     options=('--help')
@@ -425,13 +477,17 @@ _slicelab_command() {
     options=('--dir' '--help')
     operands=('+other') ;;
   'slicelab node-manager')
-    subcommands=('serve' 'stop-slivers' 'disown-roots')
+    subcommands=('serve' 'join' 'stop-slivers' 'disown-roots')
     options=('--help')
     operands=() ;;
   'slicelab node-manager serve')
     subcommands=()
     options=('--config' '--help')
     operands=() ;;
+  'slicelab node-manager join')
+    subcommands=()
+    options=('--ip' '--dir' '--state' '--engine' '--name' '--note' '--cpu-millis' '--memory-mib' '--disk-mib' '--egress-kbps' '--slivers' '--help')
+    operands=('other') ;;
   'slicelab node-manager stop-slivers')
     subcommands=()
     options=('--config' '--help')
@@ -609,6 +665,12 @@ _slicelab_value() {
   'slice delete -o') kind='=table wide json yaml name' ;;
   'slice delete --deadline') kind='other' ;;
   'slice delete --timeout') kind='other' ;;
+  'slice join --output') kind='=table wide json yaml name' ;;
+  'slice join -o') kind='=table wide json yaml name' ;;
+  'slice join --deadline') kind='other' ;;
+  'slice join --timeout') kind='other' ;;
+  'slice join --name') kind='other' ;;
+  'slice join --note') kind='other' ;;
   'slice key add --output') kind='=table wide json yaml name' ;;
   'slice key add -o') kind='=table wide json yaml name' ;;
   'slice key add --deadline') kind='other' ;;
@@ -653,6 +715,47 @@ _slicelab_value() {
   'slicelab admin principal resume --output') kind='=table wide json yaml name' ;;
   'slicelab admin principal resume -o') kind='=table wide json yaml name' ;;
   'slicelab admin principal resume --agent') kind='other' ;;
+  'slicelab admin invitation create --output') kind='=table wide json yaml name' ;;
+  'slicelab admin invitation create -o') kind='=table wide json yaml name' ;;
+  'slicelab admin invitation create --agent') kind='other' ;;
+  'slicelab admin invitation create --kind') kind='=person node service' ;;
+  'slicelab admin invitation create --role') kind='=researcher pi administrator agent' ;;
+  'slicelab admin invitation create --name') kind='other' ;;
+  'slicelab admin invitation create --site') kind='other' ;;
+  'slicelab admin invitation create --address') kind='other' ;;
+  'slicelab admin invitation create --uses') kind='other' ;;
+  'slicelab admin invitation create --valid') kind='other' ;;
+  'slicelab admin invitation list --output') kind='=table wide json yaml name' ;;
+  'slicelab admin invitation list -o') kind='=table wide json yaml name' ;;
+  'slicelab admin invitation list --agent') kind='other' ;;
+  'slicelab admin invitation withdraw --output') kind='=table wide json yaml name' ;;
+  'slicelab admin invitation withdraw -o') kind='=table wide json yaml name' ;;
+  'slicelab admin invitation withdraw --agent') kind='other' ;;
+  'slicelab admin invitation public --output') kind='=table wide json yaml name' ;;
+  'slicelab admin invitation public -o') kind='=table wide json yaml name' ;;
+  'slicelab admin invitation public --agent') kind='other' ;;
+  'slicelab admin enrolment list --output') kind='=table wide json yaml name' ;;
+  'slicelab admin enrolment list -o') kind='=table wide json yaml name' ;;
+  'slicelab admin enrolment list --agent') kind='other' ;;
+  'slicelab admin enrolment request --output') kind='=table wide json yaml name' ;;
+  'slicelab admin enrolment request -o') kind='=table wide json yaml name' ;;
+  'slicelab admin enrolment request --agent') kind='other' ;;
+  'slicelab admin enrolment approve --output') kind='=table wide json yaml name' ;;
+  'slicelab admin enrolment approve -o') kind='=table wide json yaml name' ;;
+  'slicelab admin enrolment approve --agent') kind='other' ;;
+  'slicelab admin enrolment approve --role') kind='=researcher pi administrator agent' ;;
+  'slicelab admin enrolment approve --name') kind='other' ;;
+  'slicelab admin enrolment approve --site') kind='other' ;;
+  'slicelab admin enrolment approve --address') kind='other' ;;
+  'slicelab admin enrolment approve --days') kind='other' ;;
+  'slicelab admin enrolment approve --certificate') kind='file' ;;
+  'slicelab admin enrolment approve --country') kind='other' ;;
+  'slicelab admin enrolment approve --region') kind='other' ;;
+  'slicelab admin enrolment approve --tag') kind='other' ;;
+  'slicelab admin enrolment refuse --output') kind='=table wide json yaml name' ;;
+  'slicelab admin enrolment refuse -o') kind='=table wide json yaml name' ;;
+  'slicelab admin enrolment refuse --agent') kind='other' ;;
+  'slicelab admin enrolment refuse --reason') kind='other' ;;
   'slicelab admin privilege grant --output') kind='=table wide json yaml name' ;;
   'slicelab admin privilege grant -o') kind='=table wide json yaml name' ;;
   'slicelab admin privilege grant --agent') kind='other' ;;
@@ -817,6 +920,14 @@ _slicelab_value() {
   'slicelab agent ticket-key list --config') kind='file' ;;
   'slicelab agent ticket-key rotate --config') kind='file' ;;
   'slicelab agent ticket-key close --config') kind='file' ;;
+  'slicelab agent invitation create --config') kind='file' ;;
+  'slicelab agent invitation create --kind') kind='=person node service' ;;
+  'slicelab agent invitation create --role') kind='=researcher pi administrator agent' ;;
+  'slicelab agent invitation create --name') kind='other' ;;
+  'slicelab agent invitation create --site') kind='other' ;;
+  'slicelab agent invitation create --address') kind='other' ;;
+  'slicelab agent invitation create --uses') kind='other' ;;
+  'slicelab agent invitation create --hours') kind='other' ;;
   'slicelab authority init --dir') kind='directory' ;;
   'slicelab authority init --name') kind='other' ;;
   'slicelab authority request --name') kind='other' ;;
@@ -848,6 +959,17 @@ _slicelab_value() {
   'slicelab image remove --dir') kind='directory' ;;
   'slicelab image verify --dir') kind='directory' ;;
   'slicelab node-manager serve --config') kind='file' ;;
+  'slicelab node-manager join --ip') kind='other' ;;
+  'slicelab node-manager join --dir') kind='directory' ;;
+  'slicelab node-manager join --state') kind='directory' ;;
+  'slicelab node-manager join --engine') kind='=simulated container microvm docker' ;;
+  'slicelab node-manager join --name') kind='other' ;;
+  'slicelab node-manager join --note') kind='other' ;;
+  'slicelab node-manager join --cpu-millis') kind='other' ;;
+  'slicelab node-manager join --memory-mib') kind='other' ;;
+  'slicelab node-manager join --disk-mib') kind='other' ;;
+  'slicelab node-manager join --egress-kbps') kind='other' ;;
+  'slicelab node-manager join --slivers') kind='other' ;;
   'slicelab node-manager stop-slivers --config') kind='file' ;;
   'slicelab node-manager disown-roots --config') kind='file' ;;
   'slicelab node leases --config') kind='file' ;;
