@@ -121,7 +121,7 @@ _slicelab_command() {
     options=('--help')
     operands=() ;;
   'slicelab admin')
-    subcommands=('site' 'principal' 'invitation' 'enrolment' 'privilege' 'quota' 'node' 'slice' 'audit')
+    subcommands=('site' 'principal' 'invitation' 'enrolment' 'privilege' 'quota' 'node' 'slice' 'revocation' 'audit')
     options=('--help')
     operands=() ;;
   'slicelab admin site')
@@ -272,6 +272,30 @@ _slicelab_command() {
     subcommands=()
     options=('--output' '-o' '--agent' '--help')
     operands=('other' 'other') ;;
+  'slicelab admin revocation')
+    subcommands=('publish' 'principal' 'ticket' 'list' 'nodes')
+    options=('--help')
+    operands=() ;;
+  'slicelab admin revocation publish')
+    subcommands=()
+    options=('--output' '-o' '--agent' '--help')
+    operands=('file') ;;
+  'slicelab admin revocation principal')
+    subcommands=()
+    options=('--output' '-o' '--agent' '--help')
+    operands=('other') ;;
+  'slicelab admin revocation ticket')
+    subcommands=()
+    options=('--output' '-o' '--agent' '--help')
+    operands=('other') ;;
+  'slicelab admin revocation list')
+    subcommands=()
+    options=('--output' '-o' '--agent' '--help')
+    operands=() ;;
+  'slicelab admin revocation nodes')
+    subcommands=()
+    options=('--output' '-o' '--agent' '--help')
+    operands=() ;;
   'slicelab admin audit')
     subcommands=('list' 'head' 'verify')
     options=('--help')
@@ -825,6 +849,21 @@ _slicelab_value() {
   'slicelab admin slice transfer --output') kind='=table wide json yaml name' ;;
   'slicelab admin slice transfer -o') kind='=table wide json yaml name' ;;
   'slicelab admin slice transfer --agent') kind='other' ;;
+  'slicelab admin revocation publish --output') kind='=table wide json yaml name' ;;
+  'slicelab admin revocation publish -o') kind='=table wide json yaml name' ;;
+  'slicelab admin revocation publish --agent') kind='other' ;;
+  'slicelab admin revocation principal --output') kind='=table wide json yaml name' ;;
+  'slicelab admin revocation principal -o') kind='=table wide json yaml name' ;;
+  'slicelab admin revocation principal --agent') kind='other' ;;
+  'slicelab admin revocation ticket --output') kind='=table wide json yaml name' ;;
+  'slicelab admin revocation ticket -o') kind='=table wide json yaml name' ;;
+  'slicelab admin revocation ticket --agent') kind='other' ;;
+  'slicelab admin revocation list --output') kind='=table wide json yaml name' ;;
+  'slicelab admin revocation list -o') kind='=table wide json yaml name' ;;
+  'slicelab admin revocation list --agent') kind='other' ;;
+  'slicelab admin revocation nodes --output') kind='=table wide json yaml name' ;;
+  'slicelab admin revocation nodes -o') kind='=table wide json yaml name' ;;
+  'slicelab admin revocation nodes --agent') kind='other' ;;
   'slicelab admin audit list --output') kind='=table wide json yaml name' ;;
   'slicelab admin audit list -o') kind='=table wide json yaml name' ;;
   'slicelab admin audit list --agent') kind='other' ;;
