@@ -12,10 +12,12 @@ import { type NodesHead, nodesDocument } from "./pages/nodes-document.ts";
 import { addNodesRoute, type NodesFeed } from "./pages/nodes-route.ts";
 import { peopleRoutes } from "./pages/people/routes.ts";
 import { agentRoutes } from "./pages/routes.ts";
+import { shortages } from "./pages/shortage.ts";
 import type { TicketKeys } from "./signing/ticket-keys.ts";
 import { type Advertisement, advertisementPages } from "./store/advertisements.ts";
 import { FRESH_SECONDS, knownConditions } from "./store/conditions.ts";
 import { fleetHistory, KEPT_SECONDS, nodeHistory } from "./store/history.ts";
+import { ticketFates } from "./store/inspection/fates.ts";
 import { monitorRecords } from "./store/monitors.ts";
 import { countIdleNodes, nodesOverview, slicesOverview, sliversOverview } from "./store/overview.ts";
 
@@ -50,14 +52,25 @@ export function startInspection(
       if (ads.length >= READ) break;
     }
     const names = ads.map(({ node }) => node);
-    const [conditions, records, slices, idle] = await Promise.all([
+    const [conditions, records, slices, idle, fates] = await Promise.all([
       knownConditions(database, names, now - FRESH_SECONDS),
       monitorRecords(database, monitors),
       slicesOverview(database, now, READ),
       countIdleNodes(database, now),
+      ticketFates(database, now, now - SILENT_SECONDS, READ),
     ]);
     return {
-      ...{ ...self(), concerns: concerns(), now, ads, monitors: records, slices, idle, limit: READ },
+      ...{
+        ...self(),
+        concerns: concerns(),
+        now,
+        ads,
+        monitors: records,
+        slices,
+        idle,
+        shortages: shortages(fates, now),
+        limit: READ,
+      },
       conditions: new Map(conditions.map((condition) => [condition.node, condition])),
     };
   }

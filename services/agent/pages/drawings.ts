@@ -2,12 +2,9 @@ import { formatInstant } from "#shared/model/time.ts";
 import type { Panel } from "#shared/web/page.ts";
 import { ring, type Spoke } from "#shared/web/ring.ts";
 import { type Lane, timeline } from "#shared/web/timeline.ts";
-import type { SliverOverview } from "../store/overview.ts";
+import { ENDING_SECONDS, type SliverOverview } from "../store/overview.ts";
 import { nodePath, slicePath } from "./addresses.ts";
 import { type Fleet, isSilent } from "./fleet.ts";
-
-/** What ends so soon and can't be renewed is drawn as a warning. */
-const ENDING_SECONDS = 3600;
 
 type Tone = Spoke["tone"];
 

@@ -5,6 +5,7 @@ import type { Advertisement } from "../store/advertisements.ts";
 import { FRESH_SECONDS, type KnownCondition } from "../store/conditions.ts";
 import type { MonitorRecord } from "../store/monitors.ts";
 import type { SliceOverview } from "../store/overview.ts";
+import type { Shortage } from "./shortage.ts";
 
 /** Everything an agent's pages are made of, of one moment: what is in the answers to plain methods, and what monitors tell. */
 export type Fleet = {
@@ -18,6 +19,8 @@ export type Fleet = {
   readonly conditions: ReadonlyMap<string, KnownCondition>;
   readonly monitors: readonly MonitorRecord[];
   readonly slices: readonly SliceOverview[];
+  /** Slices that have fewer nodes than they were given. */
+  readonly shortages: readonly Shortage[];
   /** How many nodes it knows of which it holds nothing now. */
   readonly idle: number;
   /** What the agent's operator should look after. */

@@ -10,7 +10,13 @@ export type SliceOverview = {
   readonly issued: number;
   readonly redeemed: number;
   readonly until: Instant;
+  /** When it ends for good on the first of its nodes, without new tickets, and on how many it does within the hour. */
+  readonly soonest: Instant;
+  readonly ending: number;
 };
+
+/** What ends so soon and can't be renewed needs new tickets now. */
+export const ENDING_SECONDS = 3600;
 
 /** Slices with tickets that count now or later, by name: all, or those whose names are one principal's. */
 export async function slicesOverview(
@@ -21,10 +27,16 @@ export async function slicesOverview(
 ): Promise<SliceOverview[]> {
   const names = owner === undefined ? "" : "and slice in (select name from slices where principal = $3)";
   return await queries.rows<SliceOverview>(
-    `select slice, count(distinct node) as nodes, count(*) filter (where state = 'issued') as issued,
-       count(*) filter (where state = 'redeemed') as redeemed, max(counted_to) as until
-     from tickets where state in ('issued', 'redeemed') and counted_to > to_timestamp($1) ${names}
-     group by slice order by slice limit $2`,
+    `with part as (
+       select slice, node, count(*) filter (where state = 'issued') as issued,
+         count(*) filter (where state = 'redeemed') as redeemed, max(counted_to) as until
+       from tickets where state in ('issued', 'redeemed') and counted_to > to_timestamp($1) ${names}
+       group by slice, node
+     )
+     select slice, count(*) as nodes, sum(issued)::bigint as issued, sum(redeemed)::bigint as redeemed,
+       max(until) as until, min(until) as soonest,
+       count(*) filter (where until < to_timestamp($1) + make_interval(secs => ${ENDING_SECONDS})) as ending
+     from part group by slice order by slice limit $2`,
     owner === undefined ? [now, limit] : [now, limit, owner],
   );
 }

@@ -79,7 +79,7 @@ const ENTRY = {
   ...{ id: 1, at: NOW, who: NASTY, label: NASTY, method: NASTY, outcome: NASTY, position: 1 },
   detail: JSON.stringify({ [NASTY]: NASTY }),
 };
-const SLICE = { slice: NASTY, nodes: 1, issued: 1, redeemed: 1, until: NOW };
+const SLICE = { slice: NASTY, nodes: 1, issued: 1, redeemed: 1, until: NOW, soonest: NOW, ending: 1 };
 const link = {
   id: NASTY,
   ticket: { ...rootTicket(), ip: NASTY, node: NASTY, principal: NASTY, holder: NASTY },

@@ -87,7 +87,10 @@ function fleetNamed(name: string): Fleet {
     ...{ now: NOW, agent: name, version: name, overbooking: 1000, limit: 500, ads: [ad], idle: 2 },
     conditions: new Map([[name, condition]]),
     monitors: [{ ...polled, lastFailure: NOW, failure: name }],
-    slices: [{ slice: name, nodes: 1, issued: 0, redeemed: 0, until: NOW + 60 }],
+    slices: [
+      { slice: name, nodes: 1, issued: 0, redeemed: 0, until: NOW + 60, soonest: NOW + 60, ending: 1 },
+    ],
+    shortages: [{ slice: name, live: 2, asked: 3, lost: [{ ip: name, node: name, why: name, at: NOW - 9 }] }],
   };
 }
 
@@ -129,12 +132,14 @@ test("whatever a name says, it is only text, on every page", () => {
 test("what is wrong is said with its reason: silence, failing monitors, what ends, what gives nothing", () => {
   const reasons = troubles(fleetNamed("x")).map(({ of, reason }) => `${of}: ${reason}`);
   assert.deepEqual(reasons, [
+    "slice: has 2 of 3 nodes (x: x)",
+    "slice: can be renewed on 1 of 1 nodes for 60 seconds and no longer",
+    "holding: what is held there ends in 0 seconds; its node has not renewed it",
     "node: reported last 10 min ago; the machine is up, its node manager was seen 10 min ago",
     "node: registered here, but nothing is held of it now: its owner may not have chosen this agent",
     "monitor: x",
-    "slice: can be renewed for 60 seconds and no longer; it needs new tickets by then",
-    "holding: what is held there ends in 0 seconds; its node has not renewed it",
   ]);
+  assert.match(troubles(fleetNamed("x"))[0]!.todo, /slice repair x/);
   const well = fleetNamed("x");
   const [ad] = well.ads;
   const healthy = {
@@ -142,6 +147,7 @@ test("what is wrong is said with its reason: silence, failing monitors, what end
     idle: 0,
     monitors: [],
     slices: [],
+    shortages: [],
     ads: [{ ...ad!, heard: NOW, until: NOW * 2 }],
   };
   assert.deepEqual(troubles(healthy), []);
