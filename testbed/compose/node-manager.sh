@@ -14,6 +14,18 @@ done
 # Settings of this container's own network, which Docker mounts read-only.
 mount -o remount,bind,rw /proc/sys
 
+# With cgroups of version 2 only, Docker gives a container a part of them for its own, and the kernel lets nobody put a process
+# into others; so slivers' are in that part, next to one for everything else: a cgroup with controllers for those in it
+# has no processes itself.
+if [ -e /sys/fs/cgroup/cgroup.controllers ] && grep -qx '0::/' /proc/self/cgroup; then
+  mount -t cgroup2 cgroup2 /sys/fs/cgroup
+  mkdir -p /sys/fs/cgroup/services
+  for process in $(cat /sys/fs/cgroup/cgroup.procs); do
+    echo "$process" > /sys/fs/cgroup/services/cgroup.procs || true # it may have ended
+  done
+  sed 's/[^ ]*/+&/g' /sys/fs/cgroup/cgroup.controllers > /sys/fs/cgroup/cgroup.subtree_control
+fi
+
 # Loop devices, for slivers' disks with a bound, are the machine's; their names are made here.
 [ -e /dev/loop-control ] || mknod -m 660 /dev/loop-control c 10 237
 number=0

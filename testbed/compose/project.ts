@@ -46,6 +46,17 @@ export class Project {
     return this.compose("run", "--rm", "-T", "shell", ...argv);
   }
 
+  /** Runs a command in a container that there is, such as a shell that is kept. */
+  exec(container: string, ...argv: string[]): Promise<string> {
+    return this.docker("exec", container, ...argv);
+  }
+
+  /** A shell that stays until everything is taken down; gives its container's name. */
+  async keepShell(): Promise<string> {
+    const started = await this.compose("run", "--rm", "--no-deps", "--detach", "shell", "sleep", "infinity");
+    return started.trim().split("\n").at(-1)!;
+  }
+
   docker(...argv: string[]): Promise<string> {
     return this.#run("docker", argv);
   }

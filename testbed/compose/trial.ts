@@ -2,9 +2,9 @@ import { readdir } from "node:fs/promises";
 import { setTimeout as pause } from "node:timers/promises";
 import { parseArgs } from "node:util";
 import { OperatorError } from "#shared/model/errors.ts";
+import { type PrivateDaemon, startPrivateDaemon } from "../docker-daemon.ts";
 import { isThere } from "../packages.ts";
 import { COMPOSED_NODES } from "./addresses.ts";
-import { type PrivateDaemon, startPrivateDaemon } from "./private-daemon.ts";
 import { type Container, offlineImages, Project } from "./project.ts";
 
 /**
@@ -20,7 +20,7 @@ can be started or no image can be made; with 1 when something failed.
 
 const SLICE = "trial";
 const PATIENCE_MILLISECONDS = 120_000;
-const LOOK_AGAIN_MILLISECONDS = 300;
+const LOOK_AGAIN_MILLISECONDS = 500;
 /** Leaves a line on the sliver's disk whenever it starts. */
 const PROGRAM = "echo started >> starts; exec sleep 1000000";
 const ENDED_ONCE = "setup";
@@ -39,18 +39,22 @@ async function main(): Promise<void> {
     throw error;
   }
   await using _daemon = daemon;
+  const host = `unix://${daemon.socket}`;
   step("a Docker daemon runs");
   let images: Record<string, string>;
   try {
-    images = await offlineImages(daemon.host);
+    images = await offlineImages(host);
   } catch (error) {
     if (error instanceof OperatorError) return cannot(error.message);
     throw error;
   }
   step("images made of Debian's packages");
-  const project = new Project("slicelab-trial", { ...images, DOCKER_HOST: daemon.host });
+  const project = new Project("slicelab-trial", { ...images, DOCKER_HOST: host });
+  const interrupted = Promise.withResolvers<never>();
+  for (const signal of ["SIGINT", "SIGTERM"] as const)
+    process.once(signal, () => interrupted.reject(new OperatorError(`ended by ${signal}`)));
   try {
-    await tryAll(project, values.each);
+    await Promise.race([tryAll(project, values.each), interrupted.promise]);
   } catch (error) {
     await tellState(project);
     throw error;
@@ -65,13 +69,14 @@ async function tryAll(project: Project, each: boolean): Promise<void> {
   await project.compose("up", "--detach", "--no-build");
   await allHealthy(project);
   step("up, and every service healthy");
-  const described = JSON.parse(await project.shell("cat", "/testbed/testbed.json"));
+  const shell = await project.keepShell();
+  const described = JSON.parse(await project.exec(shell, "cat", "/testbed/testbed.json"));
   expect(described.nodes.length === COMPOSED_NODES, "testbed.json does not tell of all nodes");
 
   await project.shell("slice", "create", SLICE, "--nodes", String(COMPOSED_NODES));
-  await project.shell("slice", "launch", SLICE, "--", "sh", "-c", PROGRAM);
-  await programsRun(project);
-  const users = await project.shell("slice", "exec", SLICE, "--", "cat", "/proc/self/uid_map");
+  await project.exec(shell, "slice", "launch", SLICE, "--", "sh", "-c", PROGRAM);
+  await programsRun(project, shell);
+  const users = await project.exec(shell, "slice", "exec", SLICE, "--", "cat", "/proc/self/uid_map");
   expect(!/\b0 +0 +4294967295\b/.test(users), "root in slivers is root of the machine");
   step(`a slice of ${COMPOSED_NODES} runs a program`);
 
@@ -83,19 +88,19 @@ async function tryAll(project: Project, each: boolean): Promise<void> {
   for (const wave of waves) {
     const name = wave.length === 1 ? wave[0] : "everything";
     await crash(project, wave);
-    await recovers(project);
+    await recovers(project, shell);
     step(`${name} was killed, and the slice lives`);
     await project.compose("restart", "--timeout", "30", ...wave);
-    await recovers(project);
+    await recovers(project, shell);
     step(`${name} was restarted, and the slice lives`);
   }
-  const starts = await project.shell("slice", "exec", SLICE, "--", "cat", "starts");
+  const starts = await project.exec(shell, "slice", "exec", SLICE, "--", "cat", "starts");
   expect(
     starts.split("started").length > 2 * COMPOSED_NODES,
     `slivers have lost what was on their disks:\n${starts}`,
   );
 
-  await project.shell("slice", "delete", SLICE);
+  await project.exec(shell, "slice", "delete", SLICE);
   const left = await sliversOf(described.nodes);
   expect(left.length === 0, `slivers outlived their slice: ${left.join(", ")}`);
   step("the slice is deleted, and nothing of it left");
@@ -117,9 +122,9 @@ async function crash(project: Project, services: readonly string[]): Promise<voi
   );
 }
 
-async function recovers(project: Project): Promise<void> {
+async function recovers(project: Project, shell: string): Promise<void> {
   await allHealthy(project);
-  await programsRun(project);
+  await programsRun(project, shell);
 }
 
 function allHealthy(project: Project): Promise<void> {
@@ -131,9 +136,11 @@ function allHealthy(project: Project): Promise<void> {
 }
 
 /** Whether the program of the slice runs in every sliver. It takes a moment, since a sliver is started anew with its node. */
-async function programsRun(project: Project): Promise<void> {
+async function programsRun(project: Project, shell: string): Promise<void> {
   await eventually(project, "the slice's programs do not run", async () => {
-    const programs = JSON.parse(await project.shell("slice", "ps", SLICE, "-o", "json").catch(() => "[]"));
+    const programs = JSON.parse(
+      await project.exec(shell, "slice", "ps", SLICE, "-o", "json").catch(() => "[]"),
+    );
     return programs.filter(({ state }: { state: string }) => state === "running").length === COMPOSED_NODES;
   });
 }
