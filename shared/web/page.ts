@@ -154,3 +154,11 @@ export function pageJson(page: Page, parameters: URLSearchParams): object {
     ...(charts.length > 0 && { charts: Object.fromEntries(charts) }),
   };
 }
+
+export function tablesOf({ parts }: Page): Table[] {
+  return parts.filter((part) => "select" in part);
+}
+
+export function chartIds({ parts }: Page): string[] {
+  return parts.flatMap((part) => ("series" in part ? [part.id] : []));
+}

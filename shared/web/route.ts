@@ -8,6 +8,8 @@ export type Route = {
     parameters: Readonly<Record<string, string>>,
     viewer: Viewer,
   ) => Promise<Page | undefined> | Page | undefined;
+  /** For a path with parameters, some that there is such a page for now: to describe it by. */
+  readonly example?: (viewer: Viewer) => Promise<Readonly<Record<string, string>> | undefined>;
   /** What the navigation calls it, if it is there. */
   readonly link?: string;
   /** Whom it is for; absent: everybody. What is for fewer is not there at all without TLS. */

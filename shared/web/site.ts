@@ -6,6 +6,7 @@ import { CONTENT_TYPE } from "../runtime/open-metrics.ts";
 import type { Asset, Assets } from "./assets.ts";
 import { isOwnHost } from "./host.ts";
 import { addLiveRoute } from "./live-route.ts";
+import { openApi } from "./open-api.ts";
 import { type Frame, type Page, pageHtml, pageJson, pageSections } from "./page.ts";
 import { routeOf } from "./route.ts";
 import type { SecurePort, WebOptions } from "./server.ts";
@@ -86,6 +87,13 @@ export function siteOf(options: WebOptions, assets: Assets, secure?: SecureSite)
       const page = await found.route.page(found.parameters, viewer);
       return page && pageSections(page, frame(of, viewer));
     },
+  });
+  app.get("/openapi", async (request, reply) => {
+    const described = await openApi(
+      { service, routes, metrics: metrics !== undefined },
+      await viewerOf(request),
+    );
+    return reply.type("application/json; charset=utf-8").send(described);
   });
   if (metrics) app.get("/metrics", async (_request, reply) => reply.type(CONTENT_TYPE).send(await metrics()));
   options.more?.(app);

@@ -22,7 +22,12 @@ export type Table = {
   readonly title: string;
   /** What to say where there is no row at all. */
   readonly empty: string;
-  readonly columns: readonly { readonly key: string; readonly title: string; readonly numeric: boolean }[];
+  readonly columns: readonly {
+    readonly key: string;
+    readonly title: string;
+    readonly numeric: boolean;
+    readonly time: boolean;
+  }[];
   /** Rows that match, sorted, of one page. */
   select(parameters: URLSearchParams): Selection;
 };
@@ -59,6 +64,7 @@ export function table<Row>(of: TableOf<Row>): Table {
     columns: columns.map((column) => ({
       key: column.key,
       title: column.title,
+      time: column.time === true,
       numeric: !column.time && rows.some((row) => typeof column.value(row) === "number"),
     })),
     select(parameters) {

@@ -4,6 +4,7 @@ import { openTicketKeys } from "#services/agent/signing/ticket-keys.ts";
 import { type AgentLab, agentLab } from "../services/agent/agent-lab.ts";
 import { enrolFleet } from "../services/agent/fleet.ts";
 import { assertReadable, focused, looking, tabTo, until, type Visitor } from "../support/browser.ts";
+import { assertDescribed } from "../support/open-api.ts";
 
 const NODES = 1000;
 const EVIL = `"><img src=x onerror=alert(1)>\u202e</script>'&.json`;
@@ -58,6 +59,13 @@ export function agentPages(browser: () => Visitor["browser"]): void {
       name: "agent",
       ways: ["light"],
     });
+  });
+
+  test("as JSON they are what /openapi.json says, those of one node, site or slice too", async () => {
+    const tried = await assertDescribed(visitor.web);
+    for (const path of ["/index", "/history", "/nodes/{name}", "/sites/{name}", "/slices/{name}"]) {
+      assert.ok(tried.includes(`${path}.json`), path);
+    }
   });
 
   test("names that would be markup are read as they are", async () => {

@@ -5,6 +5,7 @@ import { type NodeLab, nodeLab } from "../services/node-manager/lab/node-lab.ts"
 import { type MonitorLab, monitorLab, send, told } from "../services/resource-monitor/monitor-lab.ts";
 import { assertReadable, focused, looking, tabTo, until, type Visitor } from "../support/browser.ts";
 import { eventually } from "../support/deadline.ts";
+import { assertDescribed } from "../support/open-api.ts";
 
 /** The pages of brokers, node managers and monitors, looked at in a browser. */
 export function otherPages(browser: () => Visitor["browser"]): void {
@@ -40,6 +41,13 @@ export function otherPages(browser: () => Visitor["browser"]): void {
     await assertReadable(brokerVisit(), [""], { name: "broker" });
     await assertReadable(nodeVisit(), ["", "history"], { name: "node" });
     await assertReadable(monitorVisit(), [""], { name: "monitor" });
+  });
+
+  test("as JSON they are what /openapi.json says", async () => {
+    const tried = [];
+    for (const { web } of [brokerVisit(), nodeVisit(), monitorVisit()])
+      tried.push(...(await assertDescribed(web)));
+    assert.ok(tried.length >= 4 && tried.includes("/history.json"), tried.join(" "));
   });
 
   test("a broker's acquisitions are sorted by keyboard alone", async () => {

@@ -48,6 +48,7 @@ export function agentRoutes({ fleet: read, slivers, more, history }: Reading): R
     },
     {
       path: "/nodes/:name",
+      example: async () => exampleOf((await read()).ads[0]?.node),
       page: async ({ name = "" }, viewer) => {
         const fleet = await read();
         const ad = fleet.ads.find(({ node }) => node === name);
@@ -58,9 +59,14 @@ export function agentRoutes({ fleet: read, slivers, more, history }: Reading): R
         return await withMore({ ...page, parts: [...page.parts, ...charts] }, of, viewer);
       },
     },
-    { path: "/sites/:name", page: async ({ name = "" }) => sitePage(await read(), name) },
+    {
+      path: "/sites/:name",
+      example: async () => exampleOf((await read()).ads.find(({ site }) => site !== undefined)?.site),
+      page: async ({ name = "" }) => sitePage(await read(), name),
+    },
     {
       path: "/slices/:name",
+      example: async () => exampleOf((await read()).slices[0]?.slice),
       page: async ({ name = "" }, viewer) => {
         const of = { kind: "slice", name } as const;
         const found = await slivers(of);
@@ -69,4 +75,8 @@ export function agentRoutes({ fleet: read, slivers, more, history }: Reading): R
       },
     },
   ];
+}
+
+function exampleOf(name: string | undefined): { readonly name: string } | undefined {
+  return name === undefined ? undefined : { name };
 }
