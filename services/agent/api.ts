@@ -15,6 +15,7 @@ import { openMandate, type Part } from "./issuing/mandate.ts";
 import { SILENT_SECONDS } from "./issuing/offer.ts";
 import type { Order } from "./issuing/order.ts";
 import { ticketsReply } from "./issuing/tickets-reply.ts";
+import { sliceFor } from "./registry/membership.ts";
 import type { Release } from "./settlement/release.ts";
 import type { Settlement } from "./settlement/settlement.ts";
 import { sealAll } from "./signing/seal.ts";
@@ -22,6 +23,7 @@ import type { TicketKeys } from "./signing/ticket-keys.ts";
 import { advertisements, liveAddresses } from "./store/advertisements.ts";
 import { saveAnswer } from "./store/replies.ts";
 import { closeRequest, keyOfPrincipal } from "./store/requests.ts";
+import { memberChanges } from "./store/slice-members.ts";
 import { countedSlices, outstandingTickets } from "./store/tickets.ts";
 import {
   advertisementStruct,
@@ -176,6 +178,13 @@ export function agentHandlers(
       await settlement.settle(peer.name, word, (tx) => keep(tx, replay, DONE, now));
       return DONE;
     },
+
+    getmembers: ({ since }, { peer }) => memberChanges(database, peer.name, since, MAX_LISTED),
+
+    getslice: async ({ slice }, { peer, now }) => ({
+      slice,
+      ...(await sliceFor(database, slice, peer.name, now)),
+    }),
 
     releasetickets: async ({ tickets }, { peer, replay, now }) => {
       const released = await release.release(peer.name, tickets, (tx, answer) =>

@@ -17,7 +17,7 @@ import type { NodeManagerConfig } from "./config.ts";
 import { DEADLINES, type Deadlines } from "./deadline.ts";
 import { openEngines } from "./engines/engine-opening.ts";
 import { closeEngines, type Engines, engineOf } from "./engines/engines.ts";
-import { startFlowWatch } from "./flows/flow-watch.ts";
+import { openFlows } from "./flows/flows.ts";
 import { grantOf, rootsOfNode } from "./holdings/roots.ts";
 import { type Settlement, startSettlement } from "./holdings/settlement.ts";
 import { descriptionOf, factsOf, keptPorts, type Listening, type NodeSelf } from "./listening.ts";
@@ -35,7 +35,6 @@ import { SliverConditions } from "./slivers/sliver-conditions.ts";
 import { type Slivers, slivers } from "./slivers/slivers.ts";
 import { type SshGateway, startSshGateway } from "./ssh/gateway.ts";
 import { loadHostKey } from "./ssh/host-key.ts";
-import { FlowRecords } from "./store/flow-records.ts";
 import type { Store } from "./store.ts";
 import { startUsageFeeds } from "./usage/feeds.ts";
 import { NodePast } from "./usage/node-past.ts";
@@ -109,11 +108,14 @@ export async function startNodeManager(
   ground.identity.follow((tls) => server.renew(serverTlsOptions(tls)));
   listening.tls = server.port;
   listening.plain = server.plainPort ?? 0;
-  settlements.push(...openSettlements(ground, { parts, listening, roots: api.redemption.roots }));
+  const onFewerKeys = (slice: string) => gateway.expel(slice);
+  settlements.push(
+    ...openSettlements(ground, { parts, listening, roots: api.redemption.roots, onFewerKeys }),
+  );
   const { agents, revocationSeconds: everySeconds = 30 } = config;
   parts.use(askAgents({ ...ground, slivers: work, agents, everySeconds }));
 
-  const flows = openFlows(ground, deps, parts);
+  const flows = parts.use(openFlows({ ...ground, state: config.state, conntrack: deps.conntrack }));
   await openOwnersDoor({ ...ground, slivers: work, flows }, parts);
 
   const { node, ip } = ground.self;
@@ -247,13 +249,6 @@ function openPage(ground: Ground, settlements: readonly Settlement[], past: Node
   });
 }
 
-/** Which slice had which flow, written down for two days. */
-function openFlows(ground: Ground, { conntrack }: NodeManagerDeps, parts: AsyncDisposableStack) {
-  const records = parts.use(FlowRecords.open(ground.config.state));
-  const watch = parts.use(startFlowWatch({ ...ground, records, conntrack }));
-  return { records, flush: watch.flush, told: watch.told };
-}
-
 function openFeeds(ground: Ground, past: NodePast) {
   const { config, self, store, clock } = ground;
   const { host, ip, capacity, ports, monitor } = config;
@@ -285,15 +280,20 @@ type SettlementNeeds = {
   readonly parts: AsyncDisposableStack;
   readonly listening: Listening;
   readonly roots: ApiDeps["redemption"]["roots"];
+  readonly onFewerKeys: (slice: string) => void;
 };
 
-function openSettlements(ground: Ground, { parts, listening, roots }: SettlementNeeds): Settlement[] {
+function openSettlements(
+  ground: Ground,
+  { parts, listening, roots, onFewerKeys }: SettlementNeeds,
+): Settlement[] {
   const { config, self, identity, engines } = ground;
   const connections = parts.use(new Connections(clientTlsOptions(identity.tls)));
   identity.follow((tls) => connections.renew(clientTlsOptions(tls)));
   return config.agents.map((agent) => {
     const client = xmlRpcClient(agentApi, { url: agent.url, connections, expectedPeer: agent.identity });
     const facts = () => factsOf(self, listening, engines, keptPorts(config.reservedPorts, listening));
-    return parts.use(startSettlement({ ...ground, roots, grant: grantOf(agent), client, facts }));
+    const common = { ...ground, roots, client, facts, onFewerKeys };
+    return parts.use(startSettlement({ ...common, grant: grantOf(agent) }));
   });
 }

@@ -8,6 +8,7 @@ import { openStoreFile } from "./store/file.ts";
 import { HoldingRows } from "./store/holding-rows.ts";
 import { KeyRows } from "./store/key-rows.ts";
 import { LeaseRows } from "./store/lease-rows.ts";
+import { MemberRows } from "./store/member-rows.ts";
 import { OutboxRows } from "./store/outbox-rows.ts";
 import { QuarantineRows } from "./store/quarantine-rows.ts";
 import { ReplyRows } from "./store/reply-rows.ts";
@@ -31,6 +32,7 @@ export type Store = Disposable & {
   readonly suspensions: SuspensionRows;
   readonly bans: BanRows;
   readonly revocations: RevocationRows;
+  readonly members: MemberRows;
   readonly audit: AuditRows;
   /** Runs `work` as one change that is on the disk when this returns, or none at all when it throws. */
   transaction<T>(work: (tx: Tx) => T): T;
@@ -70,6 +72,7 @@ export async function openStore({ path, nodeKey, now, onFailure }: StoreOptions)
     suspensions: new SuspensionRows(db),
     bans: new BanRows(db),
     revocations: new RevocationRows(db),
+    members: new MemberRows(db),
     audit: new AuditRows(db),
     transaction: (work) => db.transaction(work),
     latestTime: () => db.get<{ at: number }>("select latest_time as at from store")!.at,

@@ -203,6 +203,23 @@ export const administrationApi = contract({
     ),
     help: "Slice names, whose each is, and on how many nodes it has tickets that count.",
   }),
+  addmember: method({
+    params: z.object({ slice: z.string(), principal: called }),
+    result: done,
+    mutates: true,
+    help: "Makes somebody a member of a slice, who gets tickets for it as its owner does.",
+  }),
+  removemember: method({
+    params: z.object({ slice: z.string(), principal: called }),
+    result: done,
+    mutates: true,
+    help: "Puts somebody out of a slice: no more tickets for it, and nodes put them out of its leases.",
+  }),
+  listmembers: method({
+    params: z.object({ slice: z.string() }),
+    result: z.array(z.object({ principal: sha256, owner: z.boolean() })),
+    help: "Whose a slice is, and who its members are.",
+  }),
   transferslice: method({
     params: z.object({ slice: z.string(), principal: called }),
     result: done,

@@ -231,6 +231,27 @@ export const agentApi = contract({
     mutates: true,
     help: "A node's word about tickets of this agent, by their ids: what became of them, and what is free again.",
   }),
+  getmembers: method({
+    params: z.object({ since: z.int().min(0) }),
+    result: z.object({
+      latest: z.int().describe("the number of the last change of all"),
+      changes: z
+        .array(z.object({ number: z.int(), slice, principal: sha256, member: z.boolean() }))
+        .max(1000)
+        .describe("in the order of their numbers; more may follow a full list"),
+    }),
+    help: "For a node: who became a member of a slice that has tickets for it, and who is one no more, since a change.",
+  }),
+  getslice: method({
+    params: z.object({ slice }),
+    result: z.object({
+      slice,
+      owner: sha256,
+      members: z.array(sha256),
+      nodes: z.array(sha256).describe("those for which it has tickets that count"),
+    }),
+    help: "Says whose a slice of yours is, who its members are, and on which nodes it has tickets that count.",
+  }),
   releasetickets: method({
     params: z.object({ tickets: z.array(document).min(1).max(MAX_TICKETS) }),
     result: z.array(z.object({ ticket: sha256, state: z.enum(["released", "freed", "redeemed"]) })),

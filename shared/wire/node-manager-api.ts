@@ -114,7 +114,7 @@ export const nodeManagerApi = contract({
     }),
     result: document,
     mutates: true,
-    help: "Extends a lease, by its original length unless end_time or a ticket says otherwise, and returns it with the granted end.",
+    help: "Extends a lease, by its original length unless end_time or a ticket says otherwise, and returns it with the granted end. A ticket of the same agent that names somebody else makes them a member of the lease.",
   }),
   deletelease: method({
     params: z.object({ slice, lease_serial }),
@@ -170,6 +170,8 @@ export const nodeManagerApi = contract({
       renewable_until_time: time,
       usage: usage.optional(),
       conditions: z.array(condition),
+      /** Names of the keys of everybody who may do with the lease what its principal may. */
+      members: z.array(z.string()).optional(),
     }),
     help: "Says how the sliver of a slice of yours stands, what it uses, and what is or is not well with it.",
   }),

@@ -1,5 +1,5 @@
 import { randomBytes } from "node:crypto";
-import type { PublicKey } from "#shared/identity/key.ts";
+import type { KeyName, PublicKey } from "#shared/identity/key.ts";
 import { Fault, refuseUnless } from "#shared/model/errors.ts";
 import { defaultRenewableUntil } from "#shared/model/ticket.ts";
 import { CLOCK_SLACK, formatLength, type Instant } from "#shared/model/time.ts";
@@ -106,12 +106,12 @@ export class Issuance {
   async #attempt(whole: Order, caller: Caller, terms: TicketTerms): Promise<string[]> {
     const { database, clock, keys } = this.#parts;
     const order = await this.#partOf(whole, caller);
-    const { privilege, limited } = await this.#permitted(order, caller, terms.now);
+    const { privilege, limited, countsFor } = await this.#permitted(order, caller, terms.now);
     const furthest = terms.now + privilege.maxRenewableSeconds;
     const capped = { ...terms, renewableUntil: Math.min(terms.renewableUntil, furthest) };
     const { fits, nodesThen } = await chooseNodes(database, order, capped);
     privilegeFor([privilege], { ...order, nodes: nodesThen });
-    if (limited) await this.#withinQuotas(order, fits, terms);
+    if (limited) await this.#withinQuotas(order, fits, countsFor, terms.now);
     const serials = randomBytes(fits.length * SERIAL_BYTES).toString("hex");
     const tickets = await inBatches(fits, (fit, at) => ticketFor(fit, order, capped, serialAt(serials, at)));
     const issue = {
@@ -141,9 +141,9 @@ export class Issuance {
     return narrowed(order, mandate, await mandateUse(this.#parts.database, mandate, order.slice), part);
   }
 
-  async #withinQuotas(order: Order, fits: readonly Fit[], { principal, now }: TicketTerms): Promise<void> {
+  async #withinQuotas(order: Order, fits: readonly Fit[], owner: KeyName, now: Instant): Promise<void> {
     const nodes = fits.map(({ node }) => node);
-    const excess = await quotaExcess(this.#parts.database, principal.name, order, nodes, now);
+    const excess = await quotaExcess(this.#parts.database, owner, order, nodes, now);
     if (excess) throw quotaFault(excess);
   }
 
@@ -151,7 +151,7 @@ export class Issuance {
     order: Order,
     { principal }: Caller,
     now: Instant,
-  ): Promise<{ readonly privilege: Privilege; readonly limited: boolean }> {
+  ): Promise<{ readonly privilege: Privilege; readonly limited: boolean; readonly countsFor: KeyName }> {
     const permit = await readPermit(this.#parts.database, principal.name, order.slice, now);
     refuseUnless(
       permit,
@@ -161,12 +161,17 @@ export class Issuance {
     refuseUnless(!permit.revoked, "REVOKED", "the key of that principal was revoked; it needs a new one");
     refuseUnless(!permit.suspended, "SUSPENDED", "the agent's administrator has suspended you; ask why");
     refuseUnless(
-      permit.owner === undefined || permit.owner === principal.name,
+      permit.owner === undefined || permit.owner === principal.name || permit.member,
       "NOT_PRINCIPAL",
-      `the slice ${order.slice} belongs to somebody else; choose another name`,
+      `the slice ${order.slice} belongs to somebody else; choose another name, or have the agent's administrator make you a member of it`,
     );
     const { limited } = permit;
-    return { privilege: privilegeFor(permit.privileges, { ...order, nodes: order.atLeast }), limited };
+    const countsFor = permit.owner ?? principal.name;
+    return {
+      countsFor,
+      limited,
+      privilege: privilegeFor(permit.privileges, { ...order, nodes: order.atLeast }),
+    };
   }
 }
 

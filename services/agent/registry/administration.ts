@@ -8,8 +8,10 @@ import { chainedRows, chainHeads, latestHead } from "../store/audit-chain.ts";
 import { allPrincipals, findPrincipal } from "../store/principals.ts";
 import { allQuotas } from "../store/quotas.ts";
 import { allNodes, allPrivileges, allSites, type RegisteredNode } from "../store/registry.ts";
+import { membershipOf } from "../store/slice-members.ts";
 import { sliceNames } from "../store/slice-names.ts";
 import type { AuditChain } from "./audit-chain.ts";
+import { addMember, removeMember } from "./membership.ts";
 import { callingAdministrator, done, Office, told } from "./office.ts";
 import { transferSlice } from "./ownership.ts";
 import { removeQuota, setQuota, type Whose } from "./quota.ts";
@@ -121,6 +123,14 @@ export function administrationHandlers({ database, clock, chain }: Parts): Admin
         latest ? [await latestHead(tx)].filter((head) => head !== undefined) : chainHeads(tx, after, limit),
       );
       return heads.map((head) => ({ ...head, signature: head.signature.toString("base64") }));
+    },
+    addmember: ({ slice, principal }, call) => done(addMember(office(call), slice, principal)),
+    removemember: ({ slice, principal }, call) => done(removeMember(office(call), slice, principal)),
+    listmembers: async ({ slice }, call) => {
+      const membership = await office(call).read((tx) => membershipOf(tx, slice, clock.now()));
+      refuseUnless(membership, "NO_SLICE", `a slice called ${slice} does not exist here`);
+      const { owner, members } = membership;
+      return [owner, ...members].map((principal) => ({ principal, owner: principal === owner }));
     },
     transferslice: ({ slice, principal }, call) => done(transferSlice(office(call), slice, principal)),
   };

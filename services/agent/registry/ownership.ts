@@ -1,4 +1,5 @@
 import { refuseUnless } from "#shared/model/errors.ts";
+import { isOut, writeMember } from "../store/slice-members.ts";
 import { transferName } from "../store/slice-names.ts";
 import type { Office } from "./office.ts";
 import { nameOf } from "./registry.ts";
@@ -9,7 +10,10 @@ import { nameOf } from "./registry.ts";
  */
 export async function transferSlice(office: Office, slice: string, principal: string): Promise<void> {
   await office.act("transfer slice", { slice, principal }, async (tx) => {
-    const transferred = await transferName(tx, slice, await nameOf(tx, principal));
+    const owner = await nameOf(tx, principal);
+    const transferred = await transferName(tx, slice, owner);
     refuseUnless(transferred, "NO_SLICE", `a slice called ${slice} does not exist here`);
+    if (await isOut(tx, slice, owner))
+      await writeMember(tx, { slice, principal: owner, member: true }, office.clock.now());
   });
 }

@@ -12,7 +12,9 @@ export type Permit = {
   readonly privileges: readonly Privilege[];
   /** The principal the slice's name belongs to, if to anybody. */
   readonly owner?: KeyName;
-  /** Whether there is a quota of its own or of its site. */
+  /** Whether it is a member of the slice beside the owner. */
+  readonly member: boolean;
+  /** Whether there is a quota, of its own or of its site, for whom the slice counts: its owner. */
   readonly limited: boolean;
 };
 
@@ -27,15 +29,19 @@ export async function readPermit(
   const [first] = rows;
   if (!first) return undefined;
   const privileges = rows.filter((row) => row.id !== null).map(privilegeOf);
-  const { suspended, revoked, owner, limited } = first;
-  return { suspended, revoked, owner: owner ?? undefined, limited, privileges };
+  const { suspended, revoked, owner, member, limited } = first;
+  return { suspended, revoked, owner: owner ?? undefined, member, limited, privileges };
 }
 
 const PERMIT = {
   name: "permit",
   text: `
     select p.suspended, p.revoked is not null as revoked, s.principal as owner,
-      exists (select from quotas q where q.principal = p.name or q.site = p.site) as limited, v.id, v.slice_type, v.max_nodes, v.max_lease_seconds,
+      exists (select from slice_members m where m.slice = $2 and m.principal = p.name and m.removed is null) as member,
+      exists (
+        select from quotas q join principals o on o.name = coalesce(s.principal, p.name)
+        where q.principal = o.name or q.site = o.site
+      ) as limited, v.id, v.slice_type, v.max_nodes, v.max_lease_seconds,
       v.max_renewable_seconds, v.capabilities
     from principals p
     left join slices s on s.name = $2
@@ -48,6 +54,7 @@ type PermitRow = {
   suspended: boolean;
   revoked: boolean;
   owner: string | null;
+  member: boolean;
   limited: boolean;
   /** Null, with all that follows, where there is no privilege. */
   id: number | null;

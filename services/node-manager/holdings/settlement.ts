@@ -1,8 +1,10 @@
 import { type KeyName, type PublicKey, publicKeyFromSpki } from "#shared/identity/key.ts";
+import { Fault } from "#shared/model/errors.ts";
 import type { PortRange } from "#shared/model/ports.ts";
 import type { Log } from "#shared/runtime/log.ts";
 import type { agentApi } from "#shared/wire/agent-api.ts";
 import type { XmlRpcClient } from "#shared/wire/xmlrpc/client.ts";
+import { heedMemberships } from "../leases/members.ts";
 import type { NodeTime } from "../node-time.ts";
 import { StoreFailure } from "../store/database.ts";
 import { type Message, TICKET_EVENTS, type TicketEvent } from "../store/outbox-rows.ts";
@@ -30,6 +32,8 @@ export type SettlementDeps = {
   /** Speaks to the agent and to nobody else: its key is pinned. */
   readonly client: XmlRpcClient<typeof agentApi>;
   readonly facts: () => NodeFacts;
+  /** Somebody was put out of a slice. */
+  readonly onFewerKeys: (slice: string) => void;
 };
 
 /** What the node's page shows of an agent. */
@@ -50,6 +54,8 @@ export type Settlement = AsyncDisposable & {
 
 const EVERY_MILLISECONDS = 30_000;
 const MESSAGES_AT_ONCE = 1000;
+/** As many as the agent tells in one answer. */
+const MEMBERS_AT_ONCE = 1000;
 
 /**
  * Begins at once, then goes on every 30 s and whenever there is news, one round at a time. What an agent was told is
@@ -69,6 +75,7 @@ export function startSettlement(deps: SettlementDeps): Settlement {
     const failures = [
       await failureOf(deposit(deps, deposited, ending.signal)),
       await failureOf(settle(deps, ending.signal)),
+      await failureOf(learnMembers(deps, ending.signal)),
     ];
     if (ending.signal.aborted) return;
     const failure = failures.find((reason) => reason !== undefined);
@@ -185,6 +192,35 @@ async function settle({ store, client, grant }: SettlementDeps, signal: AbortSig
     const last = messages.at(-1);
     if (last) store.transaction((tx) => store.outbox.delivered(tx, grant.agent, last.number));
     if (messages.length < MESSAGES_AT_ONCE) return;
+  }
+}
+
+/** Who is in and out of the agent's slices, as far as it has changed. An agent that does not know of members tells nothing. */
+async function learnMembers(deps: SettlementDeps, signal: AbortSignal): Promise<void> {
+  const { store, client, grant } = deps;
+  for (let since = store.members.mark(grant.agent); ; ) {
+    const told = await changesSince(client, since, signal);
+    signal.throwIfAborted();
+    if (!told) return;
+    const { latest, changes } = told;
+    if (latest < since) {
+      since = 0; // its books are others than they were: all of it once more
+      continue;
+    }
+    const upTo = changes.length === MEMBERS_AT_ONCE ? changes.at(-1)!.number : latest;
+    if (upTo !== store.members.mark(grant.agent) || changes.length > 0)
+      heedMemberships(deps, { agent: grant.agent, changes, upTo });
+    if (changes.length < MEMBERS_AT_ONCE) return;
+    since = upTo;
+  }
+}
+
+async function changesSince(client: SettlementDeps["client"], since: number, signal: AbortSignal) {
+  try {
+    return await client.getmembers({ since }, { signal });
+  } catch (error) {
+    if (error instanceof Fault && error.name === "NO_METHOD") return undefined;
+    throw error;
   }
 }
 

@@ -85,10 +85,10 @@ type Addition = {
 
 /** Lets a key in, in the caller's transaction. Throws QUOTA when there are too many. */
 export function addKeyTo(store: Store, tx: Tx, addition: Addition): void {
-  const { lease, key, initial, at } = addition;
+  const { lease, key, initial, at, peer: by } = addition;
   const fits = hasKey(store, lease.serial, key) || store.keys.count(lease.serial) < MAX_KEYS;
   refuseUnless(fits, "QUOTA", `a slice has at most ${MAX_KEYS} SSH keys on a node; remove some first`);
-  store.keys.add(tx, lease.serial, key, initial, Math.floor(at / 1000));
+  store.keys.add(tx, lease.serial, key, { initial, by, now: Math.floor(at / 1000) });
   audit(store, tx, addition, "key added");
 }
 

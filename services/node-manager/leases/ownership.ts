@@ -25,15 +25,19 @@ export function findLastingLease(store: Store, reference: LeaseReference, peer: 
   return lease;
 }
 
-/** A slice's lease for its principal alone: throws NOT_PRINCIPAL for everybody else. */
+/** A slice's lease for its members alone, its principal first: throws NOT_PRINCIPAL for everybody else. */
 export function findOwnLease(store: Store, reference: LeaseReference, peer: KeyName): StoredLease {
   const lease = findLease(store, reference);
-  refuseUnless(
-    lease.principal === peer,
-    "NOT_PRINCIPAL",
-    `the slice ${lease.slice} on this node belongs to another principal; use the key that owns it`,
-  );
+  checkMember(store, lease, peer);
   return lease;
+}
+
+export function checkMember({ members }: Store, { serial, slice }: StoredLease, peer: KeyName): void {
+  refuseUnless(
+    members.has(serial, peer),
+    "NOT_PRINCIPAL",
+    `the slice ${slice} on this node belongs to another principal; use the key that owns it, or join it as a member of the slice with slice adopt ${slice}`,
+  );
 }
 
 export function noSlice(slice: string): Fault {

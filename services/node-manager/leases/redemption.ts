@@ -22,6 +22,8 @@ import type { Store } from "../store.ts";
 import { checkAdmission } from "./admission.ts";
 import { checkNotBanned } from "./bans.ts";
 import { addKeyTo, hasKey } from "./lease-keys.ts";
+import { checkNotExcluded } from "./members.ts";
+import { checkMember } from "./ownership.ts";
 import { type NodeLimits, START_JITTER, standingOf } from "./standing.ts";
 import { checkPrincipal, recordHoldings, spend } from "./ticket-use.ts";
 
@@ -52,16 +54,18 @@ export async function redeem(deps: RedemptionDeps, request: RedemptionRequest): 
   const agent = deps.roots.agentOf(chain);
   checkPrincipal(chain.leaf.ticket, request.peer.name);
   deps.revocations.refuse(chain, agent);
-  const lease = livingLeaseOf(deps, chain) ?? promiseLease(deps, request, chain, agent);
+  const known = livingLeaseOf(deps, chain);
+  if (known) checkMember(deps.store, known, request.peer.name);
+  const lease = known ?? promiseLease(deps, request, chain, agent);
   if (lease.state === "creating") await made(deps, lease);
-  const living = deps.store.leases.bySerial(lease.serial);
+  const leased = deps.store.leases.bySerial(lease.serial);
   refuseUnless(
-    living?.state === "live",
+    leased?.state === "live",
     "ALREADY_REDEEMED",
     "the lease was deleted while this call waited for it",
   );
-  if (request.key) letIn(deps, living, request.peer.name, request.key);
-  return living.document;
+  if (request.key) letIn(deps, leased, request.peer.name, request.key);
+  return leased.document;
 }
 
 /**
@@ -113,7 +117,8 @@ function promiseLease(
   const choice = chooseEngine(deps.engines, ticket);
   return store.transaction((tx) => {
     checkNotBanned(store, { slice: ticket.slice, principals: [ticket.principal] });
-    checkNameIsFree(store.leases.ofSlice(ticket.slice), ticket);
+    checkNotExcluded(store, chain, agent);
+    checkNameIsFree(store, ticket);
     recordHoldings(store, tx, chain);
     const during = { start: now, end: ticket.renewableUntil };
     const holdings = chain.above.map(({ id }) => id);
@@ -126,7 +131,8 @@ function promiseLease(
     for (const id of holdings)
       store.charges.add(tx, lease.serial, id, { ...during, start: lease.chargedFrom });
     spend(store, tx, chain, { lease: lease.serial, agent, spentBy: "redemption" });
-    if (key) store.keys.add(tx, lease.serial, key, true, now);
+    store.members.add(tx, lease.serial, peer.name, now);
+    if (key) store.keys.add(tx, lease.serial, key, { initial: true, by: peer.name, now });
     audit(deps, tx, peer.name, "lease promised", lease);
     store.recordTime(tx, now);
     return lease;
@@ -142,11 +148,12 @@ function checkStart(start: Instant, now: Instant): void {
   );
 }
 
-/** A name belongs to one principal here, and has one lease. */
-function checkNameIsFree(other: StoredLease | undefined, { slice, principal }: SliceTicket): void {
+/** A name belongs to the members of one lease here. */
+function checkNameIsFree({ leases, members }: Store, { slice, principal }: SliceTicket): void {
+  const other = leases.ofSlice(slice);
   if (!other) return;
   refuseUnless(
-    other.principal === principal,
+    members.has(other.serial, principal),
     "NOT_PRINCIPAL",
     `the name ${slice} belongs to another principal on this node while its lease lasts; choose another name`,
   );

@@ -1,4 +1,5 @@
 import { isDeepStrictEqual } from "node:util";
+import type { KeyName } from "#shared/identity/key.ts";
 import type { SigningKey } from "#shared/identity/signature.ts";
 import type { Peer } from "#shared/identity/tls.ts";
 import { refuseUnless } from "#shared/model/errors.ts";
@@ -17,7 +18,8 @@ import { leaseOf, type StoredLease } from "../store/lease-rows.ts";
 import type { Store } from "../store.ts";
 import { checkAdmission } from "./admission.ts";
 import { checkNotBanned } from "./bans.ts";
-import { findLastingLease, type LeaseReference } from "./ownership.ts";
+import { checkNotExcluded, join } from "./members.ts";
+import { checkMember, findLease, type LeaseReference, noSlice } from "./ownership.ts";
 import { type NodeLimits, standingOf } from "./standing.ts";
 import { checkPrincipal, recordHoldings, spend } from "./ticket-use.ts";
 
@@ -52,27 +54,34 @@ export function renew(deps: RenewalDeps, request: RenewalRequest): string {
   const { store, time } = deps;
   const now = time.sureNow();
   return store.transaction((tx) => {
-    const lease = findLastingLease(store, request.of, request.peer.name);
+    const lease = findLease(store, request.of);
+    if (lease.state === "deleting") throw noSlice(lease.slice);
+    // Who is no member yet has to bring the ticket that makes one.
+    if (request.ticketdata === undefined) checkMember(store, lease, request.peer.name);
     checkRenewable(lease, now);
     const principals = [lease.principal, request.peer.name];
     checkNotBanned(store, { slice: lease.slice, principals });
     deps.revocations.refuseLeaseOf(lease, request.peer.name);
     const renewed = extend(deps, tx, lease, request, now);
-    store.audit.record(tx, {
-      ...{
-        atMilliseconds: time.milliseconds(),
-        peer: request.peer.name,
-        action: "lease renewed",
-        outcome: "done",
-      },
-      ...{ slice: lease.slice, lease: lease.serial, note: `until ${formatInstant(renewed.term.end)}` },
-    });
+    record(deps, tx, lease, request.peer.name, "lease renewed", `until ${formatInstant(renewed.term.end)}`);
     store.recordTime(tx, now);
     request.replay?.remember(renewed.document, renewed.renewableUntil, (kept) =>
       store.replies.keep(tx, kept),
     );
     return renewed.document;
   });
+}
+
+function record(
+  { store, time }: RenewalDeps,
+  tx: Tx,
+  { slice, serial: lease }: StoredLease,
+  peer: KeyName,
+  action: string,
+  note?: string,
+): void {
+  const at = { atMilliseconds: time.milliseconds(), outcome: "done" };
+  store.audit.record(tx, { ...at, peer, action, slice, lease, ...(note !== undefined && { note }) });
 }
 
 function checkRenewable(lease: StoredLease, now: Instant): void {
@@ -108,10 +117,19 @@ function extend(
   );
   checkTimes(chain, now);
   deps.roots.checkGranted(ticket, agent);
-  checkSame(leaseOf(lease), ticket);
+  checkSlice(lease, ticket);
+  checkNotExcluded(deps.store, chain, agent);
   checkSeamless(lease, ticket);
+  const needed = ticket.renewableUntil > lease.renewableUntil;
+  const member = deps.store.members.has(lease.serial, request.peer.name);
+  // What only says who is a member, and takes no time, may be a ticket for next to nothing: also where a node is full.
+  if (needed || member) checkSame(leaseOf(lease), ticket);
+  if (!member) {
+    join(deps.store, tx, lease, { chain, agent, at: now });
+    record(deps, tx, lease, request.peer.name, "member joined");
+  }
   // A ticket that reaches no further than the lease may go anyway is not needed, and so not spent.
-  if (ticket.renewableUntil <= lease.renewableUntil) {
+  if (!needed) {
     return extendAlone(deps, tx, lease, request.end ?? ticket.term.end);
   }
   const end = Math.min(request.end ?? ticket.term.end, ticket.renewableUntil);
@@ -130,10 +148,17 @@ function extendAlone(deps: RenewalDeps, tx: Tx, lease: StoredLease, wish: Instan
   return write(deps, tx, lease, { end, renewableUntil: lease.renewableUntil });
 }
 
+function checkSlice({ slice }: StoredLease, ticket: SliceTicket): void {
+  refuseUnless(
+    slice === ticket.slice,
+    "BAD_CHAIN",
+    "the ticket's slice is not that of the lease; renew with a ticket for the same",
+  );
+}
+
 /** Everything but time stays as it is: who wants something else redeems a ticket for another slice. */
 function checkSame(lease: Lease, ticket: SliceTicket): void {
   const rows: readonly (readonly [string, unknown, unknown])[] = [
-    ["slice", lease.slice, ticket.slice],
     ["engine", lease.engine, ticket.engine ?? lease.engine],
     ["image", lease.image, ticket.image ?? lease.image],
     ["ports", new Set(lease.ports), new Set(ticket.ports)],

@@ -41,9 +41,11 @@ export type SliverStatus = {
   readonly renewableUntil: Instant;
   readonly usage?: Usage;
   readonly conditions: readonly Condition[];
+  /** Everybody who may do this here. */
+  readonly members: readonly KeyName[];
 };
 
-/** For the slice's principal alone. Never fails because its engine does: then the state is "unknown". */
+/** For the slice's members alone. Never fails because its engine does: then the state is "unknown". */
 export async function statusOf(deps: StatusDeps, slice: string, peer: KeyName): Promise<SliverStatus> {
   const lease = findOwnLease(deps.store, { slice }, peer);
   const backend = engineOf(deps.engines, lease.engine);
@@ -53,6 +55,7 @@ export async function statusOf(deps: StatusDeps, slice: string, peer: KeyName): 
     ...{ term: lease.term, renewableUntil: lease.renewableUntil },
     usage: state === "running" ? await asked(deps, () => backend.usage(lease.sliver)) : undefined,
     conditions: conditionsOf(deps, lease, state, backend.trouble),
+    members: deps.store.members.of(lease.serial),
   };
 }
 

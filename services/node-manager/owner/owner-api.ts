@@ -24,6 +24,7 @@ const lease = z.strictObject({
   slice,
   lease: z.string(),
   principal: z.string(),
+  members: z.array(z.string()).describe("who may do with it what its principal may"),
   sliver: z.string(),
   engine: z.enum(ENGINES),
   state: z.string(),

@@ -46,7 +46,7 @@ function ownedLease(store: Store, stored: StoredLease): OwnedLease {
   const { slice, serial, principal, sliver, engine, state, term, renewableUntil, resources } = stored;
   const suspensions = store.suspensions.of(serial);
   return {
-    ...{ slice, lease: serial, principal, sliver, engine },
+    ...{ slice, lease: serial, principal, members: store.members.of(serial), sliver, engine },
     state: state === "live" && suspensions.length > 0 ? "suspended" : state,
     start_time: formatInstant(term.start),
     end_time: formatInstant(term.end),

@@ -1,6 +1,10 @@
+import type { KeyName } from "#shared/identity/key.ts";
 import type { Instant } from "#shared/model/time.ts";
 import type { SshKey } from "../ssh/gateway.ts";
 import type { StoreDatabase, Tx } from "./database.ts";
+
+/** Who let a key in, when, and whether with the virtual machine. */
+export type KeyOrigin = { readonly initial: boolean; readonly by: KeyName; readonly now: Instant };
 
 /** SSH keys of leases, type and blob alone. They go with their lease. */
 export class KeyRows {
@@ -16,12 +20,12 @@ export class KeyRows {
   }
 
   /** Adds a key; one that is there already stays. `initial`: it came with the virtual machine and survives `nuke`. */
-  add(tx: Tx, serial: string, key: SshKey, initial: boolean, now: Instant): void {
+  add(tx: Tx, serial: string, key: SshKey, { initial, by, now }: KeyOrigin): void {
     this.#db.write(
       tx,
-      `insert into ssh_keys (lease, type, blob, initial, added_at) values (?, ?, ?, ?, ?)
+      `insert into ssh_keys (lease, type, blob, initial, added_at, added_by) values (?, ?, ?, ?, ?, ?)
        on conflict (lease, type, blob) do update set initial = max(initial, excluded.initial)`,
-      ...[serial, key.type, key.blob, initial ? 1 : 0, now],
+      ...[serial, key.type, key.blob, initial ? 1 : 0, now, by],
     );
   }
 

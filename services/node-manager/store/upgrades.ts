@@ -10,6 +10,7 @@ export const UPGRADES: readonly ((sqlite: DatabaseSync) => void)[] = [
   addOwnersWord,
   chainAudit,
   addRevocations,
+  addMembers,
 ];
 
 function addOwnersWord(sqlite: DatabaseSync): void {
@@ -79,6 +80,35 @@ create table revocation_conflicts (
   id text not null,
   document text not null,
   received_at integer not null
+) strict, without rowid;
+`);
+}
+
+function addMembers(sqlite: DatabaseSync): void {
+  sqlite.exec(`
+-- Who may do with a lease what its principal may: its principal first, unless it was put out since.
+create table lease_members (
+  lease text not null references leases (serial) on delete cascade,
+  principal text not null,
+  since integer not null,
+  primary key (lease, principal)
+) strict, without rowid;
+insert into lease_members (lease, principal, since) select serial, principal, charged_from from leases;
+
+-- Who let a key in: it goes when that member goes.
+alter table ssh_keys add column added_by text;
+update ssh_keys set added_by = (select principal from leases where serial = lease);
+
+-- What agents said of the members of their slices: whom they put out, and up to which of their changes that is known.
+create table exclusions (
+  agent text not null,
+  slice text not null,
+  principal text not null,
+  primary key (agent, slice, principal)
+) strict, without rowid;
+create table membership_marks (
+  agent text primary key,
+  number integer not null
 ) strict, without rowid;
 `);
 }

@@ -3,6 +3,7 @@ import { UsageError } from "../terminal/exit-code.ts";
 import { readNamedFile } from "../terminal/named-file.ts";
 import { shortName } from "../terminal/output.ts";
 import { type AtDesk, allPages, type DeskOptions, withDeskOptions } from "./desk.ts";
+import { addMembers } from "./members.ts";
 
 /** `node` and `slice`: what is there, and whose. */
 export function addFleet(parent: Command, atDesk: AtDesk): void {
@@ -139,6 +140,7 @@ function addSlices(slice: Command, atDesk: AtDesk): void {
         });
       }),
   );
+  addMembers(slice, atDesk);
   withDeskOptions(slice.command("transfer").argument("<slice>").argument("<principal>", "its new owner"))
     .description("make a name another principal's, who alone gets tickets for it from then on")
     .action((name: string, principal: string, options: DeskOptions) =>

@@ -33,6 +33,8 @@ test("only administrators administer: every method is refused to others, changes
     ...{ revokeprincipal: { principal: "alice" }, revoketicket: { ticket: digits }, listrevocations: {} },
     overbooknode: { node: "node0", overbooking: 2000 },
     ...{ retirenode: { node: "node0" }, transferslice: { slice: "web", principal: "alice" } },
+    ...{ addmember: { slice: "web", principal: "bob" }, removemember: { slice: "web", principal: "bob" } },
+    listmembers: { slice: "web" },
   };
   const contents = () =>
     lab.database.rows(

@@ -36,6 +36,8 @@ export type ListeningAgent = AsyncDisposable & {
   ticketKey: string;
   /** What it answers when asked for what is revoked. */
   revocations: string[];
+  /** What it says of the members of its slices. */
+  memberChanges: { number: number; slice: string; principal: string; member: boolean }[];
 };
 
 export async function listeningAgent(identity: TestIdentity): Promise<ListeningAgent> {
@@ -51,6 +53,7 @@ export async function listeningAgent(identity: TestIdentity): Promise<ListeningA
     settled: [],
     forget: undefined,
     revocations: [],
+    memberChanges: [],
     ticketKey: KEYS.agent.public.spki.toString("base64"),
     eventsOf: (ticket) =>
       agent.settled.flatMap((call) =>
@@ -100,6 +103,10 @@ function handlers(agent: ListeningAgent): Handlers<typeof agentApi> {
       agent.facts.push(facts);
       return 1;
     },
+    getmembers: ({ since }) => ({
+      latest: agent.memberChanges.at(-1)?.number ?? 0,
+      changes: agent.memberChanges.filter(({ number }) => number > since),
+    }),
     getrevocations: () => agent.revocations,
     settletickets: (events) => {
       agent.settled.push(events);
