@@ -189,9 +189,10 @@ async function openDesk(
   const answers = new Answers(database, keys);
   const latest = Math.floor((await latestAudit(database)) / 1000);
   const issuance = new Issuance({ database, keys, clock, watch }, policyOf(config), latest);
-  const reception = openReception(config, { database, clock, log, identity }, connections);
   const opening = { identity, database, connections, clock, log };
   const { revocations, distribution } = await openRevocations(config, opening, owned);
+  const { isRevoked } = revocations;
+  const reception = openReception(config, { database, clock, log, identity, isRevoked }, connections);
   async function scan(signal?: AbortSignal): Promise<void> {
     await revocations.load();
     await distribution.scan(signal);

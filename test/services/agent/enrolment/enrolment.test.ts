@@ -250,9 +250,9 @@ describe("enrolment", () => {
     const { secret } = await here.invite({ kind: "person", name: "invited", approves: true });
     assert.equal((await ask(keys[4]!, secret)).state, "approved");
     const csr = createCertificateRequest(keys[0]!, "x");
-    const flood = await Promise.allSettled(Array.from({ length: 400 }, () => here.stranger.enrol({ csr })));
+    const flood = await Promise.allSettled(Array.from({ length: 300 }, () => here.stranger.enrol({ csr })));
     const refused = flood.filter((one) => one.status === "rejected").map(({ reason }) => reason.name);
-    assert.ok(refused.length >= 100, `${refused.length} of 400 were refused`);
+    assert.ok(refused.length >= 50, `${refused.length} of 300 were refused`);
     assert.deepEqual([...new Set(refused)], ["RATE_LIMITED"]);
     const waiting = await here.admin.listenrolments({ state: "waiting" });
     assert.equal(waiting.length, 3);
