@@ -8,10 +8,10 @@ import { sliceLab } from "../services/service-manager/slice-lab.ts";
 const WITHIN_MS = 10_000;
 
 test("a stolen key is worth nothing within seconds, wherever nodes can be reached, and elsewhere when they return", async () => {
-  await using lab = await sliceLab({ nodes: 5 });
-  const created = await lab.slice("create", "web", "--nodes", "5");
+  await using lab = await sliceLab({ nodes: 3 });
+  const created = await lab.slice("create", "web", "--nodes", "3");
   assert.equal(created.code, 0, created.err);
-  const [reached, away] = [[0, 1, 2, 3], 4];
+  const [reached, away] = [[0, 1], 2];
   await lab.nodes[away]!.stop();
 
   const list = revocationsBy(lab.authority.authority.key, 5, { key: [lab.alice.name] });
