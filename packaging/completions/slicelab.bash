@@ -261,13 +261,29 @@ _slicelab_command() {
     options=('--output' '-o' '--agent' '--help')
     operands=('other' 'other') ;;
   'slicelab admin slice')
-    subcommands=('list' 'transfer')
+    subcommands=('list' 'member' 'transfer')
     options=('--help')
     operands=() ;;
   'slicelab admin slice list')
     subcommands=()
     options=('--output' '-o' '--agent' '--help')
     operands=() ;;
+  'slicelab admin slice member')
+    subcommands=('add' 'remove' 'list')
+    options=('--help')
+    operands=() ;;
+  'slicelab admin slice member add')
+    subcommands=()
+    options=('--output' '-o' '--agent' '--help')
+    operands=('other' 'other') ;;
+  'slicelab admin slice member remove')
+    subcommands=()
+    options=('--output' '-o' '--agent' '--help')
+    operands=('other' 'other') ;;
+  'slicelab admin slice member list')
+    subcommands=()
+    options=('--output' '-o' '--agent' '--help')
+    operands=('other') ;;
   'slicelab admin slice transfer')
     subcommands=()
     options=('--output' '-o' '--agent' '--help')
@@ -846,6 +862,15 @@ _slicelab_value() {
   'slicelab admin slice list --output') kind='=table wide json yaml name' ;;
   'slicelab admin slice list -o') kind='=table wide json yaml name' ;;
   'slicelab admin slice list --agent') kind='other' ;;
+  'slicelab admin slice member add --output') kind='=table wide json yaml name' ;;
+  'slicelab admin slice member add -o') kind='=table wide json yaml name' ;;
+  'slicelab admin slice member add --agent') kind='other' ;;
+  'slicelab admin slice member remove --output') kind='=table wide json yaml name' ;;
+  'slicelab admin slice member remove -o') kind='=table wide json yaml name' ;;
+  'slicelab admin slice member remove --agent') kind='other' ;;
+  'slicelab admin slice member list --output') kind='=table wide json yaml name' ;;
+  'slicelab admin slice member list -o') kind='=table wide json yaml name' ;;
+  'slicelab admin slice member list --agent') kind='other' ;;
   'slicelab admin slice transfer --output') kind='=table wide json yaml name' ;;
   'slicelab admin slice transfer -o') kind='=table wide json yaml name' ;;
   'slicelab admin slice transfer --agent') kind='other' ;;
