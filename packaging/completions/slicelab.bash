@@ -329,7 +329,7 @@ _slicelab_command() {
     options=('--output' '-o' '--agent' '--head' '--help')
     operands=() ;;
   'slicelab agent')
-    subcommands=('serve' 'site' 'principal' 'node' 'privilege' 'holding' 'ticket-key' 'invitation')
+    subcommands=('serve' 'site' 'principal' 'node' 'privilege' 'quota' 'holding' 'ticket-key' 'invitation' 'audit')
     options=('--help')
     operands=() ;;
   'slicelab agent serve')
@@ -369,7 +369,7 @@ _slicelab_command() {
     options=('--config' '--database' '--output' '-o' '--help')
     operands=() ;;
   'slicelab agent node')
-    subcommands=('add' 'suspend' 'resume' 'list')
+    subcommands=('add' 'suspend' 'drain' 'resume' 'retire' 'overbook' 'list')
     options=('--help')
     operands=() ;;
   'slicelab agent node add')
@@ -380,10 +380,22 @@ _slicelab_command() {
     subcommands=()
     options=('--config' '--database' '--help')
     operands=('other') ;;
+  'slicelab agent node drain')
+    subcommands=()
+    options=('--config' '--database' '--help')
+    operands=('other') ;;
   'slicelab agent node resume')
     subcommands=()
     options=('--config' '--database' '--help')
     operands=('other') ;;
+  'slicelab agent node retire')
+    subcommands=()
+    options=('--config' '--database' '--help')
+    operands=('other') ;;
+  'slicelab agent node overbook')
+    subcommands=()
+    options=('--config' '--database' '--help')
+    operands=('other' 'other') ;;
   'slicelab agent node list')
     subcommands=()
     options=('--config' '--database' '--output' '-o' '--help')
@@ -401,6 +413,22 @@ _slicelab_command() {
     options=('--config' '--database' '--help')
     operands=('other') ;;
   'slicelab agent privilege list')
+    subcommands=()
+    options=('--config' '--database' '--output' '-o' '--help')
+    operands=() ;;
+  'slicelab agent quota')
+    subcommands=('set' 'remove' 'list')
+    options=('--help')
+    operands=() ;;
+  'slicelab agent quota set')
+    subcommands=()
+    options=('--config' '--database' '--principal' '--site' '--slices' '--nodes' '--lease-seconds' '--slivers' '--cpu-millis' '--memory-mib' '--disk-mib' '--egress-kbps' '--help')
+    operands=() ;;
+  'slicelab agent quota remove')
+    subcommands=()
+    options=('--config' '--database' '--principal' '--site' '--help')
+    operands=() ;;
+  'slicelab agent quota list')
     subcommands=()
     options=('--config' '--database' '--output' '-o' '--help')
     operands=() ;;
@@ -451,6 +479,22 @@ _slicelab_command() {
   'slicelab agent invitation create')
     subcommands=()
     options=('--config' '--kind' '--role' '--name' '--site' '--address' '--approve' '--uses' '--hours' '--help')
+    operands=() ;;
+  'slicelab agent audit')
+    subcommands=('list' 'head' 'verify')
+    options=('--help')
+    operands=() ;;
+  'slicelab agent audit list')
+    subcommands=()
+    options=('--config' '--output' '-o' '--count' '--help')
+    operands=() ;;
+  'slicelab agent audit head')
+    subcommands=()
+    options=('--config' '--help')
+    operands=() ;;
+  'slicelab agent audit verify')
+    subcommands=()
+    options=('--config' '--head' '--help')
     operands=() ;;
   'slicelab authority')
     subcommands=('init' 'request' 'issue' 'show' 'list' 'revoke' 'serve')
@@ -935,8 +979,14 @@ _slicelab_value() {
   'slicelab agent node add --tag') kind='other' ;;
   'slicelab agent node suspend --config') kind='file' ;;
   'slicelab agent node suspend --database') kind='other' ;;
+  'slicelab agent node drain --config') kind='file' ;;
+  'slicelab agent node drain --database') kind='other' ;;
   'slicelab agent node resume --config') kind='file' ;;
   'slicelab agent node resume --database') kind='other' ;;
+  'slicelab agent node retire --config') kind='file' ;;
+  'slicelab agent node retire --database') kind='other' ;;
+  'slicelab agent node overbook --config') kind='file' ;;
+  'slicelab agent node overbook --database') kind='other' ;;
   'slicelab agent node list --config') kind='file' ;;
   'slicelab agent node list --database') kind='other' ;;
   'slicelab agent node list --output') kind='=table json' ;;
@@ -954,6 +1004,26 @@ _slicelab_value() {
   'slicelab agent privilege list --database') kind='other' ;;
   'slicelab agent privilege list --output') kind='=table json' ;;
   'slicelab agent privilege list -o') kind='=table json' ;;
+  'slicelab agent quota set --config') kind='file' ;;
+  'slicelab agent quota set --database') kind='other' ;;
+  'slicelab agent quota set --principal') kind='other' ;;
+  'slicelab agent quota set --site') kind='other' ;;
+  'slicelab agent quota set --slices') kind='other' ;;
+  'slicelab agent quota set --nodes') kind='other' ;;
+  'slicelab agent quota set --lease-seconds') kind='other' ;;
+  'slicelab agent quota set --slivers') kind='other' ;;
+  'slicelab agent quota set --cpu-millis') kind='other' ;;
+  'slicelab agent quota set --memory-mib') kind='other' ;;
+  'slicelab agent quota set --disk-mib') kind='other' ;;
+  'slicelab agent quota set --egress-kbps') kind='other' ;;
+  'slicelab agent quota remove --config') kind='file' ;;
+  'slicelab agent quota remove --database') kind='other' ;;
+  'slicelab agent quota remove --principal') kind='other' ;;
+  'slicelab agent quota remove --site') kind='other' ;;
+  'slicelab agent quota list --config') kind='file' ;;
+  'slicelab agent quota list --database') kind='other' ;;
+  'slicelab agent quota list --output') kind='=table json' ;;
+  'slicelab agent quota list -o') kind='=table json' ;;
   'slicelab agent holding grant --config') kind='file' ;;
   'slicelab agent holding grant --to') kind='other' ;;
   'slicelab agent holding grant --identity') kind='other' ;;
@@ -992,6 +1062,13 @@ _slicelab_value() {
   'slicelab agent invitation create --address') kind='other' ;;
   'slicelab agent invitation create --uses') kind='other' ;;
   'slicelab agent invitation create --hours') kind='other' ;;
+  'slicelab agent audit list --config') kind='file' ;;
+  'slicelab agent audit list --output') kind='=table json' ;;
+  'slicelab agent audit list -o') kind='=table json' ;;
+  'slicelab agent audit list --count') kind='other' ;;
+  'slicelab agent audit head --config') kind='file' ;;
+  'slicelab agent audit verify --config') kind='file' ;;
+  'slicelab agent audit verify --head') kind='other' ;;
   'slicelab authority init --dir') kind='directory' ;;
   'slicelab authority init --name') kind='other' ;;
   'slicelab authority request --name') kind='other' ;;

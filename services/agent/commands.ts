@@ -3,13 +3,16 @@ import { OperatorError } from "#shared/model/errors.ts";
 import { commandOf, runCommandLine, type ServiceTerminal } from "#shared/runtime/command-line.ts";
 import { runService } from "#shared/runtime/lifecycle.ts";
 import { migrate } from "#shared/runtime/migrations.ts";
+import { addAuditCommands } from "./commands/audit.ts";
 import type { BooksOptions, WithBooks } from "./commands/books.ts";
 import { addHoldingCommands } from "./commands/holding.ts";
 import { addInvitationCommands } from "./commands/invitation.ts";
 import { addListCommands } from "./commands/list.ts";
+import { addQuotaCommands } from "./commands/quota.ts";
 import { addRegistryCommands } from "./commands/registry.ts";
 import { addTicketKeyCommands } from "./commands/ticket-key.ts";
 import { loadAgentConfig } from "./config.ts";
+import { Office } from "./registry/office.ts";
 import { Registry } from "./registry/registry.ts";
 import { openAgentDatabase, SCHEMA, startAgent } from "./service.ts";
 
@@ -28,10 +31,12 @@ export function agentCommand(terminal: ServiceTerminal): Command {
   const withBooks = booksOf(terminal);
   addServe(command, terminal);
   addRegistryCommands(command, withBooks, terminal);
+  addQuotaCommands(command, withBooks);
   addHoldingCommands(command, withBooks, terminal);
   addTicketKeyCommands(command, withBooks, terminal);
   addInvitationCommands(command, withBooks, (file) => loadAgentConfig(file, terminal.env), terminal);
   addListCommands(command, withBooks, terminal);
+  addAuditCommands(command, withBooks, terminal);
   return command;
 }
 
@@ -50,7 +55,7 @@ function booksOf({ env, clock }: Pick<ServiceTerminal, "env" | "clock">): WithBo
     const url = databaseUrl(options, env);
     await migrate(url, SCHEMA);
     await using database = openAgentDatabase(url);
-    await work({ database, registry: new Registry(database, clock) });
+    await work({ database, registry: new Registry(database, clock), office: new Office(database, clock) });
   };
 }
 

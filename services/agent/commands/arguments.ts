@@ -18,6 +18,11 @@ export function positive(value: string): number {
   throw new InvalidArgumentError("Give a whole number above 0.");
 }
 
+/** A whole number, also 0. */
+export function amount(value: string): number {
+  return value === "0" ? 0 : positive(value);
+}
+
 /** Degrees of latitude or longitude. */
 export function degrees(value: string): number {
   if (/^-?\d{1,3}(\.\d{1,10})?$/.test(value)) return Number(value);

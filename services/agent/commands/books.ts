@@ -1,9 +1,10 @@
 import type { Command } from "commander";
 import type { Database } from "#shared/runtime/database.ts";
+import type { Office } from "../registry/office.ts";
 import type { Registry } from "../registry/registry.ts";
 
 /** What local commands work on: the agent's own database, whether the agent runs or not. */
-export type Books = { readonly database: Database; readonly registry: Registry };
+export type Books = { readonly database: Database; readonly registry: Registry; readonly office: Office };
 
 /** Which books: those of a configuration, or of the database named by --database or DATABASE_URL. */
 export type BooksOptions = { readonly config?: string; readonly database?: string };

@@ -1,13 +1,13 @@
-import { type Command, Option } from "commander";
+import type { Command } from "commander";
 import { formatInstant, type Instant } from "#shared/model/time.ts";
 import type { ServiceTerminal } from "#shared/runtime/command-line.ts";
 import type { Database } from "#shared/runtime/database.ts";
 import { heldAndGranted } from "../store/held.ts";
 import { allPrincipals } from "../store/principals.ts";
+import { allQuotas } from "../store/quotas.ts";
 import { allNodes, allPrivileges, allSites, type RegisteredNode } from "../store/registry.ts";
 import { type BooksOptions, onBooks, type WithBooks } from "./books.ts";
-
-type Cell = string | number | boolean | null;
+import { addOutput, type Cell, listingText } from "./listing.ts";
 
 /** One `list` command: what it lists, and how each thing stands in a line of a table. */
 type Listing<Row> = {
@@ -41,13 +41,14 @@ export function addListCommands(parent: Command, withBooks: WithBooks, terminal:
   add({
     of: "node",
     rows: allNodes,
-    columns: ["NAME", "ADDRESS", "SITE", "KEY", "STATUS", "HEARD"],
+    columns: ["NAME", "ADDRESS", "SITE", "KEY", "STATUS", "OVERBOOKING", "HEARD"],
     cells: (node) => [
       node.label,
       node.ip,
       node.site,
       node.node.slice(0, 16),
       statusOf(node),
+      node.overbooking,
       node.heard === null ? "never" : formatInstant(node.heard),
     ],
   });
@@ -82,6 +83,20 @@ export function addListCommands(parent: Command, withBooks: WithBooks, terminal:
       one.capabilities.join(" "),
     ],
   });
+  add({
+    of: "quota",
+    rows: allQuotas,
+    columns: ["OF", "SLICES", "NODES", "LEASE", "SLIVERS", "CPU", "MEMORY MiB", "DISK MiB", "EGRESS"],
+    cells: ({ principal, site, limits }) => [
+      principal ?? `site ${site}`,
+      ...[limits.slices, limits.nodes, limits.leaseSeconds, limits.slivers, limits.cpuMillis].map(cellOf),
+      ...[limits.memoryMib, limits.diskMib, limits.egressKbps].map(cellOf),
+    ],
+  });
+}
+
+function cellOf(amount: number | undefined): Cell {
+  return amount ?? null;
 }
 
 function addList<Row>(
@@ -91,21 +106,13 @@ function addList<Row>(
   { out }: ServiceTerminal,
 ): void {
   const group = parent.commands.find((command) => command.name() === listing.of)!;
-  onBooks(group.command("list").description(`list every ${listing.of}`))
-    .addOption(
-      new Option("-o, --output <format>", "how to print").choices(["table", "json"]).default("table"),
-    )
-    .action((options: BooksOptions & { output: string }) =>
+  addOutput(onBooks(group.command("list").description(`list every ${listing.of}`))).action(
+    (options: BooksOptions & { output: string }) =>
       withBooks(options, async ({ database }) => {
         const rows = await listing.rows(database);
-        const cells = rows.map((row) => listing.cells(row).map((cell) => String(cell ?? "–")));
-        out(
-          options.output === "json"
-            ? `${JSON.stringify(rows, null, 2)}\n`
-            : table([[...listing.columns], ...cells]),
-        );
+        out(listingText(options.output, rows, listing.columns, listing.cells));
       }),
-    );
+  );
 }
 
 function statusOf({ retired, suspended, drained }: RegisteredNode): string {
@@ -116,16 +123,4 @@ function statusOf({ retired, suspended, drained }: RegisteredNode): string {
 
 function untilText(instant: Instant): string {
   return Number.isFinite(instant) ? formatInstant(instant) : "withdrawn";
-}
-
-/** Columns as wide as their widest cell. */
-function table(rows: readonly (readonly string[])[]): string {
-  const widths = rows[0]!.map((_, at) => Math.max(...rows.map((row) => row[at]!.length)));
-  const lines = rows.map((row) =>
-    row
-      .map((cell, at) => cell.padEnd(widths[at]!))
-      .join("  ")
-      .trimEnd(),
-  );
-  return `${lines.join("\n")}\n`;
 }

@@ -6,6 +6,7 @@ import { SLICE_TYPES, type SliceType } from "../registry/privilege.ts";
 import type { NewPrincipal } from "../registry/registry.ts";
 import { collect, collectCapability, degrees, positive } from "./arguments.ts";
 import { type BooksOptions, onBooks, type WithBooks } from "./books.ts";
+import { addStanding } from "./standing.ts";
 
 const PERSON_ROLES = ["researcher", "pi", "administrator", "agent"] as const;
 
@@ -50,7 +51,8 @@ function addPrincipal(principal: Command, withBooks: WithBooks, { out }: Service
         out(`${await registry.addPrincipal({ ...options, label: options.name, certificate })}\n`);
       }),
     );
-  addSuspension(principal, withBooks);
+  addSuspending(principal, withBooks);
+  addResuming(principal, withBooks);
 }
 
 type NodeOptions = BooksOptions & {
@@ -85,21 +87,25 @@ function addNode(node: Command, withBooks: WithBooks, { out }: ServiceTerminal):
         out(`${await registry.addNode({ ...options, label, certificate, tags: options.tag })}\n`);
       }),
     );
-  addSuspension(node, withBooks);
+  addSuspending(node, withBooks);
+  addStanding(node, withBooks);
 }
 
-/** `suspend` and `resume`, the same for nodes and people. */
-function addSuspension(parent: Command, withBooks: WithBooks): void {
-  for (const [name, suspended, description] of [
-    ["suspend", true, "give it nothing new until it is resumed"],
-    ["resume", false, "end a suspension"],
-  ] as const) {
-    onBooks(
-      parent.command(name).argument("<name>", "its name here, or that of its key").description(description),
-    ).action((principal: string, options: BooksOptions) =>
-      withBooks(options, ({ registry }) => registry.suspend(principal, suspended)),
+/** The same for nodes and people. */
+function addSuspending(parent: Command, withBooks: WithBooks): void {
+  onBooks(parent.command("suspend").argument("<name>", "its name here, or that of its key"))
+    .description("give it nothing new until it is resumed")
+    .action((name: string, options: BooksOptions) =>
+      withBooks(options, ({ registry }) => registry.suspend(name, true)),
     );
-  }
+}
+
+function addResuming(principal: Command, withBooks: WithBooks): void {
+  onBooks(principal.command("resume").argument("<name>", "its name here, or that of its key"))
+    .description("end a suspension")
+    .action((name: string, options: BooksOptions) =>
+      withBooks(options, ({ registry }) => registry.suspend(name, false)),
+    );
 }
 
 type PrivilegeOptions = BooksOptions & {

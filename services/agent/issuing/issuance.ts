@@ -9,8 +9,9 @@ import type { Database } from "#shared/runtime/database.ts";
 import { documentId } from "#shared/wire/document.ts";
 import { writeTicket } from "#shared/wire/ticket-document.ts";
 import type { Replay, ReplyToKeep } from "#shared/wire/xmlrpc/replay.ts";
+import { quotaFault } from "../registry/limits.ts";
 import { type Privilege, privilegeFor } from "../registry/privilege.ts";
-import { quotaFault } from "../registry/quota.ts";
+
 import { inBatches, sealAll, type Unsealed } from "../signing/seal.ts";
 import type { TicketKeys } from "../signing/ticket-keys.ts";
 import { issueTickets, type NewTicket, Overtaken } from "../store/issued.ts";

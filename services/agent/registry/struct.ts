@@ -1,6 +1,6 @@
 import { formatInstant } from "#shared/model/time.ts";
 import type { GrantedPrivilege } from "../store/registry.ts";
-import type { Limits } from "./quota.ts";
+import type { Limits } from "./limits.ts";
 
 /** How the nouns of administration stand in the structs of its contract. */
 

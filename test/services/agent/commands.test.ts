@@ -3,7 +3,7 @@ import { writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { test } from "node:test";
 import { runAgent } from "#services/agent/commands.ts";
-import { testAuthority } from "../../support/authority.ts";
+import { testAuthority, writeIdentity } from "../../support/authority.ts";
 import { fixedClock } from "../../support/clock.ts";
 import { testDatabase } from "../../support/database.ts";
 import { temporaryDirectory } from "../../support/directory.ts";
@@ -66,7 +66,10 @@ test("an administrator decides who is known, on the database itself", async () =
   ]);
   assert.equal(await run("node suspend 10.77.0.1"), 0);
   assert.equal(await run("node list"), 0);
-  assert.match(out, /^NAME +ADDRESS +SITE +KEY +STATUS +HEARD\n10\.77\.0\.1 .*suspended +never\n$/);
+  assert.match(
+    out,
+    /^NAME +ADDRESS +SITE +KEY +STATUS +OVERBOOKING +HEARD\n10\.77\.0\.1 .*suspended +– +never\n$/,
+  );
   assert.equal(await run("node add --ip 010.77.0.1 --name other --certificate", files.node), 1);
   assert.match(err, /not an IP address/);
 
@@ -86,6 +89,51 @@ test("an administrator decides who is known, on the database itself", async () =
   assert.match(out, /princeton +1 +1/);
   assert.equal(await run("principal list -o json"), 0);
   assert.equal(JSON.parse(out).length, 2);
+
+  for (const [command, state] of [
+    ["resume", /active/],
+    ["drain", /drained/],
+    ["retire", /retired/],
+    ["resume", /active/],
+    ["overbook 10.77.0.1 1500", /active +1500/],
+    ["overbook 10.77.0.1 default", /active +–/],
+  ] as const) {
+    assert.equal(await run(command.includes(" ") ? `node ${command}` : `node ${command} 10.77.0.1`), 0);
+    assert.equal(await run("node list"), 0);
+    assert.match(out, state, command);
+  }
+  assert.equal(await run("node overbook 10.77.0.1 999"), 2);
+  assert.equal(await run("node drain 10.1.1.1"), 1);
+  assert.match(err, /no node "10.1.1.1"/);
+
+  assert.equal(await run("quota set --principal alice --slices 3 --memory-mib 4096"), 0);
+  assert.equal(await run("quota set --site princeton --slivers 0"), 0);
+  assert.equal(await run("quota list"), 0);
+  assert.match(out, /^site princeton +– +– +– +0 /m);
+  assert.match(out, /^alice +3 +– +– +– +– +4096 /m);
+  assert.equal(await run("quota set --slices 3"), 1);
+  assert.match(err, /--principal or --site/);
+  assert.equal(await run("quota set --site princeton"), 1);
+  assert.match(err, /say what is limited/);
+  assert.equal(await run("quota remove --site princeton"), 0);
+  assert.equal(await run("quota remove --site princeton"), 1);
+
+  const server = await authority.server("agent");
+  const { key, cert, ca } = await writeIdentity(directory.path, "agent", server.tls);
+  const config = join(directory.path, "agent.toml");
+  const identity = `[identity]\nkey = "${key}"\ncertificate = "${cert}"\nauthority = "${ca}"\n`;
+  await writeFile(config, `database = "${owned.url}"\nticket_key = "${directory.path}/t.key"\n${identity}`);
+  const audit = (line: string) => run(`audit ${line} --config`, config);
+  assert.equal(await audit("list --count 2"), 0);
+  assert.match(out, /operator +set quota +ok .*\n.*operator +remove quota +ok +\{"site": "princeton"\}\n$/);
+  assert.equal(await audit("head"), 0);
+  const head = out.trim();
+  assert.equal(await run("node drain 10.77.0.1"), 0);
+  assert.equal(await audit(`verify --head ${head}`), 0);
+  const [position] = head.split(":");
+  assert.equal(out.split(":")[0], String(Number(position) + 1));
+  assert.equal(await audit(`verify --head ${head.replace(/.{8}$/, "00000000")}`), 1);
+  assert.match(err, /has another hash than the head that was noted/);
 });
 
 test("a command that does not know which agent it is for says so", async () => {

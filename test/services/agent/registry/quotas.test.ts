@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
+import type { Limits } from "#services/agent/registry/limits.ts";
 import { Office } from "#services/agent/registry/office.ts";
-import type { Limits } from "#services/agent/registry/quota.ts";
 import { removeQuota, setQuota } from "#services/agent/registry/quota.ts";
 import { DAY } from "../../../support/documents.ts";
 import { type AgentLab, agentLab, charges, checkSums, lockWaits, refusal } from "../agent-lab.ts";

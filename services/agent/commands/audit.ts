@@ -1,0 +1,101 @@
+import { type Command, InvalidArgumentError } from "commander";
+import { loadIdentity } from "#shared/identity/identity.ts";
+import type { PublicKey } from "#shared/identity/key.ts";
+import { OperatorError } from "#shared/model/errors.ts";
+import type { ServiceTerminal } from "#shared/runtime/command-line.ts";
+import type { Database } from "#shared/runtime/database.ts";
+import {
+  type ChainHead,
+  formatHead,
+  parseHead,
+  type SignedHead,
+  verifyChain,
+} from "#shared/wire/audit-chain.ts";
+import { loadAgentConfig } from "../config.ts";
+import { AuditChain } from "../registry/audit-chain.ts";
+import { chainedRows, chainHeads, latestHead } from "../store/audit-chain.ts";
+import { positive } from "./arguments.ts";
+import { type BooksOptions, onConfig, type WithBooks } from "./books.ts";
+import { addOutput, listingText } from "./listing.ts";
+
+const SHOWN = 50;
+const PAGE = 1000;
+
+/** The audit with everything in its chain that was written before, and the key that signs its heads. */
+type Audit = { readonly database: Database; readonly signer: PublicKey };
+
+type ListOptions = BooksOptions & { readonly count: number; readonly output: string };
+type VerificationOptions = BooksOptions & { readonly head?: ChainHead };
+
+/** `audit`: what was done and refused, and whether somebody has changed what is told of it. */
+export function addAuditCommands(parent: Command, withBooks: WithBooks, terminal: ServiceTerminal): void {
+  const { out, env, clock } = terminal;
+  const withAudit = async ({ config: file }: BooksOptions, work: (audit: Audit) => Promise<void>) => {
+    const { identity, database: url } = loadAgentConfig(file, env);
+    const { key, certificate: cert, authority: ca } = identity;
+    const { signingKey } = await loadIdentity({ key, cert, ca });
+    await withBooks({ database: url }, async ({ database }) => {
+      await new AuditChain(database, clock, signingKey).extend();
+      await work({ database, signer: signingKey.public });
+    });
+  };
+  const audit = parent.command("audit").description("what was done and refused, and by whom");
+  addOutput(onConfig(audit.command("list").description("show what was done and refused, the latest last")))
+    .option("--count <number>", "how many at most", positive, SHOWN)
+    .action((options: ListOptions) =>
+      withAudit(options, async ({ database }) => {
+        const end = (await latestHead(database))?.position ?? 0;
+        const after = Math.max(0, end - options.count);
+        const rows = await chainedRows(database, { after, limit: options.count });
+        out(
+          listingText(
+            options.output,
+            rows,
+            ["POSITION", "TIME", "WHO", "WHAT", "OUTCOME", "DETAIL"],
+            (row) => [
+              ...[
+                row.position,
+                row.at.slice(0, "2030-01-01 00:00:00".length),
+                row.label ?? row.who.slice(0, 16),
+              ],
+              ...[row.method, row.outcome, row.detail],
+            ],
+          ),
+        );
+      }),
+    );
+  onConfig(audit.command("head"))
+    .description("print where the audit stands, as POSITION:HASH, to be noted elsewhere")
+    .action((options: BooksOptions) =>
+      withAudit(options, async ({ database }) => {
+        const head = await latestHead(database);
+        if (!head) throw new OperatorError("nothing was audited yet");
+        out(`${formatHead(head)}\n`);
+      }),
+    );
+  onConfig(audit.command("verify"))
+    .description("read all of the audit and make sure that no row was changed, moved or taken out")
+    .option("--head <position:hash>", "and that it goes on from this head, which was noted before", readHead)
+    .action((options: VerificationOptions) =>
+      withAudit(options, async ({ database, signer }) => {
+        const rows = (after: number) => chainedRows(database, { after, limit: PAGE });
+        const last = await verifyChain({ heads: await allHeads(database), rows }, signer, options.head);
+        out(`${formatHead(last)}\n`);
+      }),
+    );
+}
+
+async function allHeads(database: Database): Promise<SignedHead[]> {
+  const heads: SignedHead[] = [];
+  for (;;) {
+    const page = await chainHeads(database, heads.at(-1)?.position ?? 0, PAGE);
+    if (page.length === 0) return heads;
+    heads.push(...page);
+  }
+}
+
+function readHead(text: string): ChainHead {
+  const head = parseHead(text);
+  if (!head) throw new InvalidArgumentError("Give a head as slicelab agent audit head prints it.");
+  return head;
+}
