@@ -10,8 +10,8 @@ import {
 } from "./live.ts";
 
 export type LiveRoute = {
-  /** The page of this address as whoever sent the request sees it now. Undefined where there is none. */
-  readonly sections: (of: URL, request: FastifyRequest) => Promise<Sections | undefined>;
+  /** Reads the page of this address as whoever sent the request sees it now. Undefined where there is none. */
+  readonly page: (of: URL, request: FastifyRequest) => Promise<(() => Sections) | undefined>;
   /** Names whoever asks, where pages are not the same for everybody. */
   readonly viewer?: (request: FastifyRequest) => string;
   readonly terms?: Partial<LiveTerms>;
@@ -27,15 +27,15 @@ const LONGEST = 4096;
 const RETRY_MILLISECONDS = 5_000;
 
 /** Serves `/events?page=ADDRESS`: what changes on that page, until the service ends or nobody looks any more. */
-export function addLiveRoute(app: FastifyInstance, { sections, viewer, terms, log }: LiveRoute): void {
+export function addLiveRoute(app: FastifyInstance, { page, viewer, terms, log }: LiveRoute): void {
   const live = new LivePages({ ...TERMS, ...terms, log });
   app.addHook("preClose", (done) => {
     live[Symbol.dispose]();
     done();
   });
   app.get("/events", (request, reply) => {
-    const page = pageAsked(request);
-    if (!page) {
+    const asked = pageAsked(request);
+    if (!asked) {
       return reply.code(400).type("text/plain").send("Say of which page: /events?page=/nodes\n");
     }
     if (!live.hasRoomFor(request.ip)) {
@@ -50,8 +50,8 @@ export function addLiveRoute(app: FastifyInstance, { sections, viewer, terms, lo
       "x-accel-buffering": "no",
     });
     response.write(`retry: ${RETRY_MILLISECONDS}\n\n`);
-    const key = `${viewer?.(request) ?? ""} ${page.pathname}${page.search}`;
-    live.add({ response, address: request.ip, key, sections: () => sections(page, request) });
+    const key = `${viewer?.(request) ?? ""} ${asked.pathname}${asked.search}`;
+    live.add({ response, address: request.ip, key, page: () => page(asked, request) });
     return reply;
   });
 }

@@ -22,8 +22,11 @@ export type Watcher = {
   readonly address: string;
   /** The same page seen by the same viewer: what has one key is made once for all who watch it. */
   readonly key: string;
-  /** The page as it is now for this watcher; undefined where there is none any more. Throws where it is not to be seen. */
-  readonly sections: () => Promise<Sections | undefined>;
+  /**
+   * Reads the page as it is now for this watcher, and gives what writes it; undefined where there is none any more.
+   * Throws where it is not to be seen.
+   */
+  readonly page: () => Promise<(() => Sections) | undefined>;
 };
 
 /** Five seconds are soon enough for a person, and cheap. */
@@ -47,6 +50,7 @@ export class LivePages implements Disposable {
   readonly #terms: LiveTerms;
   readonly #streams = new Set<Stream>();
   #timer: NodeJS.Timeout | undefined;
+  #turns: Promise<void> = Promise.resolve();
   #ended = false;
 
   constructor(terms: LiveTerms) {
@@ -87,34 +91,26 @@ export class LivePages implements Disposable {
   /** All of one key. */
   async #tell(streams: readonly Stream[]): Promise<void> {
     try {
-      const sections = await streams[0]!.sections();
-      for (const stream of streams) this.#send(stream, sections);
+      const page = await streams[0]!.page();
+      await this.#turn();
+      const event = page ? partsEvent(page()) : () => eventText("gone", {});
+      for (const stream of streams) {
+        if (this.#streams.has(stream) && !isBehind(stream)) stream.response.write(event(stream.sent));
+      }
     } catch (error) {
       this.#terms.log.debug({ err: error }, "a page that is watched could not be made");
       const away = error instanceof Fault && error.name === "STORE_DOWN";
       for (const stream of streams) {
         if (!away) this.#drop(stream);
-        else if (!isBehind(stream)) write(stream, "away", {});
+        else if (!isBehind(stream)) stream.response.write(eventText("away", {}));
       }
     }
   }
 
-  #send(stream: Stream, sections: Sections | undefined): void {
-    if (!this.#streams.has(stream) || isBehind(stream)) return;
-    if (!sections) {
-      write(stream, "gone", {});
-      return;
-    }
-    const parts: Record<string, string> = {};
-    for (const [id, text] of sections) {
-      const digest = createHash("sha256").update(text).digest("base64");
-      if (stream.sent.get(id) === digest) continue;
-      stream.sent.set(id, digest);
-      parts[id] = text;
-    }
-    const ids = [...sections.keys()];
-    for (const id of stream.sent.keys()) if (!sections.has(id)) stream.sent.delete(id);
-    write(stream, "parts", { ids, parts });
+  /** Pages that were read together are written one by one, so that calls come in between. */
+  #turn(): Promise<void> {
+    this.#turns = this.#turns.then(() => new Promise((resolve) => setImmediate(resolve)));
+    return this.#turns;
   }
 
   #drop(stream: Stream): void {
@@ -134,7 +130,29 @@ function isBehind({ response }: Stream): boolean {
   return response.writableLength > UNREAD_BYTES;
 }
 
+/**
+ * What to send to a watcher that was sent parts of these digests, which are then brought up to date. Most watchers have
+ * the same, and get the same text.
+ */
+function partsEvent(sections: Sections): (sent: Map<string, string>) => string {
+  const ids = [...sections.keys()];
+  const digests = ids.map(
+    (id) => [id, createHash("sha256").update(sections.get(id)!).digest("base64")] as const,
+  );
+  const texts = new Map<string, string>();
+  return (sent) => {
+    const changed = digests.filter(([id, digest]) => sent.get(id) !== digest);
+    sent.clear();
+    for (const [id, digest] of digests) sent.set(id, digest);
+    const key = changed.map(([id]) => id).join(" ");
+    const parts = () => Object.fromEntries(changed.map(([id]) => [id, sections.get(id)]));
+    const text = texts.get(key) ?? eventText("parts", { ids, parts: parts() });
+    texts.set(key, text);
+    return text;
+  };
+}
+
 /** JSON has no line ends, so that it is one line of data. */
-function write({ response }: Stream, event: string, data: object): void {
-  response.write(`event: ${event}\ndata: ${JSON.stringify(data)}\n\n`);
+function eventText(event: string, data: object): string {
+  return `event: ${event}\ndata: ${JSON.stringify(data)}\n\n`;
 }

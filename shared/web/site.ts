@@ -80,12 +80,12 @@ export function siteOf(options: WebOptions, assets: Assets, secure?: SecureSite)
     ...{ terms: options.live, log },
     // Each is checked by itself, anew for each look: no two have a page made together.
     viewer: secure && (() => `${++watchers}`),
-    sections: async (of, request) => {
+    page: async (of, request) => {
       const found = routeOf(routes, of.pathname);
       const viewer = await viewerOf(request);
       if (!found || !mayRead(viewer, found.route.audience)) return undefined;
       const page = await found.route.page(found.parameters, viewer);
-      return page && pageSections(page, frame(of, viewer));
+      return page && (() => pageSections(page, frame(of, viewer)));
     },
   });
   app.get("/openapi", async (request, reply) => {
