@@ -1,5 +1,6 @@
 import type { Command } from "commander";
 import { programOf, runCommandLine } from "#shared/runtime/command-line.ts";
+import { addAdopt } from "./commands/adopt.ts";
 import { addCompletion } from "./commands/completion.ts";
 import { addCreate } from "./commands/create.ts";
 import { addDelete } from "./commands/delete.ts";
@@ -40,6 +41,7 @@ A slice is a network of virtual machines (slivers) on nodes of different owners,
   slice repair web                       others in the place of nodes that failed
   slice watch web --repair               says what changes, renews, repairs
   slice delete web
+  slice adopt web                        take over a slice you are a member of, on another machine
 
 Exit codes: 0 ok, 1 error, 2 usage, 3 partial (run it again to finish), 4 not allowed, 5 not found,
 6 no capacity, 124 timeout, 130 interrupted. Slices are kept in $SLICELAB_HOME, or else in ~/.slicelab.`;
@@ -75,6 +77,7 @@ export function sliceCommand(tools: Tools): Command {
   addRepair(program, tools);
   addWatch(program, tools);
   addDelete(program, tools);
+  addAdopt(program, tools);
   addJoin(program, tools);
   addKeyCommands(program, tools);
   addNodeCommands(program, tools);

@@ -37,6 +37,8 @@ export type AgentConnection = TicketAgent & {
   advertisements(during: Term, withinMs?: number): Promise<Advertisement[]>;
   /** Tickets of the caller that its agent still counts. */
   outstanding(): Promise<string[]>;
+  /** The nodes for which a slice that the caller is a member of has tickets that count. */
+  nodesOf(slice: string): Promise<string[]>;
   /** Gives tickets back, with another patience than usual where one is given. */
   release(tickets: readonly string[], patience?: Patience): Promise<Release[]>;
   /** Gives up what a request of the caller's has left there; gives back the tickets it brought that still count. */
@@ -125,6 +127,7 @@ export function agentConnection(
         ),
     }),
     outstanding: async () => await api.gettickets({}, options),
+    nodesOf: async (slice) => (await api.getslice({ slice }, options)).nodes,
     async release(tickets, patience) {
       const releases: Release[] = [];
       const limits = patience ? { signal: patience.signal, timeoutMs: patience.deadlineMs } : options;

@@ -62,6 +62,8 @@ export type SliceLab = AsyncDisposable & {
   readonly registry: Registry;
   readonly nodes: readonly SliceLabNode[];
   readonly alice: TestIdentity;
+  /** Certified, and not known to the agent. */
+  readonly bob: TestIdentity;
   /** Alice's $SLICELAB_HOME, and a directory of hers for files. */
   readonly home: string;
   readonly files: string;
@@ -227,6 +229,7 @@ export async function sliceLab(options: SliceLabOptions = {}): Promise<SliceLab>
       registry,
       nodes,
       alice,
+      bob,
       home,
       files,
       sliceWith,
