@@ -1,6 +1,10 @@
-import { readdir } from "node:fs/promises";
+import { execFile } from "node:child_process";
+import { mkdtemp, readdir, rm } from "node:fs/promises";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
 import { setTimeout as pause } from "node:timers/promises";
-import { parseArgs } from "node:util";
+import { parseArgs, promisify } from "node:util";
+import { debianSources } from "#services/node-manager/backends/images/debian-sources.ts";
 import { OperatorError } from "#shared/model/errors.ts";
 import { type PrivateDaemon, startPrivateDaemon } from "../docker-daemon.ts";
 import { isThere } from "../packages.ts";
@@ -14,7 +18,7 @@ import { type Container, offlineImages, Project } from "./project.ts";
 const USAGE = `Usage: node testbed/compose/trial.ts [--each]
 
 Needs root, and what npm run setup installs. Exits with 0 when all went well, and also, saying why, where no Docker daemon
-can be started or no image can be made; with 1 when something failed.
+can be started or no mirror of Debian's packages answers; with 1 when something failed.
 
   --each   crashes and restarts services one by one, too, which takes minutes`;
 
@@ -31,6 +35,7 @@ async function main(): Promise<void> {
   });
   if (values.help) return void process.stdout.write(`${USAGE}\n`);
   if (!isThere("docker-compose")) return cannot("there is no docker-compose; npm run setup installs it");
+  if (!(await aMirrorAnswers())) return cannot("no mirror of Debian's packages answers");
   let daemon: PrivateDaemon;
   try {
     daemon = await startPrivateDaemon();
@@ -41,13 +46,7 @@ async function main(): Promise<void> {
   await using _daemon = daemon;
   const host = `unix://${daemon.socket}`;
   step("a Docker daemon runs");
-  let images: Record<string, string>;
-  try {
-    images = await offlineImages(host);
-  } catch (error) {
-    if (error instanceof OperatorError) return cannot(error.message);
-    throw error;
-  }
+  const images = await offlineImages(host);
   step("images made of Debian's packages");
   const project = new Project("slicelab-trial", { ...images, DOCKER_HOST: host });
   const interrupted = Promise.withResolvers<never>();
@@ -170,6 +169,23 @@ async function tellState(project: Project): Promise<void> {
     if (service === ENDED_ONCE ? exitCode === 0 : running && health === "healthy") continue;
     say(`${service}: ${running ? health : `ended with ${exitCode}`}`);
     say(await project.docker("logs", "--tail", "20", id).catch((error: Error) => error.message));
+  }
+}
+
+/** Whether images can be made. apt asks, which knows how this machine reaches its mirrors. */
+async function aMirrorAnswers(): Promise<boolean> {
+  const [, uri = "http://deb.debian.org/debian", suite = "bookworm"] =
+    (await debianSources())[0]?.split(" ") ?? [];
+  const place = await mkdtemp(join(tmpdir(), "slicelab-trial-"));
+  try {
+    const url = `${uri.replace(/\/$/, "")}/dists/${suite}/InRelease`;
+    await promisify(execFile)("/usr/lib/apt/apt-helper", ["download-file", url, join(place, "release")]);
+    return true;
+  } catch (error) {
+    say((error as Error).message);
+    return false;
+  } finally {
+    await rm(place, { recursive: true, force: true });
   }
 }
 
