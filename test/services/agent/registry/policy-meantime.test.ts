@@ -1,6 +1,7 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import fc from "fast-check";
+import { addMember, removeMember } from "#services/agent/registry/membership.ts";
 import { type Administrator, Office, OPERATOR } from "#services/agent/registry/office.ts";
 import { transferSlice } from "#services/agent/registry/ownership.ts";
 import { removeQuota, setQuota } from "#services/agent/registry/quota.ts";
@@ -19,6 +20,8 @@ type Change = {
   readonly fault: FaultName;
   /** It is refused itself where the ticket came first. */
   readonly refused?: true;
+  /** Whoever asks is a member of the slice, which is the colleague's. */
+  readonly member?: true;
 };
 
 const office = ({ other, clock }: PolicyLab, by: Administrator) => new Office(other, clock, by);
@@ -50,6 +53,18 @@ const CHANGES: readonly Change[] = [
     title: "suspends the node",
     make: (lab, by) => registry(lab, by).suspend(ipOf(lab), true),
     fault: "NO_CAPACITY",
+  },
+  {
+    title: "puts the member out",
+    make: (lab, by, slice) => removeMember(office(lab, by), slice, "researcher"),
+    fault: "NOT_PRINCIPAL",
+    member: true,
+  },
+  {
+    title: "lowers the quota of the slice's owner",
+    make: (lab, by) => setQuota(office(lab, by), { principal: "colleague" }, { slivers: 0 }),
+    fault: "QUOTA",
+    member: true,
   },
   { title: "drains it", make: (lab, by) => drainNode(office(lab, by), ipOf(lab)), fault: "NO_CAPACITY" },
   {
@@ -147,13 +162,14 @@ test("whoever changes something in mid-request comes before it or after it, and 
     ),
     { numRuns: 1, seed: 5 },
   )[0]!;
-  for (const [at, [{ title, make, fault, refused }, first]] of rounds.entries()) {
+  for (const [at, [{ title, make, fault, refused, member }, first]] of rounds.entries()) {
     const slice = `s${at}`;
     const told = `somebody ${title}, ${first === 1 ? "then a ticket" : "after a ticket"}`;
     await reset(lab, { slivers: 1 });
     await database.run("insert into slices (name, principal, since) values ($1, $2, now())", [
-      ...[slice, lab.people.researcher.name],
+      ...[slice, lab.people[member ? "colleague" : "researcher"].name],
     ]);
+    if (member) await addMember(office(lab, OPERATOR), slice, "researcher");
     if (title.startsWith("overbooks")) await asking(lab, `${slice}x`);
     const before = await counted(lab);
     if (first === 1) {
