@@ -3,6 +3,7 @@ import type { Revoked } from "#shared/model/revocation.ts";
 import type { DocumentId } from "#shared/model/ticket.ts";
 import { CLOCK_SLACK, type Instant } from "#shared/model/time.ts";
 import type { Queries, Tx } from "#shared/runtime/database.ts";
+import { lockStanding } from "./standing.ts";
 
 /** Told on this channel, with the signer: a list was replaced. */
 export const REVOCATIONS_CHANNEL = "slicelab_agent_revocations";
@@ -88,8 +89,17 @@ export async function revokedBy(queries: Queries, signer: KeyName, now: Instant)
   );
 }
 
-/** Principals whose keys are revoked get nothing any more, by whoever it was. Called with the lock held. */
+/**
+ * Principals whose keys are revoked get nothing any more, by whoever it was, and for nodes nothing more is issued. Called
+ * with the lock held.
+ */
 export async function barRevoked(tx: Tx, now: Instant): Promise<void> {
+  const nodes = await tx.rows<{ node: KeyName }>(
+    `select n.node from nodes n join principals p on p.name = n.node
+     where p.revoked is null and exists (select from revoked r where r.id = n.node and r.kind in ('key', 'principal'))
+     order by n.node`,
+  );
+  for (const { node } of nodes) await lockStanding(tx, node);
   await tx.run(
     `update principals p set suspended = true, revoked = to_timestamp($1)
      from revoked r where r.id = p.name and r.kind in ('key', 'principal') and p.revoked is null`,

@@ -7,8 +7,10 @@ import { transferSlice } from "#services/agent/registry/ownership.ts";
 import { removeQuota, setQuota } from "#services/agent/registry/quota.ts";
 import { Registry } from "#services/agent/registry/registry.ts";
 import { drainNode, overbookNode, retireNode } from "#services/agent/registry/standing.ts";
+import { barRevoked } from "#services/agent/store/revocations.ts";
 import { Fault, type FaultName, OperatorError } from "#shared/model/errors.ts";
 import type { Database } from "#shared/runtime/database.ts";
+import { NOW } from "../../../support/documents.ts";
 import { checkSums, lockWaits, refusal } from "../agent-lab.ts";
 import type { FleetNode } from "../fleet.ts";
 import { orderFor, type PolicyLab, policyLab } from "./policy-lab.ts";
@@ -55,6 +57,18 @@ const CHANGES: readonly Change[] = [
     fault: "NO_CAPACITY",
   },
   {
+    title: "revokes the node's key",
+    make: ({ other, nodes: [node] }, by) =>
+      other.transaction(async (tx) => {
+        await tx.run("insert into revoked (signer, kind, id, since) values ($1, 'key', $1, now())", [
+          node.key.public.name,
+        ]);
+        await barRevoked(tx, NOW);
+        await by.remember(tx, 1);
+      }),
+    fault: "NO_CAPACITY",
+  },
+  {
     title: "puts the member out",
     make: (lab, by, slice) => removeMember(office(lab, by), slice, "researcher"),
     fault: "NOT_PRINCIPAL",
@@ -97,7 +111,7 @@ async function reset(
 ): Promise<void> {
   await database.run(
     `update tickets set state = 'ended', settled = now() where state in ('issued', 'redeemed');
-     update principals set suspended = false; delete from quotas; delete from privileges;
+     delete from revoked; update principals set suspended = false, revoked = null; delete from quotas; delete from privileges;
      insert into privileges (principal, slice_type, max_nodes, max_lease_seconds, max_renewable_seconds, valid_from)
        select name, 'conventional', 5, 90000, 900000, '2029-12-01' from principals where role = 'researcher';
      update nodes set drained = null, retired = null, overbooking = 10000 where node = '${node.key.public.name}';
