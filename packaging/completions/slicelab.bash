@@ -5,7 +5,7 @@ _slicelab_command() {
   subcommands=() options=() operands=()
   case $1 in
   'slice')
-    subcommands=('create' 'plan' 'list' 'status' 'exec' 'launch' 'logs' 'ps' 'stop' 'ssh' 'scp' 'renew' 'repair' 'watch' 'delete' 'join' 'key' 'node' 'ticket' 'completion')
+    subcommands=('create' 'plan' 'list' 'status' 'exec' 'launch' 'logs' 'ps' 'stop' 'ssh' 'scp' 'renew' 'repair' 'watch' 'delete' 'adopt' 'join' 'key' 'node' 'ticket' 'completion')
     options=('--help')
     operands=() ;;
   'slice create')
@@ -65,6 +65,10 @@ _slicelab_command() {
     options=('--output' '-o' '--quiet' '-q' '--deadline' '--timeout' '--repair' '--every' '--help')
     operands=('slice') ;;
   'slice delete')
+    subcommands=()
+    options=('--output' '-o' '--quiet' '-q' '--deadline' '--timeout' '--help')
+    operands=('slice') ;;
+  'slice adopt')
     subcommands=()
     options=('--output' '-o' '--quiet' '-q' '--deadline' '--timeout' '--help')
     operands=('slice') ;;
@@ -749,6 +753,10 @@ _slicelab_value() {
   'slice delete -o') kind='=table wide json yaml name' ;;
   'slice delete --deadline') kind='other' ;;
   'slice delete --timeout') kind='other' ;;
+  'slice adopt --output') kind='=table wide json yaml name' ;;
+  'slice adopt -o') kind='=table wide json yaml name' ;;
+  'slice adopt --deadline') kind='other' ;;
+  'slice adopt --timeout') kind='other' ;;
   'slice join --output') kind='=table wide json yaml name' ;;
   'slice join -o') kind='=table wide json yaml name' ;;
   'slice join --deadline') kind='other' ;;

@@ -4,7 +4,7 @@
 function __slicelab_command
     switch "$argv"
         case 'slice subcommands'
-            printf '%s\n' 'create'\t'create a slice, or finish creating one' 'plan'\t'show on which nodes a slice would be, and why not on others' 'list'\t'list your slices' 'status'\t'show how each sliver of a slice is' 'exec'\t'run a command in every sliver of a slice' 'launch'\t'have a program running in every sliver, whoever logs out or restarts' 'logs'\t'show what a program says, in every sliver at once' 'ps'\t'show the programs that are kept running in slivers' 'stop'\t'end a program in every sliver, and forget it' 'ssh'\t'enter a sliver, or run a command in it, with ssh' 'scp'\t'copy files into every sliver of a slice, or out of them' 'renew'\t'make the leases of a slice last longer' 'repair'\t'replace the nodes of a slice that are dead or have lost their sliver' 'watch'\t'tell what changes in a slice, and renew its leases before they end' 'delete'\t'delete a slice: its slivers, its tickets, its keys' 'join'\t'enrol at an agent, with an invitation of its administrator' 'key'\t'say which SSH keys may enter the slivers of a slice' 'node'\t'look at the nodes agents advertise' 'ticket'\t'look at tickets that are not redeemed yet' 'completion'\t'make a shell complete slice and slicelab'
+            printf '%s\n' 'create'\t'create a slice, or finish creating one' 'plan'\t'show on which nodes a slice would be, and why not on others' 'list'\t'list your slices' 'status'\t'show how each sliver of a slice is' 'exec'\t'run a command in every sliver of a slice' 'launch'\t'have a program running in every sliver, whoever logs out or restarts' 'logs'\t'show what a program says, in every sliver at once' 'ps'\t'show the programs that are kept running in slivers' 'stop'\t'end a program in every sliver, and forget it' 'ssh'\t'enter a sliver, or run a command in it, with ssh' 'scp'\t'copy files into every sliver of a slice, or out of them' 'renew'\t'make the leases of a slice last longer' 'repair'\t'replace the nodes of a slice that are dead or have lost their sliver' 'watch'\t'tell what changes in a slice, and renew its leases before they end' 'delete'\t'delete a slice: its slivers, its tickets, its keys' 'adopt'\t'take over a slice that somebody else, or another key of yours, began' 'join'\t'enrol at an agent, with an invitation of its administrator' 'key'\t'say which SSH keys may enter the slivers of a slice' 'node'\t'look at the nodes agents advertise' 'ticket'\t'look at tickets that are not redeemed yet' 'completion'\t'make a shell complete slice and slicelab'
         case 'slice options'
             printf '%s\n' '--help'\t'display help for command'
         case 'slice operands'
@@ -98,6 +98,12 @@ function __slicelab_command
         case 'slice delete options'
             printf '%s\n' '--output'\t'how data is shown' '-o'\t'how data is shown' '--quiet'\t'say nothing but what went wrong' '-q'\t'say nothing but what went wrong' '--deadline'\t'how long each node or agent may take' '--timeout'\t'give up after this long altogether (exit code 124)' '--help'\t'display help for command'
         case 'slice delete operands'
+            printf '%s\n' 'slice'
+        case 'slice adopt subcommands'
+            true
+        case 'slice adopt options'
+            printf '%s\n' '--output'\t'how data is shown' '-o'\t'how data is shown' '--quiet'\t'say nothing but what went wrong' '-q'\t'say nothing but what went wrong' '--deadline'\t'how long each node or agent may take' '--timeout'\t'give up after this long altogether (exit code 124)' '--help'\t'display help for command'
+        case 'slice adopt operands'
             printf '%s\n' 'slice'
         case 'slice join subcommands'
             true
@@ -1166,6 +1172,14 @@ function __slicelab_value
         case 'slice delete --deadline'
             echo 'other'
         case 'slice delete --timeout'
+            echo 'other'
+        case 'slice adopt --output'
+            echo '=table wide json yaml name'
+        case 'slice adopt -o'
+            echo '=table wide json yaml name'
+        case 'slice adopt --deadline'
+            echo 'other'
+        case 'slice adopt --timeout'
             echo 'other'
         case 'slice join --output'
             echo '=table wide json yaml name'
