@@ -6,6 +6,7 @@ import type { Clock } from "#shared/runtime/clock.ts";
 import type { Log } from "#shared/runtime/log.ts";
 import { administrationApi } from "#shared/wire/administration-api.ts";
 import { agentApi } from "#shared/wire/agent-api.ts";
+import { certificateApi } from "#shared/wire/certificate-api.ts";
 import { enrolmentAdministrationApi, enrolmentApi } from "#shared/wire/enrolment-api.ts";
 import { contract } from "#shared/wire/xmlrpc/contract.ts";
 import { startXmlRpcServer, type XmlRpcServer } from "#shared/wire/xmlrpc/server.ts";
@@ -13,6 +14,7 @@ import { type AgentParts, agentHandlers } from "./api.ts";
 import type { AgentConfig } from "./config.ts";
 import { enrolmentAdministrationHandlers, enrolmentHandlers } from "./enrolment/handlers.ts";
 import type { Reception } from "./enrolment/reception.ts";
+import { type Renewals, renewalHandlers } from "./enrolment/renewals.ts";
 import type { Answers } from "./issuing/answers.ts";
 import type { Refusals } from "./refusals.ts";
 import { administrationHandlers } from "./registry/administration.ts";
@@ -32,13 +34,15 @@ type ListeningParts = AgentParts & {
   readonly answers: Answers;
   readonly chain: AuditChain;
   readonly reception: Reception;
+  readonly renewals: Renewals;
   /** Who sent a request. */
   readonly authenticate: (socket: TLSSocket) => Peer;
 };
 
 /** Everything an agent can be asked. */
 const CONTRACT = contract({
-  ...{ ...agentApi, ...administrationApi, ...enrolmentApi, ...enrolmentAdministrationApi },
+  ...{ ...agentApi, ...administrationApi, ...certificateApi },
+  ...{ ...enrolmentApi, ...enrolmentAdministrationApi },
 });
 
 /** Takes calls, and tells refusals to the audit. */
@@ -51,7 +55,7 @@ export function serveApi(
   const enrolling = { ...parts, at: () => ({ url, port: parts.self().ports.tls }) };
   const handlers = {
     ...{ ...agentHandlers(parts), ...administrationHandlers(parts) },
-    ...revocationHandlers(parts),
+    ...{ ...revocationHandlers(parts), ...renewalHandlers(parts) },
     ...{ ...enrolmentHandlers(enrolling), ...enrolmentAdministrationHandlers(enrolling) },
   };
   return startXmlRpcServer(CONTRACT, handlers, {

@@ -17,6 +17,7 @@ import { startBackground } from "./background.ts";
 import type { AgentConfig } from "./config.ts";
 import { Reception, type ReceptionParts } from "./enrolment/reception.ts";
 import { authorityRegistrar } from "./enrolment/registrar.ts";
+import { Renewals } from "./enrolment/renewals.ts";
 import { Deposits } from "./holdings/deposit.ts";
 import { Gathering, otherAgents } from "./holdings/gathering.ts";
 import { startInspection } from "./inspection.ts";
@@ -164,6 +165,7 @@ type AgentDesk = Pick<AgentParts, "issuance" | "deposits" | "settlement" | "rele
   readonly reception: Reception;
   readonly revocations: Revocations;
   readonly distribution: Distribution;
+  readonly renewals: Renewals;
   scan(): Promise<void>;
   gather(): Promise<void>;
 };
@@ -192,7 +194,10 @@ async function openDesk(
   const opening = { identity, database, connections, clock, log };
   const { revocations, distribution } = await openRevocations(config, opening, owned);
   const { isRevoked } = revocations;
-  const reception = openReception(config, { database, clock, log, identity, isRevoked }, connections);
+  const registrar = config.authority && authorityRegistrar(config.authority, connections);
+  const reception = openReception(config, { database, clock, log, identity, isRevoked, registrar });
+  const renewals = new Renewals({ database, clock, registrar, identity, realTime });
+  if (registrar) identity.renewWith((request) => renewals.renew(request));
   async function scan(signal?: AbortSignal): Promise<void> {
     await revocations.load();
     await distribution.scan(signal);
@@ -213,7 +218,7 @@ async function openDesk(
   const deposits = new Deposits(database, keys, clock, identity.name);
   const { run: inBackground } = background;
   const work = { issuance, deposits, settlement, release, revocations, distribution, inBackground };
-  return { ...work, refusals, answers, chain, reception, scan, gather };
+  return { ...work, refusals, answers, chain, reception, renewals, scan, gather };
 }
 
 function policyOf({ max_lease_seconds, overbooking }: AgentConfig): IssuingPolicy {
@@ -241,14 +246,7 @@ export function openAgentDatabase(url: string, log?: Log): Database {
  */
 const SETTINGS = { enable_seqscan: "off", enable_hashjoin: "off", enable_mergejoin: "off", jit: "off" };
 
-function openReception(
-  { authority, enrolment }: AgentConfig,
-  books: Omit<ReceptionParts, "limits">,
-  connections: Connections,
-): Reception {
+function openReception({ enrolment }: AgentConfig, books: Omit<ReceptionParts, "limits">): Reception {
   const limits = { strangers: enrolment.strangers, requestDays: enrolment.request_days };
-  return new Reception({
-    ...{ ...books, limits },
-    ...(authority && { registrar: authorityRegistrar(authority, connections) }),
-  });
+  return new Reception({ ...books, limits });
 }

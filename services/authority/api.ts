@@ -38,7 +38,7 @@ export function authorityHandlers(parts: AuthorityParts): Handlers<typeof author
     },
     async renew({ csr, current }, call) {
       await refuseStranger(parts, call.peer.name);
-      const terms = renewalTerms({ csr, current, authority: authority.caPem, now: now(), longestDays });
+      const terms = renewalTerms({ csr, current, authority: authority.trusted, now: now(), longestDays });
       return issuedStruct(parts, call, await authority.issue(csr, terms, orderOf(parts, call)));
     },
     getauthority: () => [authority.caPem],

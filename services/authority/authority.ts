@@ -28,6 +28,8 @@ const LOCK_PATIENCE_MS = 10_000;
 type Files = {
   readonly key: string;
   readonly certificate: string;
+  /** The certificates of the authorities it takes over from; absent where it takes over from none. */
+  readonly predecessors: string;
   readonly issued: string;
   readonly revoked: string;
   /** The signed list of what is revoked, for everybody to read. */
@@ -49,11 +51,26 @@ function filesIn(directory: string): Files {
   return {
     key: join(directory, "ca.key"),
     certificate: join(directory, "ca.pem"),
+    predecessors: join(directory, "predecessors.pem"),
     issued: join(directory, "issued.jsonl"),
     revoked: join(directory, "revoked.jsonl"),
     revocations: join(directory, "revocations.xml"),
     lock: join(directory, "lock"),
   };
+}
+
+/** An authority that another one is to take over from. */
+export type Predecessor = {
+  /** Its certificate in PEM, with those of the ones before it that are still believed. */
+  readonly certificates: string;
+  /** Keys that it revoked: they are not certified by its successor either. */
+  readonly revoked: readonly RevokedRecord[];
+};
+
+/** What a successor needs to know of the authority in a directory. Throws OperatorError. */
+export async function predecessorIn(directory: string): Promise<Predecessor> {
+  const authority = await openAuthority(directory);
+  return { certificates: authority.trusted, revoked: await authority.revoked() };
 }
 
 /**
@@ -63,7 +80,7 @@ function filesIn(directory: string): Files {
  */
 export async function initAuthority(
   directory: string,
-  own: { readonly name: string; readonly validity: Validity },
+  own: { readonly name: string; readonly validity: Validity; readonly takesOver?: Predecessor },
 ): Promise<Authority> {
   await mkdir(directory, { recursive: true, mode: 0o700 });
   const files = filesIn(directory);
@@ -75,9 +92,15 @@ export async function initAuthority(
     ? await loadKeyFile(files.key)
     : await createKeyFile(files.key, { type: "rsa", bits: AUTHORITY_BITS });
   const { certPem } = createCertificateAuthority(key, own.name, own.validity);
-  for (const register of [files.issued, files.revoked]) {
-    if (!existsSync(register)) await createNewFile(register, "", 0o600);
+  const { certificates, revoked = [] } = own.takesOver ?? {};
+  const registers = [
+    [files.issued, ""],
+    [files.revoked, revoked.map((record) => `${JSON.stringify(record)}\n`).join("")],
+  ] as const;
+  for (const [register, content] of registers) {
+    if (!existsSync(register)) await createNewFile(register, content, 0o600);
   }
+  if (certificates !== undefined) await writeDurably(files.predecessors, certificates, 0o644);
   await createNewFile(files.certificate, certPem, 0o644);
   return await openAuthority(directory);
 }
@@ -91,7 +114,9 @@ export async function openAuthority(directory: string): Promise<Authority> {
     );
   }
   const certPem = await readFile(files.certificate, "utf8");
-  const authority = new Authority(files, openCertificateAuthority(await loadKeyFile(files.key), certPem));
+  const ca = openCertificateAuthority(await loadKeyFile(files.key), certPem);
+  const predecessors = (await readIfPresent(files.predecessors))?.toString("utf8") ?? "";
+  const authority = new Authority(files, ca, predecessors);
   await authority.checkRegisters();
   return authority;
 }
@@ -103,13 +128,16 @@ export async function openAuthority(directory: string): Promise<Authority> {
 export class Authority {
   /** Its own certificate in PEM: what everybody trusts. */
   readonly caPem: string;
+  /** The same, followed by those of the authorities it takes over from: whoever these certified, it certifies again. */
+  readonly trusted: string;
   readonly #files: Files;
   readonly #ca: CertificateAuthority;
   readonly #issued: Register<IssuedRecord>;
   readonly #revoked: Register<RevokedRecord>;
 
-  constructor(files: Files, ca: CertificateAuthority) {
+  constructor(files: Files, ca: CertificateAuthority, predecessors: string) {
     this.caPem = ca.certPem;
+    this.trusted = `${ca.certPem}${predecessors}`;
     this.#files = files;
     this.#ca = ca;
     this.#issued = new Register(files.issued, issuedRecord);

@@ -6,7 +6,7 @@ import { type CertificateKind, validityFrom } from "#shared/identity/certificate
 import { createNewFile, taken } from "#shared/identity/new-file.ts";
 import { commandOf, runCommandLine, type Terminal } from "#shared/runtime/command-line.ts";
 import { runService } from "#shared/runtime/lifecycle.ts";
-import { initAuthority, openAuthority } from "./authority.ts";
+import { initAuthority, openAuthority, predecessorIn } from "./authority.ts";
 import { loadAuthorityConfig } from "./config.ts";
 import { enrol } from "./enrolment.ts";
 import { certificateTable, listCertificates, subjectRecord, subjectTable } from "./listing.ts";
@@ -67,9 +67,14 @@ function addInit(parent: Command, { out, now }: AuthorityTerminal): void {
     .description("make a new authority")
     .addOption(directoryOption())
     .option("--name <name>", "what it is called in the certificates it issues", "Slicelab authority")
-    .action(async (options: { dir: string; name: string }) => {
+    .option(
+      "--takes-over <directory>",
+      "where the authority is kept that this one takes over from: whoever that one certified is certified again, whomever it revoked is not",
+    )
+    .action(async (options: { dir: string; name: string; takesOver?: string }) => {
       const validity = validityFrom(now, AUTHORITY_DAYS);
-      await initAuthority(options.dir, { name: options.name, validity });
+      const takesOver = options.takesOver === undefined ? undefined : await predecessorIn(options.takesOver);
+      await initAuthority(options.dir, { name: options.name, validity, takesOver });
       out(`${join(options.dir, "ca.pem")}\n`);
     });
 }

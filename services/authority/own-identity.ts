@@ -28,13 +28,13 @@ export async function serviceIdentity(authority: Authority, terms: ServiceTerms)
   const key = await keyFileFor(keyFile, { type: "rsa" });
   const present = existsSync(certificateFile) ? await readFile(certificateFile, "utf8") : undefined;
   if (present !== undefined && isGood(present, authority, key.public.name, terms))
-    return identityFrom(key, present, authority.caPem);
+    return identityFrom(key, present, authority.trusted);
   const { certPem } = await authority.issue(createCertificateRequest(key, NAME), {
     ...{ name: NAME, kind: "server", addresses: terms.addresses },
     validity: validityFrom(terms.now, terms.days),
   });
   await writeDurably(certificateFile, certPem, 0o644);
-  return identityFrom(key, certPem, authority.caPem);
+  return identityFrom(key, certPem, authority.trusted);
 }
 
 function isGood(

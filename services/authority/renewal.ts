@@ -8,9 +8,10 @@ import {
 } from "#shared/identity/certificate.ts";
 import type { CertificateTerms } from "#shared/identity/certificate-authority.ts";
 import { publicKeyFromRequest } from "#shared/identity/certificate-request.ts";
+import { Trust } from "#shared/identity/trust.ts";
 import { refuseUnless } from "#shared/model/errors.ts";
 
-/** What is asked to be certified again. All three in PEM. */
+/** What is asked to be certified again. All three in PEM; the authority with those it takes over from. */
 type Renewal = {
   readonly csr: string;
   readonly current: string;
@@ -28,7 +29,7 @@ const DAY_MS = 86_400_000;
  */
 export function renewalTerms({ csr, current, authority, now, longestDays }: Renewal): CertificateTerms {
   const certificate = parseCertificate(current);
-  refuseForeign(certificate, parseCertificate(authority));
+  refuseForeign(certificate, new Trust(authority));
   const { key, name, kind, addresses, validity } = certificateFacts(certificate);
   refuseUnless(
     now >= validity.notBefore && now < validity.notAfter,
@@ -48,11 +49,11 @@ function lengthOf({ notBefore, notAfter }: Validity): number {
   return notAfter.getTime() - notBefore.getTime();
 }
 
-function refuseForeign(certificate: X509Certificate, authority: X509Certificate): void {
+function refuseForeign(certificate: X509Certificate, trust: Trust): void {
   refuseUnless(
-    !certificate.ca && certificate.checkIssued(authority) && certificate.verify(authority.publicKey),
+    !certificate.ca && trust.vouchesFor(certificate),
     "FOREIGN_CERTIFICATE",
-    "the certificate to be renewed is not of this authority",
+    "the certificate to be renewed is not of this authority, nor of one that it takes over from",
   );
 }
 

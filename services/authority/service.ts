@@ -1,9 +1,11 @@
 import { parseCertificate } from "#shared/identity/certificate.ts";
 import { type KeyName, publicKeyOf } from "#shared/identity/key.ts";
 import { peerOf, serverTlsOptions } from "#shared/identity/tls.ts";
+import { Trust } from "#shared/identity/trust.ts";
 import { type Clock, systemClock } from "#shared/runtime/clock.ts";
 import type { Running } from "#shared/runtime/lifecycle.ts";
 import { createLog, type Log } from "#shared/runtime/log.ts";
+import { startRounds } from "#shared/runtime/rounds.ts";
 import { authorityApi } from "#shared/wire/authority-api.ts";
 import { encodeResponse } from "#shared/wire/xmlrpc/encode.ts";
 import type { KeptReply, ReplayScope } from "#shared/wire/xmlrpc/replay.ts";
@@ -21,6 +23,9 @@ export type AuthorityService = Running & {
   readonly announce: { readonly tls: string; readonly authority: KeyName; readonly identity: KeyName };
 };
 
+/** How often it looks whether its own certificate is to be renewed. */
+const RENEWAL_MS = 3_600_000;
+
 /** Serves an authority until it is disposed of. Commands go on working on its directory meanwhile. */
 export async function startAuthority(
   config: AuthorityConfig,
@@ -30,7 +35,10 @@ export async function startAuthority(
   const now = () => new Date(clock.milliseconds());
   const { directory, addresses, longest_days: longestDays, certificates_a_day: certificatesADay } = config;
   const authority = await openAuthority(directory);
-  const identity = await serviceIdentity(authority, { directory, addresses, days: longestDays, now: now() });
+  const own = () => serviceIdentity(authority, { directory, addresses, days: longestDays, now: now() });
+  const identity = await own();
+  const trust = new Trust(identity.tls.ca);
+  let { cert } = identity.tls;
   const registrars = await registrarKeys(config.registrars);
   const handlers = authorityHandlers({
     ...{ authority, registrars, longestDays, certificatesADay, now },
@@ -41,14 +49,26 @@ export async function startAuthority(
     ...{ clock, log },
     replies: { findReply: (scope) => replyOf(authority, scope) },
     tls: { host, port, options: serverTlsOptions(identity.tls) },
-    authenticate: (socket) => peerOf(socket, { now: now() }),
+    authenticate: (socket) => peerOf(socket, { now: now(), trust }),
   });
+  /** Its own certificate is renewed as everybody's is. */
+  async function renew(): Promise<void> {
+    const { tls } = await own();
+    if (tls.cert === cert) return;
+    ({ cert } = tls);
+    server.renew(serverTlsOptions(tls));
+  }
+  const onFailure = (err: unknown) => log.warn({ err }, "the service's own certificate could not be renewed");
+  const renewal = startRounds(renew, { everyMs: RENEWAL_MS, onFailure });
   return {
     announce: {
       ...{ tls: server.url, identity: identity.name },
       authority: publicKeyOf(parseCertificate(authority.caPem).publicKey).name,
     },
-    [Symbol.asyncDispose]: () => server.close(),
+    async [Symbol.asyncDispose]() {
+      await renewal[Symbol.asyncDispose]();
+      await server.close();
+    },
   };
 }
 

@@ -3,7 +3,7 @@ import { hostname } from "node:os";
 import { openServiceIdentity, type ServiceIdentity } from "#shared/identity/service-identity.ts";
 import { clientTlsOptions, peerOf, serverTlsOptions } from "#shared/identity/tls.ts";
 import { hostAndPort } from "#shared/model/address.ts";
-import { type Clock, systemClock } from "#shared/runtime/clock.ts";
+import { type Clock, realTime, systemClock } from "#shared/runtime/clock.ts";
 import { startConcerns } from "#shared/runtime/concerns.ts";
 import { type Database, openDatabase } from "#shared/runtime/database.ts";
 import type { Running } from "#shared/runtime/lifecycle.ts";
@@ -12,6 +12,7 @@ import { migrate } from "#shared/runtime/migrations.ts";
 import { listenForNotifications } from "#shared/runtime/notifications.ts";
 import type { WebServer } from "#shared/web/server.ts";
 import { brokerApi } from "#shared/wire/broker-api.ts";
+import { renewedByAny } from "#shared/wire/certificate-api.ts";
 import { Connections } from "#shared/wire/xmlrpc/connections.ts";
 import { startXmlRpcServer, type XmlRpcServer } from "#shared/wire/xmlrpc/server.ts";
 import packageJson from "../../package.json" with { type: "json" };
@@ -46,8 +47,6 @@ export type BrokerService = Running & {
   poll(): Promise<void>;
 };
 
-/** Certificates are valid by real time, whatever clock the broker was given. */
-const realTime = (): Date => new Date(systemClock().milliseconds());
 const CONNECTIONS = 20;
 
 /** Starts a broker. It serves when this resolves, and until it is disposed of. */
@@ -111,6 +110,7 @@ async function openDesk(
   const ending = new AbortController();
   const connections = owned.use(new Connections(clientTlsOptions(identity.tls)));
   identity.follow((tls) => connections.renew(clientTlsOptions(tls)));
+  identity.renewWith(({ csr }) => renewedByAny(config.agents, connections, csr));
   const agents = new KnownAgents({
     ...{ agents: config.agents, connections, clock, signal: ending.signal },
     deadlineMs: config.agent_seconds * 500, // half for advertisements, half for tickets

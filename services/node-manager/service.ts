@@ -2,10 +2,11 @@ import { join } from "node:path";
 import { openServiceIdentity, type ServiceIdentity } from "#shared/identity/service-identity.ts";
 import { clientTlsOptions, peerOf, serverTlsOptions } from "#shared/identity/tls.ts";
 import { hostAndPort } from "#shared/model/address.ts";
-import { type Clock, systemClock } from "#shared/runtime/clock.ts";
+import { type Clock, realTime, systemClock } from "#shared/runtime/clock.ts";
 import { startConcerns } from "#shared/runtime/concerns.ts";
 import type { Host, Running } from "#shared/runtime/lifecycle.ts";
 import { agentApi } from "#shared/wire/agent-api.ts";
+import { renewedByAny } from "#shared/wire/certificate-api.ts";
 import { nodeManagerApi } from "#shared/wire/node-manager-api.ts";
 import { xmlRpcClient } from "#shared/wire/xmlrpc/client.ts";
 import { Connections } from "#shared/wire/xmlrpc/connections.ts";
@@ -271,11 +272,6 @@ function openServer({ config, identity, clock, log, store, time, revocations }: 
   });
 }
 
-/** Certificates are of this world, as TLS checks them, whatever time a test pretends. */
-function realTime(): Date {
-  return new Date(systemClock().milliseconds());
-}
-
 type SettlementNeeds = {
   readonly parts: AsyncDisposableStack;
   readonly listening: Listening;
@@ -290,6 +286,8 @@ function openSettlements(
   const { config, self, identity, engines } = ground;
   const connections = parts.use(new Connections(clientTlsOptions(identity.tls)));
   identity.follow((tls) => connections.renew(clientTlsOptions(tls)));
+  if (config.agents.length > 0)
+    identity.renewWith(({ csr }) => renewedByAny(config.agents, connections, csr));
   return config.agents.map((agent) => {
     const client = xmlRpcClient(agentApi, { url: agent.url, connections, expectedPeer: agent.identity });
     const facts = () => factsOf(self, listening, engines, keptPorts(config.reservedPorts, listening));

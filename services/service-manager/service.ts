@@ -1,3 +1,4 @@
+import { realTime } from "#shared/runtime/clock.ts";
 import { newRequestId, withRequestId } from "#shared/runtime/request-context.ts";
 import type { Connections } from "#shared/wire/xmlrpc/connections.ts";
 import { homeDirectory } from "./home.ts";
@@ -33,12 +34,15 @@ export async function openNetwork(home: string, effort: Effort): Promise<Network
       import("#shared/wire/xmlrpc/connections.ts"),
     ]);
   const { key, certificate: cert, authority: ca, agents, broker } = loadServiceManagerConfig(home);
-  const identity = await loadIdentity({ key, cert, ca });
+  const files = { key, cert, ca };
+  const identity = await loadIdentity(files);
   const connections: Connections = new Made(clientTlsOptions(identity.tls));
-  const [{ networkOf }, { certificateFacts, parseCertificate }] = await Promise.all([
+  const [{ networkOf }, { certificateFacts, parseCertificate }, { renewQuietly }] = await Promise.all([
     import("./network/network.ts"),
     import("#shared/identity/certificate.ts"),
+    import("./network/own-certificate.ts"),
   ]);
+  void renewQuietly({ identity, files, agents, connections }, realTime());
   const { name: principal, signingKey } = identity;
   const { validity: certified } = certificateFacts(parseCertificate(identity.tls.cert));
   return networkOf({

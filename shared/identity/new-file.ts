@@ -1,5 +1,5 @@
 import { randomBytes } from "node:crypto";
-import { link, open, unlink } from "node:fs/promises";
+import { link, open, rename, unlink } from "node:fs/promises";
 import { basename, dirname, join } from "node:path";
 import { OperatorError } from "../model/errors.ts";
 
@@ -18,6 +18,19 @@ export async function createNewFile(path: string, content: string, mode: number)
     throw taken(path, cause);
   } finally {
     await unlink(temporary);
+  }
+  await syncDirectory(dirname(path));
+}
+
+/** Puts new content in the place of a file: whoever reads it, even after a power cut, finds all of the old or of the new. */
+export async function replaceFile(path: string, content: string, mode: number): Promise<void> {
+  const temporary = join(dirname(path), `.${basename(path)}.${randomBytes(6).toString("hex")}`);
+  await writeDurably(temporary, content, mode);
+  try {
+    await rename(temporary, path);
+  } catch (error) {
+    await unlink(temporary);
+    throw error;
   }
   await syncDirectory(dirname(path));
 }

@@ -1,4 +1,5 @@
 import { Fault, OperatorError } from "../model/errors.ts";
+import { checkRenewed, type RenewalRequest, renewalIsDue, renewalRequest } from "./certificate-renewal.ts";
 import {
   type Identity,
   type IdentityFiles,
@@ -8,6 +9,7 @@ import {
 } from "./identity.ts";
 import type { KeyName } from "./key.ts";
 import { loadKeyFile } from "./key-file.ts";
+import { replaceFile } from "./new-file.ts";
 import { certificateConcerns, type ServiceCertificates, servingCertificate } from "./service-certificate.ts";
 import type { SigningKey } from "./signature.ts";
 import { Trust } from "./trust.ts";
@@ -27,6 +29,8 @@ export type ServiceIdentityTerms = {
 };
 
 const EVERY_MS = 2_000;
+const RENEWED_EVERY_MS = 60_000;
+const CERTIFICATE_MODE = 0o644;
 
 /** Told the credentials that hold from now on. */
 type Follower = (tls: TlsCredentials) => void;
@@ -45,6 +49,11 @@ export class ServiceIdentity implements Identity, Disposable {
   #tls: TlsCredentials;
   #trust: Trust;
   #refusal: string | undefined;
+  #ask: ((request: RenewalRequest) => Promise<string>) | undefined;
+  #renewals: NodeJS.Timeout | undefined;
+  #renewing: Promise<void> | undefined;
+  /** It is to be renewed, and was not yet. */
+  #unrenewed = false;
 
   /** `openServiceIdentity` makes it. */
   constructor(files: IdentityFiles, { signingKey, tls }: Identity, terms: ServiceIdentityTerms) {
@@ -84,11 +93,46 @@ export class ServiceIdentity implements Identity, Disposable {
   concerns(now: Date): string[] {
     const { address } = this.#terms;
     const concerns = certificateConcerns(this.#tls, { address, now });
+    if (this.#unrenewed)
+      concerns.push(
+        "this service's certificate should have been renewed by now and was not; it goes on trying, and its log says why it fails",
+      );
     if (this.#refusal === undefined) return concerns;
     return [
       ...concerns,
       "the files of this service's certificate and authorities have changed and what is there can't be used; it goes on with what it had, and its log says why",
     ];
+  }
+
+  /** Has the certificate renewed by `ask` whenever that is due, from now on. */
+  renewWith(ask: (request: RenewalRequest) => Promise<string>): void {
+    this.#ask = ask;
+    clearInterval(this.#renewals);
+    this.#renewals = setInterval(() => void this.renew(), RENEWED_EVERY_MS).unref();
+    void this.renew();
+  }
+
+  /** Renews the certificate now if that is due, or joins whoever does. What goes wrong is logged, and tried again. */
+  renew(): Promise<void> {
+    this.#renewing ??= this.#renewIfDue().finally(() => {
+      this.#renewing = undefined;
+    });
+    return this.#renewing;
+  }
+
+  async #renewIfDue(): Promise<void> {
+    const { now, log } = this.#terms;
+    try {
+      this.#unrenewed = this.#ask !== undefined && renewalIsDue(this.#tls, now());
+      if (!this.#ask || !this.#unrenewed) return;
+      const renewed = await this.#ask(await renewalRequest(this));
+      checkRenewed(this.#tls, renewed, now());
+      await replaceFile(this.#files.cert, renewed, CERTIFICATE_MODE);
+      await this.look();
+      this.#unrenewed = false;
+    } catch (err) {
+      if (this.#ask) log.warn({ err }, "the certificate could not be renewed; it is tried again");
+    }
   }
 
   /** Looks at the files at once. Resolves when what is there is used, or refused. */
@@ -111,6 +155,8 @@ export class ServiceIdentity implements Identity, Disposable {
 
   [Symbol.dispose](): void {
     clearInterval(this.#timer);
+    clearInterval(this.#renewals);
+    this.#ask = undefined;
     this.#followers.length = 0;
   }
 
@@ -135,6 +181,7 @@ export class ServiceIdentity implements Identity, Disposable {
       "another certificate or other authorities are used from now on",
     );
     for (const follower of this.#followers) follower(this.#tls);
+    void this.renew(); // another authority may be the first by now
   }
 }
 

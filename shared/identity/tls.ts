@@ -18,6 +18,8 @@ export type Peer = {
   /** v0.5's name of the same key. */
   readonly sha1: string;
   readonly key: PublicKey;
+  /** What it presented, in PEM. */
+  readonly certificate?: string;
 };
 
 /** What a request's peer is checked against, anew for each request. */
@@ -201,9 +203,19 @@ function presentedOn(socket: TLSSocket): Presented {
   const certificate = socket.getPeerX509Certificate();
   refuseUnless(certificate, "NO_CERTIFICATE", "present the certificate the authority issued to your key");
   const key = keyOfCertificate(certificate);
-  const parsed: Presented = { certificate, peer: { name: key.name, sha1: key.sha1, key } };
+  const parsed: Presented = { certificate, peer: peerWith(key, certificate) };
   presented.set(socket, parsed);
   return parsed;
+}
+
+/** In PEM only where it is asked for. */
+function peerWith(key: PublicKey, certificate: X509Certificate): Peer {
+  return {
+    ...{ name: key.name, sha1: key.sha1, key },
+    get certificate() {
+      return certificate.toString();
+    },
+  };
 }
 
 function keyOfCertificate(certificate: X509Certificate): PublicKey {

@@ -8,7 +8,7 @@ const BEGINNING = /-----BEGIN /g;
 
 /**
  * Whom one believes when they say whose a key is: one authority, or several while one takes over from another. In PEM
- * their certificates follow each other, in any order; TLS takes such a text as it is.
+ * their certificates follow each other, as TLS takes them; the first is the one to be certified by.
  */
 export class Trust {
   readonly authorities: readonly X509Certificate[];
@@ -27,6 +27,12 @@ export class Trust {
   /** The keys of these authorities: what they sign besides certificates is verified with them. */
   get keys(): readonly PublicKey[] {
     return this.authorities.map(({ publicKey }) => publicKeyOf(publicKey));
+  }
+
+  /** Whether the first of these authorities signed the certificate. */
+  prefers(certificate: X509Certificate): boolean {
+    const [first] = this.authorities;
+    return first !== undefined && certificate.checkIssued(first) && certificate.verify(first.publicKey);
   }
 
   /** Whether one of these authorities signed the certificate. Says nothing of its term or purpose. */

@@ -21,3 +21,8 @@ export function systemClock(): Clock {
     uptime: () => Math.round(uptime() * 1000),
   };
 }
+
+/** Certificates are of this world, as TLS checks them, whatever time a service was told or a test pretends. */
+export function realTime(): Date {
+  return new Date(systemClock().milliseconds());
+}

@@ -1,4 +1,5 @@
 import type { CertificateKind } from "#shared/identity/certificate.ts";
+import type { RenewalRequest } from "#shared/identity/certificate-renewal.ts";
 import { Fault } from "#shared/model/errors.ts";
 import { authorityApi } from "#shared/wire/authority-api.ts";
 import { xmlRpcClient } from "#shared/wire/xmlrpc/client.ts";
@@ -19,6 +20,8 @@ export type Certification = {
 export type Registrar = {
   /** Asked again under the same id it gives the same certificate (PEM). Throws what the authority refuses with. */
   certify(certification: Certification, requestId: string): Promise<string>;
+  /** The same for a key that has a certificate, on the terms of that one. */
+  renew(request: RenewalRequest, requestId: string): Promise<string>;
 };
 
 /** Where an authority serves, as the configuration says. */
@@ -31,15 +34,18 @@ export function authorityRegistrar({ url, identity }: AuthorityPlace, connection
   const options = { url, connections, expectedPeer: identity, timeoutMs: TIMEOUT_MS };
   const authority = xmlRpcClient(authorityApi, options);
   return {
-    async certify({ addresses, ...certification }, request_id) {
-      try {
-        const asked = { ...certification, addresses: [...addresses], request_id };
-        return (await authority.certify(asked)).certificate;
-      } catch (error) {
-        if (!(error instanceof TransportError)) throw error;
-        const sentence = `the authority gives no answer: ${error.message}; nobody is certified before it does`;
-        throw new Fault("BACKEND_FAILED", sentence, { cause: error });
-      }
-    },
+    certify: ({ addresses, ...certification }, request_id) =>
+      answered(authority.certify({ ...certification, addresses: [...addresses], request_id })),
+    renew: (request, request_id) => answered(authority.renew({ ...request, request_id })),
   };
+}
+
+async function answered(call: Promise<{ readonly certificate: string }>): Promise<string> {
+  try {
+    return (await call).certificate;
+  } catch (error) {
+    if (!(error instanceof TransportError)) throw error;
+    const sentence = `the authority gives no answer: ${error.message}; nobody is certified before it does`;
+    throw new Fault("BACKEND_FAILED", sentence, { cause: error });
+  }
 }
