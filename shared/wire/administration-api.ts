@@ -224,7 +224,7 @@ export const administrationApi = contract({
     params: z.object({ slice: z.string(), principal: called }),
     result: done,
     mutates: true,
-    help: "Makes the name of a slice another principal's, who alone gets tickets for it from then on.",
+    help: "Makes the name of a slice another principal's, who gets tickets for it from then on, beside its members.",
   }),
   revokeprincipal: method({
     params: z.object({ principal: called }),

@@ -28,6 +28,8 @@ export type FlowWatch = Disposable & {
   told(): ReadonlySet<SliverId>;
 };
 
+/** It ends with us, however we end: by itself it would notice only at the next connection of the machine. */
+const CONNTRACK = ["setpriv", "--pdeathsig", "KILL", "conntrack"] as const;
 const EVERY_MILLISECONDS = 1_000;
 /** Rounds after which what is old is forgotten, what was missed is looked for, and a watcher that ended started again. */
 const SELDOM = 30;
@@ -38,7 +40,7 @@ const BUFFER = 8 * 1024 * 1024;
  * Begins when an engine's slivers are in the node's own network, and as often as it was ended. What begins while nobody
  * watches is found when somebody does again, if it still goes on.
  */
-export function startFlowWatch({ conntrack = ["conntrack"], ...deps }: FlowWatchDeps): FlowWatch {
+export function startFlowWatch({ conntrack = CONNTRACK, ...deps }: FlowWatchDeps): FlowWatch {
   const { records, time, log } = deps;
   const seen: Connection[] = [];
   /** Connections that are recorded and go on. */

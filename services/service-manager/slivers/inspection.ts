@@ -38,6 +38,7 @@ export async function lookAtSlivers(
       ...view,
       state: outcome.value.state,
       usage: outcome.value.usage,
+      members: outcome.value.members,
       trouble: wrong ? { name: wrong.type, sentence: wrong.reason } : view.trouble,
     };
   });

@@ -15,6 +15,8 @@ export type SliverView = {
   readonly lease?: Lease;
   /** What it uses, as its node says. */
   readonly usage?: UsageStruct;
+  /** Names of the keys of everybody who may use its lease, as its node says. */
+  readonly members?: readonly string[];
   readonly trouble?: Pick<Trouble, "name" | "sentence">;
 };
 
@@ -64,6 +66,11 @@ const COLUMNS: readonly Column<SliverView>[] = [
     value: ({ lease }) => (lease ? `${lease.ssh.user}@${lease.ssh.host}:${lease.ssh.port}` : ""),
     wide: true,
   },
+  {
+    header: "MEMBERS",
+    value: ({ members = [] }) => members.map(shortName).join(", "),
+    wide: true,
+  },
   { header: "SLIVER", value: ({ lease }) => lease?.sliver ?? "", wide: true },
   { header: "TROUBLE", value: ({ trouble }) => (trouble ? `${trouble.name}: ${trouble.sentence}` : "") },
 ];
@@ -87,7 +94,7 @@ export function sliverListing(
   };
 }
 
-function sliverMember({ address, state, lease, usage, trouble }: SliverView): object {
+function sliverMember({ address, state, lease, usage, members, trouble }: SliverView): object {
   return {
     node: address.node,
     ip: address.ip,
@@ -95,6 +102,7 @@ function sliverMember({ address, state, lease, usage, trouble }: SliverView): ob
     state,
     ...(lease && leaseMembers(lease)),
     ...(usage && { usage }),
+    ...(members && { members }),
     ...(trouble && { trouble: { name: trouble.name, sentence: trouble.sentence } }),
   };
 }
