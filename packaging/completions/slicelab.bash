@@ -506,7 +506,7 @@ _slicelab_command() {
     operands=() ;;
   'slicelab authority init')
     subcommands=()
-    options=('--dir' '--name' '--help')
+    options=('--dir' '--name' '--takes-over' '--help')
     operands=() ;;
   'slicelab authority request')
     subcommands=()
@@ -1079,6 +1079,7 @@ _slicelab_value() {
   'slicelab agent audit verify --head') kind='other' ;;
   'slicelab authority init --dir') kind='directory' ;;
   'slicelab authority init --name') kind='other' ;;
+  'slicelab authority init --takes-over') kind='directory' ;;
   'slicelab authority request --name') kind='other' ;;
   'slicelab authority request --out') kind='directory' ;;
   'slicelab authority request --rsa-bits') kind='=2048 3072 4096' ;;

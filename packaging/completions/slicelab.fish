@@ -756,7 +756,7 @@ function __slicelab_command
         case 'slicelab authority init subcommands'
             true
         case 'slicelab authority init options'
-            printf '%s\n' '--dir'\t'where the authority is kept' '--name'\t'what it is called in the certificates it issues' '--help'\t'display help for command'
+            printf '%s\n' '--dir'\t'where the authority is kept' '--name'\t'what it is called in the certificates it issues' '--takes-over'\t'where the authority is kept that this one takes over from: whoever that one certified is certified again, whomever it revoked is not' '--help'\t'display help for command'
         case 'slicelab authority init operands'
             true
         case 'slicelab authority request subcommands'
@@ -1825,6 +1825,8 @@ function __slicelab_value
             echo 'directory'
         case 'slicelab authority init --name'
             echo 'other'
+        case 'slicelab authority init --takes-over'
+            echo 'directory'
         case 'slicelab authority request --name'
             echo 'other'
         case 'slicelab authority request --out'
