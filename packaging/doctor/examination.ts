@@ -15,7 +15,7 @@ import type { Clock } from "#shared/runtime/clock.ts";
 import { checkCertificates } from "./certificates.ts";
 import { checkEngines } from "./engines.ts";
 import type { Report } from "./finding.ts";
-import { checkNames, checkReachable, checkServices, isServing } from "./peers.ts";
+import { checkAuthority, checkNames, checkReachable, checkServices, isServing } from "./peers.ts";
 import { checkPorts, type ServedPort } from "./ports.ts";
 import { checkDatabase, checkRedis } from "./stores.ts";
 
@@ -77,6 +77,7 @@ async function examineAgent({ report, config: file, env, clock }: Examination): 
   await checkDatabase(report, { url: config.database, schema: "agent", clock });
   const identity = await examineService({ report, clock }, config);
   if (identity) await checkServices(report, identity, "agent", config.agents);
+  if (identity && config.authority) await checkAuthority(report, identity, config.authority);
   await checkReachable(report, "monitor", config.monitors);
 }
 

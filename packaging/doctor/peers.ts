@@ -5,6 +5,7 @@ import { z } from "zod";
 import type { Identity } from "#shared/identity/identity.ts";
 import { clientTlsOptions } from "#shared/identity/tls.ts";
 import { Fault } from "#shared/model/errors.ts";
+import { authorityApi } from "#shared/wire/authority-api.ts";
 import { xmlRpcClient } from "#shared/wire/xmlrpc/client.ts";
 import { Connections } from "#shared/wire/xmlrpc/connections.ts";
 import { contract, method } from "#shared/wire/xmlrpc/contract.ts";
@@ -31,6 +32,27 @@ export async function checkServices(
     const failure = await call(connections, service);
     if (!failure) report.well(what, `${service.url} answers`);
     else report.trouble(what, `${service.url}: ${failure.message}`, mending(failure, what));
+  }
+}
+
+/** Asks an authority that serves, as `identity` would, for what it tells everybody. */
+export async function checkAuthority(
+  report: Report,
+  identity: Identity,
+  { url, identity: pin }: Called,
+): Promise<void> {
+  using connections = new Connections(clientTlsOptions(identity.tls));
+  const options = { url, connections, expectedPeer: pin, timeoutMs: PATIENCE_MS };
+  try {
+    await xmlRpcClient(authorityApi, options).getauthority();
+    report.well("authority service", `${url} answers`);
+  } catch (error) {
+    if (!isCallFailure(error)) throw error;
+    report.warning(
+      "authority service",
+      `${url}: ${error.message}; nobody can be enrolled`,
+      mending(error, "authority"),
+    );
   }
 }
 

@@ -6,6 +6,8 @@ import { after, before, test } from "node:test";
 import { checkClock } from "#packaging/doctor/clock.ts";
 import { runDoctor } from "#packaging/doctor/commands.ts";
 import { type Finding, findingsText, Report } from "#packaging/doctor/finding.ts";
+import { initAuthority } from "#services/authority/authority.ts";
+import { validityFrom } from "#shared/identity/certificate.ts";
 import { type Clock, systemClock } from "#shared/runtime/clock.ts";
 import { testAuthority } from "#test/support/authority.ts";
 import { type TemporaryDirectory, temporaryDirectory } from "#test/support/directory.ts";
@@ -201,4 +203,28 @@ test("a clock that nobody keeps right, or that may be far off, is a warning that
     ["well", "warning", "warning", "warning"],
   );
   assert.match(findingsText(report.findings), /warning {2}machine: clock: .*9\.0 s\n {9}→ .*chrony/);
+});
+
+test("an authority that serves is examined, and an agent says when its own gives no answer", async () => {
+  const there = join(scratch.path, "authority");
+  await initAuthority(there, { name: "test", validity: validityFrom(new Date(), 30) });
+  const file = join(scratch.path, "authority.toml");
+  const write = (directory: string, registrar: string) =>
+    writeFile(
+      file,
+      `directory = "${directory}"\naddresses = ["127.0.0.1"]\nregistrars = ["${registrar}"]\n[listen]\ntls_port = 0\n`,
+    );
+  await write(there, "0".repeat(64));
+  const { code, findings } = await examine({ config: [`authority=${file}`] });
+  assert.equal(code, 0);
+  assert.ok(findings.some(({ check, state }) => check === "registrars" && state === "well"));
+  await write(there, "/nowhere/agent.crt");
+  assert.match((await troubleOf(`authority=${file}`, "authority")).found, /nowhere\/agent\.crt/);
+  await write(join(scratch.path, "none"), "0".repeat(64));
+  assert.match((await troubleOf(`authority=${file}`, "authority")).found, /no authority/);
+  const url = 'authority = { url = "https://127.0.0.1:1/RPC2" }\n';
+  const config = await changed("agent", "agent-alone.toml", /^/, url);
+  const { findings: ofAgent } = await examine({ config: [config] });
+  const away = ofAgent.find(({ check }) => check === "authority service");
+  assert.equal(away?.state, "warning");
 });
