@@ -47,12 +47,12 @@ export class NodePast {
 
   static async open(state: string, log: Log): Promise<NodePast> {
     const path = join(state, "history.json");
-    const bytes = await readIfPresent(path);
-    if (!bytes) return new NodePast(path, []);
     try {
-      return new NodePast(path, file.parse(JSON.parse(bytes.toString("utf8"))).spans);
+      const bytes = await readIfPresent(path);
+      const spans = bytes ? file.parse(JSON.parse(bytes.toString("utf8"))).spans : [];
+      return new NodePast(path, spans);
     } catch (err) {
-      if (!(err instanceof SyntaxError || err instanceof z.ZodError)) throw err;
+      // Whatever is wrong with it or with the disk: it is for looking at, and no reason not to serve.
       log.warn({ err, path }, "the node's past could not be read: it begins anew");
       return new NodePast(path, []);
     }

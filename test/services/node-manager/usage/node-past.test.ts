@@ -1,5 +1,5 @@
 import assert from "node:assert/strict";
-import { readFile, writeFile } from "node:fs/promises";
+import { mkdir, readFile, rm, rmdir, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { test } from "node:test";
 import { historyPage } from "#services/node-manager/pages/history.ts";
@@ -101,6 +101,10 @@ test("a past that cannot be read begins anew, and the page shows what there is",
     await writeFile(join(directory.path, "history.json"), text);
     assert.deepEqual((await NodePast.open(directory.path, silentLog())).spans, []);
   }
+  await rm(join(directory.path, "history.json"));
+  await mkdir(join(directory.path, "history.json"));
+  assert.deepEqual((await NodePast.open(directory.path, silentLog())).spans, [], "no file at all");
+  await rmdir(join(directory.path, "history.json"));
   const one = await node(directory.path);
   one.leases = [lease("a")];
   await one.minutes(6);
