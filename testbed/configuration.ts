@@ -59,6 +59,7 @@ export async function writeBrokerConfig(
       address: ip,
       tls_port: ports.tls,
       web_port: ports.web,
+      ...(ports.web_tls !== undefined && { web_tls_port: ports.web_tls }),
       ...(ports.plain !== undefined && { plain_port: ports.plain }),
     },
     agents: [agent],

@@ -20,8 +20,15 @@ export type ServicePorts = {
 export type MonitorPorts = { readonly udp: number; readonly xml: number; readonly web: number };
 
 export const AGENT_PORTS: ServicePorts = { plain: 7000, tls: 7001, web: 7002, web_tls: 7003 };
-export const BROKER_PORTS: ServicePorts = { plain: 9000, tls: 9001, web: 9002 };
-export const NODE_PORTS: ServicePorts = { plain: 8000, tls: 8001, web: 8002, ssh: 8022, slicestat: 3100 };
+export const BROKER_PORTS: ServicePorts = { plain: 9000, tls: 9001, web: 9002, web_tls: 9003 };
+export const NODE_PORTS: ServicePorts = {
+  plain: 8000,
+  tls: 8001,
+  web: 8002,
+  web_tls: 8003,
+  ssh: 8022,
+  slicestat: 3100,
+};
 export const MONITOR_PORTS: MonitorPorts = { udp: 8649, xml: 8649, web: 8648 };
 
 /** Below what Linux gives away by itself (net.ipv4.ip_local_port_range), above what services usually have. */

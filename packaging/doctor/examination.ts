@@ -128,7 +128,13 @@ async function examineNodeManager({ report, config: file, env, clock }: Examinat
   const certified = { files: { key, certificate, authority }, kind: "server", address: ip } as const;
   const identity = await checkCertificates(report, certified, new Date(clock.milliseconds()));
   const running = async () => identity !== undefined && isServing(identity, rpc(host, ports.tls));
-  const served = { calls: ports.tls, "calls without TLS": ports.plain, pages: ports.web, ssh: ports.ssh };
+  const served = {
+    calls: ports.tls,
+    "calls without TLS": ports.plain,
+    pages: ports.web,
+    "pages over TLS": ports.web_tls,
+    ssh: ports.ssh,
+  };
   const all = Object.entries({ ...served, slicestat: ports.slicestat });
   await checkPorts(
     report,

@@ -24,7 +24,10 @@ export const brokerConfig = z.strictObject({
       plain_port: port
         .optional()
         .describe("where getconfig is answered without a certificate; absent: nowhere"),
-      web_port: port.default(9002).describe("where its page and its metrics are"),
+      web_port: port.default(9002).describe("where its page and its metrics are, for anybody"),
+      web_tls_port: port
+        .optional()
+        .describe("where principals see what it acquired for them, by their certificates; absent: nowhere"),
       web_names: webNames,
     })
     .prefault({}),

@@ -1,5 +1,7 @@
 import { randomBytes } from "node:crypto";
 import { hostname } from "node:os";
+import type { TLSSocket } from "node:tls";
+import type { KeyName } from "#shared/identity/key.ts";
 import { openServiceIdentity, type ServiceIdentity } from "#shared/identity/service-identity.ts";
 import { clientTlsOptions, peerOf, serverTlsOptions } from "#shared/identity/tls.ts";
 import { hostAndPort } from "#shared/model/address.ts";
@@ -11,6 +13,7 @@ import { createLog, type Log } from "#shared/runtime/log.ts";
 import { migrate } from "#shared/runtime/migrations.ts";
 import { listenForNotifications } from "#shared/runtime/notifications.ts";
 import type { WebServer } from "#shared/web/server.ts";
+import { viewers } from "#shared/web/viewer.ts";
 import { brokerApi } from "#shared/wire/broker-api.ts";
 import { renewedByAny } from "#shared/wire/certificate-api.ts";
 import { Connections } from "#shared/wire/xmlrpc/connections.ts";
@@ -19,6 +22,7 @@ import packageJson from "../../package.json" with { type: "json" };
 import { type BrokerParts, type BrokerSelf, brokerHandlers } from "./api.ts";
 import type { BrokerConfig } from "./config.ts";
 import { Jobs, QUEUE_SCHEMA } from "./jobs.ts";
+import { acquaintanceOf } from "./pages/own.ts";
 import { startWeb } from "./pages/web.ts";
 import { Clearing } from "./pursuit/clearing.ts";
 import { Intake } from "./pursuit/intake.ts";
@@ -39,6 +43,7 @@ export type BrokerService = Running & {
     readonly tls: string;
     readonly plain?: string;
     readonly web: string;
+    readonly web_tls?: string;
     readonly broker: string;
   };
   /** The look for lost work that happens every `scan_seconds`, once, now. */
@@ -71,7 +76,8 @@ export async function startBroker(
   );
   identity.follow((tls) => server.renew(serverTlsOptions(tls)));
   const selfAndConcerns = () => ({ ...self(), concerns: identity.concerns(realTime()) });
-  const web = owned.use(await servePage(config, host, desk, database, selfAndConcerns));
+  const web = owned.use(await servePage(config, host, desk, { database, identity }, selfAndConcerns));
+  identity.follow((tls) => web.renew(serverTlsOptions(tls)));
   Object.assign(ports, { plain: server.plainPort ?? 0, tls: server.port, web: web.port });
 
   const kept = owned.move();
@@ -80,6 +86,9 @@ export async function startBroker(
       tls: server.url,
       ...(server.plainUrl !== undefined && { plain: server.plainUrl }),
       web: `http://${hostAndPort(config.listen.address, web.port)}/`,
+      ...(web.securePort !== undefined && {
+        web_tls: `https://${hostAndPort(config.listen.address, web.securePort)}/`,
+      }),
       broker: identity.name,
     },
     scan: () => desk.jobs.scan(),
@@ -158,20 +167,33 @@ function serveApi(
     replies: { findReply: () => undefined },
     tls: { host, port: tls_port, options: serverTlsOptions(identity.tls) },
     ...(plain_port !== undefined && { plain: { host, port: plain_port } }),
-    authenticate: (socket) => peerOf(socket, { now: realTime(), trust: identity.trust, isRevoked }),
+    authenticate: authenticator(identity, isRevoked),
   });
+}
+
+/** Tells who sent a request, checked anew for each. */
+function authenticator(identity: ServiceIdentity, isRevoked: (key: KeyName) => boolean) {
+  return (socket: TLSSocket) => peerOf(socket, { now: realTime(), trust: identity.trust, isRevoked });
 }
 
 function servePage(
   { listen }: BrokerConfig,
   { clock, log }: BrokerDeps,
-  { agents, pursuit, clearing, news }: Desk,
-  database: Database,
+  { agents, pursuit, clearing, news, revocations }: Desk,
+  { database, identity }: { readonly database: Database; readonly identity: ServiceIdentity },
   self: () => BrokerSelf & { readonly concerns: readonly string[] },
 ): Promise<WebServer> {
-  const { address, web_port: port, web_names: names } = listen;
+  const { address, web_port: port, web_names: names, web_tls_port } = listen;
+  const secure =
+    web_tls_port === undefined
+      ? undefined
+      : {
+          port: web_tls_port,
+          options: serverTlsOptions(identity.tls),
+          viewer: viewers(authenticator(identity, revocations.isRevoked), acquaintanceOf),
+        };
   return startWeb({
-    ...{ address, port, names, database, clock, log },
+    ...{ address, port, names, secure, database, clock, log },
     self: () => ({ ...self(), agents: agents.addresses }),
     work: () => ({ ...pursuit.counts, ...clearing.counts, ...agents.counts, waiting: news.waiting }),
   });

@@ -64,7 +64,12 @@ export const nodeManagerConfig = z.strictObject({
       plain: anyPort
         .optional()
         .describe("for v0.5's probing calls without TLS; without it there is no such port"),
-      web: anyPort.default(8002).describe("for the page"),
+      web: anyPort.default(8002).describe("for the pages, for anybody"),
+      web_tls: anyPort
+        .optional()
+        .describe(
+          "for the pages with what is one's own, by one's certificate; without it there is no such port",
+        ),
       ssh: anyPort.default(8022).describe("for entering slivers"),
       slicestat: anyPort.default(3100).describe("for Slicestat: what each slice uses, for anybody"),
     })
@@ -159,6 +164,7 @@ export type NodeManagerConfig = {
     readonly tls: number;
     readonly plain?: number;
     readonly web: number;
+    readonly web_tls?: number;
     readonly ssh: number;
     /** Absent: there is no such feed. */
     readonly slicestat?: number;

@@ -1,6 +1,6 @@
 import { join } from "node:path";
 import { openServiceIdentity, type ServiceIdentity } from "#shared/identity/service-identity.ts";
-import { clientTlsOptions, peerOf, serverTlsOptions } from "#shared/identity/tls.ts";
+import { clientTlsOptions, serverTlsOptions } from "#shared/identity/tls.ts";
 import { hostAndPort } from "#shared/model/address.ts";
 import { type Clock, realTime, systemClock } from "#shared/runtime/clock.ts";
 import { startConcerns } from "#shared/runtime/concerns.ts";
@@ -14,6 +14,7 @@ import { startXmlRpcServer } from "#shared/wire/xmlrpc/server.ts";
 import packageFile from "../../package.json" with { type: "json" };
 import { type ApiDeps, nodeManagerHandlers } from "./api.ts";
 import { startSealing } from "./audit/sealing.ts";
+import { authenticator, securePort } from "./authentication.ts";
 import type { NodeManagerConfig } from "./config.ts";
 import { DEADLINES, type Deadlines } from "./deadline.ts";
 import { openEngines } from "./engines/engine-opening.ts";
@@ -21,7 +22,7 @@ import { closeEngines, type Engines, engineOf } from "./engines/engines.ts";
 import { openFlows } from "./flows/flows.ts";
 import { grantOf, rootsOfNode } from "./holdings/roots.ts";
 import { type Settlement, startSettlement } from "./holdings/settlement.ts";
-import { descriptionOf, factsOf, keptPorts, type Listening, type NodeSelf } from "./listening.ts";
+import { descriptionOf, factsOf, keptPorts, type Listening, type NodeSelf, webUrlsOf } from "./listening.ts";
 import { openNodeStore } from "./node-store.ts";
 import { type NodeTime, nodeTime } from "./node-time.ts";
 import { openOwnersDoor } from "./owner/owner-door.ts";
@@ -57,6 +58,8 @@ export type NodeManager = Running & {
   readonly url: string;
   readonly plainUrl?: string;
   readonly webUrl: string;
+  /** The pages for those with certificates, where they are. */
+  readonly secureWebUrl?: string;
   readonly sshPort: number;
   /** 0: there is no such feed. */
   readonly slicestatPort: number;
@@ -91,7 +94,7 @@ export async function startNodeManager(
   await using parts = new AsyncDisposableStack();
   const ground = await openGround(config, deps, parts);
   const gateway = parts.use(await openGateway(ground));
-  const listening = { tls: 0, plain: 0, web: 0, ssh: gateway.port, slicestat: 0 };
+  const listening = { tls: 0, plain: 0, web: 0, web_tls: 0, ssh: gateway.port, slicestat: 0 };
   const settlements: Settlement[] = [];
   const onNews = () => {
     for (const settlement of settlements) settlement.nudge();
@@ -103,12 +106,11 @@ export async function startNodeManager(
 
   const past = await NodePast.open(config.state, ground.log);
   const page = parts.use(await openPage(ground, settlements, past));
-  listening.web = page.port;
+  Object.assign(listening, { web: page.port, web_tls: page.securePort ?? 0 });
   listening.slicestat = parts.use(await openFeeds(ground, past)).slicestat;
   const server = parts.use(await openServer(ground, api));
-  ground.identity.follow((tls) => server.renew(serverTlsOptions(tls)));
-  listening.tls = server.port;
-  listening.plain = server.plainPort ?? 0;
+  ground.identity.follow((tls) => void [server, page].map((one) => one.renew(serverTlsOptions(tls))));
+  Object.assign(listening, { tls: server.port, plain: server.plainPort ?? 0 });
   const onFewerKeys = (slice: string) => gateway.expel(slice);
   settlements.push(
     ...openSettlements(ground, { parts, listening, roots: api.redemption.roots, onFewerKeys }),
@@ -122,11 +124,11 @@ export async function startNodeManager(
   const { node, ip } = ground.self;
   const { url, plainUrl } = server;
   const { ssh, slicestat } = listening;
-  const webUrl = `http://${hostAndPort(config.host, page.port)}/`;
+  const { webUrl, secureWebUrl } = webUrlsOf(config.host, page);
   const whole = parts.move();
   return {
-    ...{ node, url, plainUrl, webUrl, sshPort: ssh, slicestatPort: slicestat, reconciler },
-    announce: { node, ip, tls: url, plain: plainUrl, web: webUrl, ssh, slicestat },
+    ...{ node, url, plainUrl, webUrl, secureWebUrl, sshPort: ssh, slicestatPort: slicestat, reconciler },
+    announce: { node, ip, tls: url, plain: plainUrl, web: webUrl, web_tls: secureWebUrl, ssh, slicestat },
     async [Symbol.asyncDispose]() {
       // At once, so that callers who wait for a sliver are told to come back instead of holding everything up.
       const ended = work[Symbol.asyncDispose]();
@@ -240,6 +242,7 @@ function openPage(ground: Ground, settlements: readonly Settlement[], past: Node
   const { config, self, store, conditions, engines, time, log } = ground;
   return startWeb({
     ...{ address: config.host, port: config.ports.web, names: config.webNames, past, now: time.now, log },
+    secure: securePort(config, ground),
     view: () => ({
       ...{ self, store, conditions, capacity: config.capacity },
       engines: engines.map(({ statement, retired, trouble }) => ({ ...statement, retired, trouble })),
@@ -266,8 +269,7 @@ function openServer({ config, identity, clock, log, store, time, revocations }: 
   return startXmlRpcServer(nodeManagerApi, nodeManagerHandlers(api), {
     tls: { host, port: ports.tls, options: serverTlsOptions(identity.tls) },
     plain: ports.plain === undefined ? undefined : { host, port: ports.plain },
-    authenticate: (socket) =>
-      peerOf(socket, { now: realTime(), trust: identity.trust, isRevoked: revocations.isRevoked }),
+    authenticate: authenticator({ identity, revocations }),
     ...{ clock, log, replies: store.replies, onRefusal: auditOfRefusals({ store, time }) },
   });
 }

@@ -41,7 +41,7 @@ function fact(key: string, title: string, value: number): Fact {
   return { key, title, value };
 }
 
-const TONES = { working: "plain", done: "good", failed: "bad" } as const;
+export const TONES = { working: "plain", done: "good", failed: "bad" } as const;
 
 /** Without ids and principals: whose they are is nobody else's business. */
 function acquisitionTable(records: readonly AcquisitionRecord[], now: Instant): Table {

@@ -2,16 +2,19 @@ import type { Clock } from "#shared/runtime/clock.ts";
 import type { Database } from "#shared/runtime/database.ts";
 import type { Log } from "#shared/runtime/log.ts";
 import { openMetrics } from "#shared/runtime/open-metrics.ts";
-import { startWebServer, type WebServer } from "#shared/web/server.ts";
-import { acquisitionRecords, tally } from "../store/acquisitions.ts";
+import { type SecurePort, startWebServer, type WebServer } from "#shared/web/server.ts";
+import { acquisitionRecords, ownAcquisitions, tally } from "../store/acquisitions.ts";
 import { brokerFamilies, type Work } from "./metrics.ts";
 import { type Overview, overviewPage } from "./overview.ts";
+import { ownPage } from "./own.ts";
 
 export type WebParts = {
   readonly address: string;
   readonly port: number;
   /** Names it is asked for by, besides addresses. */
   readonly names?: readonly string[];
+  /** Where those with certificates see their own, if anywhere. */
+  readonly secure?: SecurePort;
   readonly database: Database;
   readonly clock: Clock;
   readonly log: Log;
@@ -23,9 +26,9 @@ const SHOWN = 500;
 
 /** Serves what strangers may see of a broker, to be read and nothing else. */
 export function startWeb(parts: WebParts): Promise<WebServer> {
-  const { address, port, names, database, clock, log, self, work } = parts;
+  const { address, port, names, secure, database, clock, log, self, work } = parts;
   return startWebServer({
-    ...{ address, port, names, log, service: "Slicelab broker", now: () => clock.now() },
+    ...{ address, port, names, secure, log, service: "Slicelab broker", now: () => clock.now() },
     ready: () => tally(database),
     metrics: async () => openMetrics(brokerFamilies(await tally(database), work())),
     routes: [
@@ -36,6 +39,12 @@ export function startWeb(parts: WebParts): Promise<WebServer> {
           const [counts, records] = await Promise.all([tally(database), acquisitionRecords(database, SHOWN)]);
           return overviewPage({ ...self(), now: clock.now(), tally: counts }, records);
         },
+      },
+      {
+        path: "/me",
+        ...{ link: "You", audience: "principal" },
+        page: async (_, { name }) =>
+          ownPage(name!, await ownAcquisitions(database, name!, SHOWN), clock.now()),
       },
     ],
   });

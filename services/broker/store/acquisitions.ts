@@ -259,6 +259,24 @@ export type AcquisitionRecord = Pick<
   readonly held: number;
 };
 
+/** An acquisition as its principal may see it. */
+export type OwnAcquisition = AcquisitionRecord &
+  Pick<StoredAcquisition, "id" | "atleast" | "refused" | "sentence" | "requestEnd">;
+
+/** Those of one principal, the newest first. */
+export async function ownAcquisitions(
+  queries: Queries,
+  principal: KeyName,
+  limit: number,
+): Promise<OwnAcquisition[]> {
+  return await queries.rows<OwnAcquisition>(
+    `select id, state, begun, over, wanted, atleast, standby, fault, sentence, refused, request_end as "requestEnd",
+       (select count(*) from tickets t where t.acquisition = a.id and t.state = 'held') as held
+     from acquisitions a where principal = $1 order by begun desc, id limit $2`,
+    [principal, limit],
+  );
+}
+
 /** The newest first. */
 export async function acquisitionRecords(queries: Queries, limit: number): Promise<AcquisitionRecord[]> {
   return await queries.rows<AcquisitionRecord>(

@@ -8,6 +8,7 @@ import type { SettlementState } from "../holdings/settlement.ts";
 import type { NodeSelf } from "../listening.ts";
 import type { SliverConditions } from "../slivers/sliver-conditions.ts";
 import type { Store } from "../store.ts";
+import { leaseCalendar } from "./calendar.ts";
 import { imageTable, leaseTable, outboxTable, quarantineTable, rootTable } from "./tables.ts";
 
 export type OverviewDeps = {
@@ -39,6 +40,7 @@ export function overviewPage(deps: OverviewDeps): Page {
   const { store, engines, self, settlements } = deps;
   const now = deps.now();
   const held = store.quarantine.all();
+  const leases = store.leases.all();
   return {
     title: `Node ${self.ip}`,
     now,
@@ -46,7 +48,8 @@ export function overviewPage(deps: OverviewDeps): Page {
     notices: noticesOf(deps),
     facts: capacityFacts(deps, now),
     parts: [
-      leaseTable(store, deps.conditions),
+      leaseTable(leases, store, deps.conditions),
+      leaseCalendar(leases, now),
       imageTable(engines),
       rootTable(store, now),
       outboxTable(store, settlements()),

@@ -11,8 +11,12 @@ import type { EngineShown } from "./overview.ts";
 
 const LEASE_TONES: Readonly<Record<string, Tone>> = { live: "good", creating: "plain" };
 
-/** What is leased, and how it is; not to whom, which is nobody else's business. */
-export function leaseTable({ leases, suspensions }: Store, conditions: SliverConditions): Table {
+/** Leases, and how they are; not whose, which is nobody else's business. */
+export function leaseTable(
+  leases: readonly StoredLease[],
+  { suspensions }: Store,
+  conditions: SliverConditions,
+): Table {
   const stateOf = ({ serial, state }: StoredLease) =>
     state === "live" && suspensions.has(serial) ? "suspended" : state;
   const share = (dimension: "cpuMillis" | "memoryMib" | "diskMib" | "egressKbps", title: string) => ({
@@ -23,7 +27,7 @@ export function leaseTable({ leases, suspensions }: Store, conditions: SliverCon
     return condition && !condition.ready ? condition.reason : "";
   };
   return table<StoredLease>({
-    ...{ id: "leases", title: "Leases", empty: "Nothing is leased.", rows: leases.all() },
+    ...{ id: "leases", title: "Leases", empty: "Nothing is leased.", rows: leases },
     columns: [
       { key: "slice", title: "Slice", value: ({ slice }) => slice },
       {
@@ -37,6 +41,7 @@ export function leaseTable({ leases, suspensions }: Store, conditions: SliverCon
       share("memoryMib", "Memory (MiB)"),
       share("diskMib", "Disk (MiB)"),
       share("egressKbps", "Egress (kbit/s)"),
+      time("from", "From", ({ term }) => term.start),
       time("until", "Until", ({ term }) => term.end),
       time("renewable_until", "Renewable until", ({ renewableUntil }) => renewableUntil),
     ],

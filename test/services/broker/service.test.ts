@@ -6,6 +6,7 @@ import { readTicket } from "#shared/wire/ticket-document.ts";
 import { eventually } from "../../support/deadline.ts";
 import { DAY, NOW } from "../../support/documents.ts";
 import { revocationsBy } from "../../support/revocations.ts";
+import { type Credentials, SecureReader } from "../../support/secure-web.ts";
 import { charges, refusal } from "../agent/agent-lab.ts";
 import { description } from "./advertisements.ts";
 import { type BrokerLab, brokerLab } from "./broker-lab.ts";
@@ -197,6 +198,28 @@ describe("a broker", () => {
     const page = await (await fetch(lab.broker.announce.web)).text();
     assert.match(page, new RegExp(lab.agent));
     assert.equal((await fetch(lab.broker.announce.web, { method: "POST" })).status, 404);
+  });
+
+  test("its pages show principals over TLS what it acquired for them, and nobody else", async () => {
+    const me = new URL("/me.json", lab.broker.announce.web_tls);
+    const { alice, bob, authority } = lab.agentLab;
+    const seen = async (tls: Credentials) => {
+      using reader = new SecureReader(tls);
+      const { status, text } = await reader.read(me);
+      return { status, ...JSON.parse(text) };
+    };
+    const own = await seen(alice.tls);
+    assert.equal(own.principal, alice.name);
+    const { begun, held, state } = own.tables.acquisitions.rows.findLast(
+      (row: { state: string }) => row.state === "done",
+    );
+    assert.ok(begun && held > 0 && state === "done");
+    assert.ok(own.tables.refusals.rows.every((row: { reason: string }) => row.reason !== ""));
+    const idsOf = ({ tables }: typeof own): Set<string> =>
+      new Set(tables.acquisitions.rows.map(({ id }: { id: string }) => id));
+    assert.ok(idsOf(own).isDisjointFrom(idsOf(await seen(bob.tls))));
+    assert.equal((await seen({ ca: authority.caPem })).status, 403);
+    assert.equal((await fetch(new URL("/me", lab.broker.announce.web))).status, 404);
   });
 
   test("tickets that nobody asked for in time go back, and what is over is forgotten with its tickets' validity", async () => {

@@ -3,6 +3,7 @@ import type { NodeManagerConfig } from "#services/node-manager/config.ts";
 import type { Deadlines } from "#services/node-manager/deadline.ts";
 import type { Engines } from "#services/node-manager/engines/engines.ts";
 import { type NodeManager, startNodeManager } from "#services/node-manager/service.ts";
+import type { TlsCredentials } from "#shared/identity/identity.ts";
 import { newSshKeyPair } from "#shared/identity/ssh-key.ts";
 import { clientTlsOptions } from "#shared/identity/tls.ts";
 import type { Lease } from "#shared/model/lease.ts";
@@ -45,6 +46,8 @@ export type NodeLab = AsyncDisposable & {
   readonly agent: ListeningAgent;
   readonly agentIdentity: TestIdentity;
   readonly alice: NodeClient;
+  /** What TLS shows of the people whose clients these are. */
+  readonly credentials: { readonly alice: TlsCredentials; readonly bob: TlsCredentials };
   readonly bob: NodeClient;
   readonly state: string;
   readonly config: NodeManagerConfig;
@@ -112,7 +115,7 @@ export async function nodeLab(options: NodeLabOptions = {}): Promise<NodeLab> {
   const config: NodeManagerConfig = {
     ...{ ip: "127.0.0.1", host: "127.0.0.1", state },
     identity: await writeIdentity(directory.path, "node", server.tls),
-    ports: { tls: 0, plain: 0, web: 0, ssh: 0 },
+    ports: { tls: 0, plain: 0, web: 0, web_tls: 0, ssh: 0 },
     engines,
     capacity,
     agents,
@@ -158,6 +161,7 @@ export async function nodeLab(options: NodeLabOptions = {}): Promise<NodeLab> {
       clientOf,
     },
     alice: clientOf(alice),
+    credentials: { alice: alice.tls, bob: bob.tls },
     bob: clientOf(bob),
     get node() {
       if (!node) throw new Error("the node manager is not running");

@@ -1,6 +1,12 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
+import { type Credentials, SecureReader, type WebAnswer } from "../../../support/secure-web.ts";
 import { nodeLab } from "../lab/node-lab.ts";
+
+async function read(url: URL, tls: Credentials): Promise<WebAnswer> {
+  using reader = new SecureReader(tls);
+  return await reader.read(url);
+}
 
 test("the page shows what is leased, on whose authority, and what is simulated", async () => {
   await using lab = await nodeLab();
@@ -21,6 +27,18 @@ test("the page shows what is leased, on whose authority, and what is simulated",
     assert.ok(page.includes(part), part);
   }
   assert.ok(!page.includes(lease.principal), "whose it is stays unsaid");
+  assert.match(page, /<svg class="timeline"/);
+  const me = new URL("/me", lab.node.secureWebUrl);
+  const own = await read(me, lab.credentials.alice);
+  assert.equal(own.status, 200);
+  assert.match(own.text, /What this node signed for/);
+  assert.ok(own.text.includes(lease.sliver));
+  const others = await read(me, lab.credentials.bob);
+  assert.ok(others.status === 200 && !others.text.includes(lease.sliver));
+  const refused = await read(me, { ca: lab.credentials.alice.ca });
+  assert.equal(refused.status, 403);
+  assert.match(refused.text, /200 NO_CERTIFICATE/);
+  assert.equal((await fetch(new URL("/me", lab.node.webUrl))).status, 404);
   await lab.backend.ensure({ id: "00000000000000ff", slice: "x", resources: lease.resources, ceilings: {} });
   await lab.node.reconciler.pass();
   assert.match(await (await fetch(lab.node.webUrl)).text(), /Quarantine.*00000000000000ff/s);

@@ -1,0 +1,32 @@
+import type { KeyName } from "#shared/identity/key.ts";
+import { html } from "#shared/web/html.ts";
+import type { Page } from "#shared/web/page.ts";
+import type { Acquaintance } from "#shared/web/viewer.ts";
+import { leaseCalendar } from "./calendar.ts";
+import type { OverviewDeps } from "./overview.ts";
+import { leaseTable } from "./tables.ts";
+
+/** A node knows no principals but by what they hold: whoever has a certificate may look at its own. */
+export function acquaintanceOf(): Acquaintance {
+  return { audience: "principal" };
+}
+
+/** What whoever looks has leased here: its leases, with their documents. */
+export function ownPage({ store, conditions, self, now }: OverviewDeps, name: KeyName): Page {
+  const leases = store.leases.all().filter(({ principal }) => principal === name);
+  const documents = leases.map(({ slice, document }) => ({
+    id: `lease-${slice}`,
+    title: `What this node signed for ${slice}`,
+    body: html`<pre tabindex="0">${document}</pre>`,
+  }));
+  return {
+    title: "Your leases",
+    now: now(),
+    lead: html`On node ${self.ip}, for the key <code>${name}</code>`,
+    facts: [
+      { key: "principal", title: "Name of your key", value: name },
+      { key: "leases", title: "Leases", value: leases.length },
+    ],
+    parts: [leaseTable(leases, store, conditions), leaseCalendar(leases, now()), ...documents],
+  };
+}
