@@ -1,9 +1,11 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
+import { Granting } from "#services/agent/holdings/granting.ts";
 import { Office } from "#services/agent/registry/office.ts";
 import { overbookNode } from "#services/agent/registry/standing.ts";
+import { openTicketKeys } from "#services/agent/signing/ticket-keys.ts";
 import type { AdvertisementStruct } from "#shared/wire/agent-api.ts";
-import { DAY } from "../../../support/documents.ts";
+import { DAY, KEYS } from "../../../support/documents.ts";
 import { type AgentLab, agentLab, charges, checkSums, lockWaits, opened, refusal } from "../agent-lab.ts";
 import { administering } from "./administrators.ts";
 
@@ -134,4 +136,37 @@ test("a node suspended in mid-request is so before or after: no ticket is issued
   assert.equal((await asked!).length, 1, "it was there first");
   await suspended;
   await assert.rejects(ask("late"), refusal("NO_CAPACITY", /suspended/));
+});
+
+test("what is handed on to another agent counts by the node's factor and says it; of a drained node nothing is, nor in mid-act", async () => {
+  await using lab = await agentLab({ share: { slivers: 10 } });
+  const { database, clock } = lab;
+  const [node] = lab.nodes;
+  const office = new Office(database, clock);
+  const keys = await openTicketKeys(lab.config.ticket_key);
+  const granting = new Granting({ database, keys, clock, overbooking: 1000 });
+  const to = { ticketKey: KEYS.branch.public, identity: KEYS.bob.public.name };
+  const share = () => ({ cpuMillis: 0, memoryMib: 1, diskMib: 1, egressKbps: 0, slivers: 8 });
+  const grant = () => granting.grant({ node: node.name, to, ports: [], mayHandOn: false, share });
+  assert.equal((await grant()).ticket.overbooking, 1000);
+  await assert.rejects(grant(), refusal("NO_CAPACITY", /2 of 8 slivers/));
+  await overbookNode(office, node.ip, 2000);
+  assert.equal((await grant()).ticket.overbooking, 2000);
+  // Each has found the node serving, and waits for whoever is about to set its factor, or to drain it.
+  for (const [change, sentence] of [
+    ["overbooking = 5000", /factor of overbooking was just changed/],
+    ["drained = now()", /drained or suspended/],
+  ] as const) {
+    let granted: Promise<unknown> | undefined;
+    await database.transaction(async (tx) => {
+      await tx.rows("select from accounts where node = $1 for update", [node.name]);
+      await tx.run(`update nodes set ${change} where node = $1`, [node.name]);
+      granted = grant();
+      granted.catch(() => undefined); // looked at below
+      await lockWaits(lab, 1);
+    });
+    await assert.rejects(granted!, sentence);
+  }
+  await assert.rejects(grant(), /nothing is held on that node now/);
+  await checkSums(lab);
 });
