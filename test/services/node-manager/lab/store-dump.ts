@@ -9,7 +9,7 @@ export function dumpStore(directory: string): string {
     const tables = db.prepare("select name from sqlite_schema where type = 'table' order by name").all();
     return tables
       .map((row) => String(row.name))
-      .filter((name) => name !== "audit" && name !== "sqlite_sequence")
+      .filter((name) => !name.startsWith("audit") && name !== "sqlite_sequence")
       .map((name) => `${name}: ${JSON.stringify(db.prepare(`select * from ${name} order by 1, 2`).all())}`)
       .join("\n");
   });
