@@ -90,7 +90,8 @@ function curve({ spans }: Series, { from, to }: Chart, top: number): string {
 function times(from: Instant, to: Instant): Html[] {
   return Array.from({ length: TIMES }, (_, at) => {
     const before = ((to - from) * (TIMES - 1 - at)) / (TIMES - 1) / HOUR;
-    return html`<span>${before === 0 ? "now" : `−${amount(before)} h`}</span>`;
+    const text = to - from < 4 * HOUR ? `−${Math.round(before * 60)} min` : `−${amount(before)} h`;
+    return html`<span>${before === 0 ? "now" : text}</span>`;
   });
 }
 

@@ -71,3 +71,11 @@ export function amount(value: number): string {
   if (Math.abs(value) >= 100) return String(Math.round(value));
   return String(Number(value.toPrecision(3)));
 }
+
+const LEAST_SECONDS = 3600;
+
+/** From when a chart goes: as far back as anything is known, an hour at least and `most` seconds at most. */
+export function beginning(spans: readonly Pick<Span, "start">[], to: Instant, most: number): Instant {
+  const first = spans[0]?.start ?? to;
+  return Math.max(to - most, Math.min(first, to - LEAST_SECONDS));
+}

@@ -1,5 +1,5 @@
 import type { Instant } from "#shared/model/time.ts";
-import type { Chart, Series } from "#shared/web/chart.ts";
+import { beginning, type Chart, type Series } from "#shared/web/chart.ts";
 import type { Page } from "#shared/web/page.ts";
 import { type FleetRecord, HISTORY_SECONDS, KEPT_SECONDS, type NodeRecord } from "../store/history.ts";
 
@@ -97,6 +97,6 @@ function charter<Row extends { readonly start: Instant; readonly end: Instant }>
     }),
   });
   return (of: Omit<Chart, "from" | "to" | "series">, lines: readonly Line<Row>[]): Chart => {
-    return { ...of, from: to - KEPT_SECONDS, to, series: lines.map(series) };
+    return { ...of, from: beginning(records, to, KEPT_SECONDS), to, series: lines.map(series) };
   };
 }

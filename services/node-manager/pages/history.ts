@@ -1,6 +1,6 @@
 import type { Share } from "#shared/model/resources.ts";
 import type { Instant } from "#shared/model/time.ts";
-import type { Chart, Series } from "#shared/web/chart.ts";
+import { beginning, type Chart, type Series } from "#shared/web/chart.ts";
 import type { Page } from "#shared/web/page.ts";
 import { FINE_SECONDS, KEPT_SECONDS, type PastSpan } from "../usage/past.ts";
 
@@ -13,7 +13,12 @@ export function historyPage(past: readonly PastSpan[], capacity: Share, now: Ins
   const chart = (of: Omit<Chart, "from" | "to" | "series">, ...lines: Line[]) => {
     // So that it changes when there is something new, and not with every second.
     const to = Math.ceil(now / FINE_SECONDS) * FINE_SECONDS;
-    return { ...of, from: to - KEPT_SECONDS, to, series: lines.map((line) => seriesOf(past, line)) };
+    return {
+      ...of,
+      from: beginning(past, to, KEPT_SECONDS),
+      to,
+      series: lines.map((line) => seriesOf(past, line)),
+    };
   };
   const hourly = (count: number, { start, end }: PastSpan) => (count * HOUR) / (end - start);
   const parts: Chart[] = [

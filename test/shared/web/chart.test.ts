@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import { type Chart, meanOf, roundedUp, runsOf } from "#shared/web/chart.ts";
+import { beginning, type Chart, meanOf, roundedUp, runsOf } from "#shared/web/chart.ts";
 import { chartJson, chartSection } from "#shared/web/chart-section.ts";
 
 const HOUR = 3600;
@@ -82,4 +82,12 @@ test("spans a minute apart are one curve; means count time, not spans; axes end 
   assert.equal(meanOf(spans, 0, 100), (10 * 1 + 30 * 3) / 40);
   assert.equal(meanOf(spans, 10, 70), undefined);
   assert.deepEqual([0, 1, 1.1, 3, 19, 21, 480, 1000].map(roundedUp), [1, 1, 2, 5, 20, 25, 500, 1000]);
+});
+
+test("a chart goes back as far as anything is known, an hour at least", () => {
+  const from = (start: number | undefined) =>
+    beginning(start === undefined ? [] : [{ start }], 100_000, 50_000);
+  assert.deepEqual([undefined, 99_000, 80_000, 10_000].map(from), [96_400, 96_400, 80_000, 50_000]);
+  const { text } = chartSection({ ...CHART, from: 3 * HOUR });
+  assert.match(text, /<span>−60 min<\/span><span>−45 min<\/span>/);
 });
