@@ -24,6 +24,9 @@ const MOST_NAMES = 72;
 /** An arc has its name if it is at least this part of the ring. */
 const LEAST_ARC = 0.03;
 
+/** From here on a name beside an arc begins or ends at the nodes, not to cover them. */
+const SIDEWAYS = 0.3;
+
 type Placed = Spoke & { readonly angle: number };
 
 /** What one thing consists of, in a ring around it: each by its state, beside others of its group. */
@@ -102,10 +105,12 @@ function arcsOf(placed: readonly Placed[]): Html[] {
       const wide = to - from > Math.PI ? 1 : 0;
       const [[x1, y1], [x2, y2]] = [at(from, ARC - 4), at(Math.min(to, from + 2 * Math.PI - 0.01), ARC - 4)];
       const { group } = run[0]!;
-      const [x, y] = at((from + to) / 2, ARC - 42);
+      const side = Math.sin((from + to) / 2);
+      const anchor = side > SIDEWAYS ? "end" : side < -SIDEWAYS ? "start" : "middle";
+      const [x, y] = at((from + to) / 2, anchor === "middle" ? ARC - 42 : ARC - 34);
       const name =
         (to - from) / (2 * Math.PI) >= LEAST_ARC
-          ? html`<text class="group" x="${x}" y="${y}" text-anchor="middle">${group.slice(0, 14)}</text>`
+          ? html`<text class="group" x="${x}" y="${y}" text-anchor="${anchor}">${group.slice(0, 14)}</text>`
           : undefined;
       return html`<path class="arc" d="M${x1},${y1}A${ARC - 4},${ARC - 4} 0 ${wide} 1 ${x2},${y2}"><title>${group}</title></path>${name}
 `;
