@@ -330,7 +330,7 @@ _slicelab_command() {
     operands=() ;;
   'slicelab admin audit verify')
     subcommands=()
-    options=('--output' '-o' '--agent' '--head' '--help')
+    options=('--output' '-o' '--agent' '--head' '--earlier' '--help')
     operands=() ;;
   'slicelab agent')
     subcommands=('serve' 'site' 'principal' 'node' 'privilege' 'quota' 'holding' 'ticket-key' 'invitation' 'audit')
@@ -953,6 +953,7 @@ _slicelab_value() {
   'slicelab admin audit verify -o') kind='=table wide json yaml name' ;;
   'slicelab admin audit verify --agent') kind='other' ;;
   'slicelab admin audit verify --head') kind='other' ;;
+  'slicelab admin audit verify --earlier') kind='file' ;;
   'slicelab agent serve --config') kind='file' ;;
   'slicelab agent site add --config') kind='file' ;;
   'slicelab agent site add --database') kind='other' ;;

@@ -492,7 +492,7 @@ function __slicelab_command
         case 'slicelab admin audit verify subcommands'
             true
         case 'slicelab admin audit verify options'
-            printf '%s\n' '--output'\t'how data is shown' '-o'\t'how data is shown' '--agent'\t'which of the agents in config.toml, where it names several' '--head'\t'and that it goes on from this head, which was noted before' '--help'\t'display help for command'
+            printf '%s\n' '--output'\t'how data is shown' '-o'\t'how data is shown' '--agent'\t'which of the agents in config.toml, where it names several' '--head'\t'and that it goes on from this head, which was noted before' '--earlier'\t'of a key the agent had before the one it has now, whose heads are its own, too (repeatable, the oldest first)' '--help'\t'display help for command'
         case 'slicelab admin audit verify operands'
             true
         case 'slicelab agent subcommands'
@@ -1573,6 +1573,8 @@ function __slicelab_value
             echo 'other'
         case 'slicelab admin audit verify --head'
             echo 'other'
+        case 'slicelab admin audit verify --earlier'
+            echo 'file'
         case 'slicelab agent serve --config'
             echo 'file'
         case 'slicelab agent site add --config'

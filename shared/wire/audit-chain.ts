@@ -51,15 +51,26 @@ export type Break = { readonly position: number; readonly what: string };
 
 /** Follows a chain row by row from its beginning, and says where it breaks. */
 export class ChainCheck {
-  readonly #signer: PublicKey;
+  /** In the order in which they signed, the present one last. */
+  readonly #signers: readonly PublicKey[];
+  /** Which of them signed the last head that was reached. */
+  #signedBy = 0;
   /** In the order of their places; those that are reached are taken off. */
   readonly #heads: SignedHead[];
   readonly #known: ChainHead | undefined;
   #last: ChainHead = BEFORE_FIRST;
 
-  /** `known`: a head that was noted before, elsewhere. */
-  constructor(signer: PublicKey, heads: readonly SignedHead[], known?: ChainHead) {
-    this.#signer = signer;
+  /**
+   * `known`: a head that was noted before, elsewhere. `earlier`: keys that signed heads before the signer's present one,
+   * the oldest first.
+   */
+  constructor(
+    signer: PublicKey,
+    heads: readonly SignedHead[],
+    known?: ChainHead,
+    earlier: readonly PublicKey[] = [],
+  ) {
+    this.#signers = [...earlier, signer];
     this.#heads = heads.toSorted((a, b) => a.position - b.position);
     this.#known = known;
   }
@@ -95,8 +106,13 @@ export class ChainCheck {
 
   #unsigned(head: SignedHead): Break | undefined {
     const { position } = head;
-    if (head.key !== this.#signer.name) return { position, what: "ends at a head that another key signed" };
-    if (verifyBytes(this.#signer, headBytes(head), head.signature)) return undefined;
+    const place = this.#signers.findIndex((key) => key.name === head.key);
+    const signer = this.#signers[place];
+    if (!signer) return { position, what: `ends at a head that another key signed (${head.key})` };
+    if (place < this.#signedBy)
+      return { position, what: "ends at a head of a key that another had taken over from before" };
+    this.#signedBy = place;
+    if (verifyBytes(signer, headBytes(head), head.signature)) return undefined;
     return { position, what: "ends at a head whose signature is wrong" };
   }
 }
@@ -111,14 +127,15 @@ export type ChainSource = {
 
 /**
  * Reads all of a chain and gives its last head. Throws OperatorError where it breaks. Rows that are written meanwhile are
- * left for the next time. `known`: a head that was noted before, elsewhere.
+ * left for the next time. `known`: a head that was noted before, elsewhere. `earlier`: as for `ChainCheck`.
  */
 export async function verifyChain(
   { heads, rows }: ChainSource,
   signer: PublicKey,
   known?: ChainHead,
+  earlier?: readonly PublicKey[],
 ): Promise<ChainHead> {
-  const check = new ChainCheck(signer, heads, known);
+  const check = new ChainCheck(signer, heads, known, earlier);
   const end = Math.max(0, ...heads.map(({ position }) => position));
   for (;;) {
     const page = await rows(check.last.position);

@@ -1,4 +1,7 @@
+import { readFile } from "node:fs/promises";
 import { type Command, InvalidArgumentError } from "commander";
+import { parseCertificate } from "#shared/identity/certificate.ts";
+import { type PublicKey, publicKeyOf } from "#shared/identity/key.ts";
 import { OperatorError } from "#shared/model/errors.ts";
 import {
   type ChainHead,
@@ -64,29 +67,45 @@ function addHead(audit: Command, atDesk: AtDesk): void {
     );
 }
 
-type VerificationOptions = DeskOptions & { readonly head?: ChainHead };
+type VerificationOptions = DeskOptions & { readonly head?: ChainHead; readonly earlier: readonly string[] };
 
 function addVerification(audit: Command, atDesk: AtDesk): void {
   withDeskOptions(audit.command("verify"))
     .description("read all of the audit and make sure that no row was changed, moved or taken out")
     .option("--head <position:hash>", "and that it goes on from this head, which was noted before", readHead)
+    .option(
+      "--earlier <certificate>",
+      "of a key the agent had before the one it has now, whose heads are its own, too (repeatable, the oldest first)",
+      (file: string, files: readonly string[]) => [...files, file],
+      [],
+    )
     .action((options: VerificationOptions) =>
       atDesk(options, async (desk) => {
-        const last = await verify(desk, options.head);
+        const earlier = await Promise.all(options.earlier.map(certifiedKey));
+        const last = await verify(desk, options.head, earlier);
         await desk.write(formatHead(last));
       }),
     );
 }
 
 /** Throws OperatorError where the chain breaks. */
-async function verify({ api, agent }: Desk, known: ChainHead | undefined): Promise<ChainHead> {
+async function verify(
+  { api, agent }: Desk,
+  known: ChainHead | undefined,
+  earlier: readonly PublicKey[],
+): Promise<ChainHead> {
   const heads = (
     await allPages(
       (after?: number) => api.getauditheads({ after }),
       (head) => head.position,
     )
   ).map((head): SignedHead => ({ ...head, signature: Buffer.from(head.signature, "base64") }));
-  return await verifyChain({ heads, rows: (after) => api.getaudit({ after }) }, agent(), known);
+  return await verifyChain({ heads, rows: (after) => api.getaudit({ after }) }, agent(), known, earlier);
+}
+
+/** The key in a certificate's file; that it has ended long ago is no matter. */
+async function certifiedKey(file: string): Promise<PublicKey> {
+  return publicKeyOf(parseCertificate(await readFile(file, "utf8")).publicKey);
 }
 
 function readHead(text: string): ChainHead {

@@ -1,7 +1,8 @@
 import assert from "node:assert/strict";
 import { X509Certificate } from "node:crypto";
-import { unlink, writeFile } from "node:fs/promises";
+import { readFile, unlink, writeFile } from "node:fs/promises";
 import { after, before, beforeEach, test } from "node:test";
+import { publicKeyFromRequest } from "#shared/identity/certificate-request.ts";
 import type { IdentityFiles } from "#shared/identity/identity.ts";
 import { generateSigningKey } from "#shared/identity/key-file.ts";
 import { openServiceIdentity, type ServiceIdentity } from "#shared/identity/service-identity.ts";
@@ -139,4 +140,38 @@ test("a service does not start with a certificate that no caller could accept", 
     /ended at/,
     "one that has ended is no reason not to look after what runs",
   );
+});
+
+test("a certificate is renewed once two thirds of its life are over, and not by one that is no better", async () => {
+  let now = NOW; // of 365 days 151 are over
+  let answer = identity.tls.cert;
+  const asked: string[] = [];
+  const log = {
+    info: () => undefined,
+    warn: (details: object) => warned.push(String(Object.values(details))),
+  };
+  using own = await openServiceIdentity(files, { address: ADDRESS, now: () => now, log });
+  own.renewWith(async ({ csr, current }) => {
+    assert.equal(publicKeyFromRequest(csr).name, own.name);
+    asked.push(current);
+    return answer;
+  });
+  await own.renew();
+  assert.deepEqual(asked, []);
+  now = new Date("2026-09-15T00:00:00Z"); // 257
+  for (const useless of [answer, (await certify(young)).certPem, (await old.server("other")).certPem]) {
+    answer = useless;
+    await own.renew();
+    assert.match(warned.at(-1)!, /FOREIGN_CERTIFICATE/);
+    assert.match(own.concerns(now).join(), /should have been renewed/);
+  }
+  const first = own.tls.cert;
+  answer = (await certify(old, "2026-09-14", "2027-09-14")).certPem;
+  await own.renew();
+  assert.deepEqual(asked, [first, first, first, first]);
+  assert.equal(own.tls.cert, answer);
+  assert.equal(await readFile(files.cert, "utf8"), answer);
+  assert.deepEqual(own.concerns(now), []);
+  await own.renew();
+  assert.equal(asked.length, 4);
 });
