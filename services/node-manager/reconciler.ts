@@ -30,6 +30,7 @@ export type ReconcilerDeps = {
   readonly revocations: Revocations;
   /** What becomes of leases that are revoked. */
   readonly policy: EndingDeps["policy"];
+  readonly onFewerKeys: EndingDeps["onFewerKeys"];
   readonly log: Log;
   readonly signal: AbortSignal;
 };

@@ -100,7 +100,8 @@ export async function startNodeManager(
     for (const settlement of settlements) settlement.nudge();
   };
   const work = parts.use(slivers({ ...ground, onNews, onGone: (slice) => gateway.disconnect(slice) }));
-  const reconciler = parts.use(startReconciler({ ...ground, slivers: work }));
+  const onFewerKeys = (slice: string) => gateway.expel(slice);
+  const reconciler = parts.use(startReconciler({ ...ground, slivers: work, onFewerKeys }));
   parts.use(startRevival({ ...ground, slivers: work, uptime: ground.clock.uptime }));
   const api = useCases(ground, { gateway, slivers: work, listening, onNews });
 
@@ -111,12 +112,10 @@ export async function startNodeManager(
   const server = parts.use(await openServer(ground, api));
   ground.identity.follow((tls) => void [server, page].map((one) => one.renew(serverTlsOptions(tls))));
   Object.assign(listening, { tls: server.port, plain: server.plainPort ?? 0 });
-  const onFewerKeys = (slice: string) => gateway.expel(slice);
   settlements.push(
     ...openSettlements(ground, { parts, listening, roots: api.redemption.roots, onFewerKeys }),
   );
-  const { agents, revocationSeconds: everySeconds = 30 } = config;
-  parts.use(askAgents({ ...ground, slivers: work, agents, everySeconds }));
+  parts.use(askAgents({ ...ground, slivers: work, onFewerKeys }));
 
   const flows = parts.use(openFlows({ ...ground, state: config.state, conntrack: deps.conntrack }));
   await openOwnersDoor({ ...ground, slivers: work, flows }, parts);
@@ -221,7 +220,8 @@ function useCases(ground: Ground, { gateway, slivers, listening, onNews }: CaseN
       return keptPorts(config.reservedPorts, listening);
     },
   };
-  const common = { ...ground, identity, roots, limits, slivers, onNews };
+  const onFewerKeys = (slice: string) => gateway.expel(slice);
+  const common = { ...ground, identity, roots, limits, slivers, onNews, onFewerKeys };
   return {
     store,
     description: () => descriptionOf(self, listening, engines),
@@ -232,7 +232,7 @@ function useCases(ground: Ground, { gateway, slivers, listening, onNews }: CaseN
     renewal: common,
     deletion: common,
     cancellation: common,
-    keys: { ...common, onFewerKeys: (slice) => gateway.expel(slice) },
+    keys: common,
     status: common,
     revocation: common,
   };

@@ -109,10 +109,13 @@ function issuedBy(chain: readonly RevocableLink[], issuer: string): readonly Rev
 /** Throws REVOKED for a chain that one of these lists is about. */
 export function refuseRevoked(chain: readonly RevocableLink[], lists: Iterable<SignedList>): void {
   const found = revocationOf(chain, lists);
-  if (!found) return;
-  const { kind, id } = found.revoked;
-  throw new Fault(
+  if (found) throw revokedFault(found);
+}
+
+/** What whoever uses a ticket or lease that is revoked is told. */
+export function revokedFault({ signer, revoked: { kind, id } }: RevokedBy): Fault {
+  return new Fault(
     "REVOKED",
-    `the ${kind} ${id.slice(0, 12)}… was revoked by ${found.signer.slice(0, 12)}…, and with it this ticket; ask for one that does not stand on it`,
+    `the ${kind} ${id.slice(0, 12)}… was revoked by ${signer.slice(0, 12)}…, and what stands on it; ask for a ticket that does not`,
   );
 }

@@ -61,7 +61,7 @@ export function renew(deps: RenewalDeps, request: RenewalRequest): string {
     checkRenewable(lease, now);
     const principals = [lease.principal, request.peer.name];
     checkNotBanned(store, { slice: lease.slice, principals });
-    deps.revocations.refuseLeaseOf(lease, request.peer.name);
+    deps.revocations.refuseLease(lease);
     const renewed = extend(deps, tx, lease, request, now);
     record(deps, tx, lease, request.peer.name, "lease renewed", `until ${formatInstant(renewed.term.end)}`);
     store.recordTime(tx, now);

@@ -5,16 +5,17 @@ import { startRounds } from "#shared/runtime/rounds.ts";
 import { agentApi } from "#shared/wire/agent-api.ts";
 import { revocationPolling, revocationSource } from "#shared/wire/revocation-polling.ts";
 import { Connections } from "#shared/wire/xmlrpc/connections.ts";
+import type { NodeManagerConfig } from "../config.ts";
 import { type EndingDeps, endRevokedLeases } from "./ending.ts";
 
 export type AskedAgents = EndingDeps & {
   readonly identity: ServiceIdentity;
-  readonly agents: readonly { readonly identity: string; readonly url: string }[];
-  readonly everySeconds: number;
+  readonly config: Pick<NodeManagerConfig, "agents" | "revocationSeconds">;
 };
 
 /** Asks every agent of the node for what is revoked, each by itself: now, and in case it can't tell, over and over. */
-export function askAgents({ identity, agents, everySeconds, ...deps }: AskedAgents): AsyncDisposable {
+export function askAgents({ identity, config, ...deps }: AskedAgents): AsyncDisposable {
+  const { agents, revocationSeconds: everySeconds = 30 } = config;
   const parts = new AsyncDisposableStack();
   const connections = parts.use(new Connections(clientTlsOptions(identity.tls)));
   identity.follow((tls) => connections.renew(clientTlsOptions(tls)));

@@ -17,6 +17,8 @@ export type EndingDeps = {
   readonly revocations: Revocations;
   readonly slivers: Slivers;
   readonly time: NodeTime;
+  /** Somebody was put out of a lease that goes on: whoever entered with a key of theirs may not stay. */
+  readonly onFewerKeys: (slice: string) => void;
   readonly log: Log;
 };
 
@@ -24,7 +26,7 @@ export type EndingDeps = {
 const AT_ONCE = 8;
 
 /**
- * Ends or suspends every lease that is revoked: decided durably at once, before this returns, unless the clock can't be
+ * Ends or suspends every lease that is revoked, and puts who is revoked out of those that go on for others: decided durably at once, before this returns, unless the clock can't be
  * believed, when nothing is destroyed (RELIABILITY I9); then their slivers are removed or stopped. What fails is tried
  * again by the reconciler, which also calls this.
  */
@@ -37,6 +39,7 @@ export function endRevokedLeases(deps: EndingDeps): void {
     log.warn({ err, slice: lease.slice }, "a revoked lease was not ended; it is tried again");
   for (const lease of store.leases.inState("live")) {
     const revoked = revocations.ofLease(lease);
+    if (!revoked) putOut(deps, lease);
     if (!revoked) continue;
     if (ends) end(deps, lease, revoked);
     const stop = () => (ends ? slivers.remove(lease.serial) : suspend(deps, lease, revoked));
@@ -46,6 +49,18 @@ export function endRevokedLeases(deps: EndingDeps): void {
     if (!revocations.ofLease(lease)) continue;
     // It can only be ended once it is made; where it can't be made there is nothing to end.
     slivers.make(lease.serial).then(() => endRevokedLeases(deps), failed(lease));
+  }
+}
+
+function putOut({ store, revocations, time, onFewerKeys }: EndingDeps, lease: StoredLease): void {
+  const { serial, slice } = lease;
+  for (const { member, by } of revocations.membersRevoked(lease)) {
+    store.transaction((tx) => {
+      store.members.remove(tx, serial, member);
+      const at = { atMilliseconds: time.milliseconds(), action: "member put out", outcome: "done" };
+      store.audit.record(tx, { ...at, peer: "node", slice, lease: serial, note: reasonOf(by) });
+    });
+    onFewerKeys(slice);
   }
 }
 

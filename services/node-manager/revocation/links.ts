@@ -28,8 +28,15 @@ export function revocableLinks(chain: readonly Named[], agent: KeyName | undefin
   });
 }
 
-/** A chain that a lease stands on: whose ticket it is, and its links. */
-export type LeaseChain = { readonly principal: KeyName; readonly links: readonly RevocableLink[] };
+/** A chain that a lease stands on. */
+export type LeaseChain = { readonly links: readonly RevocableLink[] };
+
+/** The same chain as if its ticket had been another member's: all of a slice are equals (docs/decisions/0027). */
+export function usedBy(links: readonly RevocableLink[], member: KeyName): RevocableLink[] {
+  const leaf = links.at(-1)!;
+  const [issuer] = leaf.keys;
+  return [...links.slice(0, -1), { ...leaf, keys: [issuer!, member] }];
+}
 
 /**
  * The chains that a lease counts under now or later: that of the ticket it was made with, and of those that extended
@@ -37,10 +44,10 @@ export type LeaseChain = { readonly principal: KeyName; readonly links: readonly
  */
 export function chainsOfLease(store: Store, { serial }: StoredLease, now: Instant): LeaseChain[] {
   const counted = new Set(store.charges.ofLease(serial, now));
-  return store.tickets.ofLease(serial).flatMap(({ id, principal, parent, document }) => {
+  return store.tickets.ofLease(serial).flatMap(({ id, parent, document }) => {
     if (document === undefined || parent === undefined || !counted.has(parent)) return [];
     const chain = [...holdingsAbove(store, parent), { id, ticket: read(document) }];
-    return [{ principal, links: revocableLinks(chain, store.roots.find(chain[0]!.id)?.agent) }];
+    return [{ links: revocableLinks(chain, store.roots.find(chain[0]!.id)?.agent) }];
   });
 }
 

@@ -1,6 +1,6 @@
 import type { KeyName, PublicKey } from "#shared/identity/key.ts";
 import { Fault, refuseUnless } from "#shared/model/errors.ts";
-import { type RevokedBy, refuseRevoked, revocationOf } from "#shared/model/revocation.ts";
+import { type RevokedBy, refuseRevoked, revocationOf, revokedFault } from "#shared/model/revocation.ts";
 import type { Ticket } from "#shared/model/ticket.ts";
 import type { Chain } from "#shared/wire/chain.ts";
 import { claimedList, openRevocations } from "#shared/wire/revocation-document.ts";
@@ -10,7 +10,7 @@ import type { StoredLease } from "../store/lease-rows.ts";
 import type { StoredList } from "../store/revocation-rows.ts";
 import { heldList } from "../store/verification.ts";
 import type { Store } from "../store.ts";
-import { chainsOfLease, isHolder, revocableLinks } from "./links.ts";
+import { chainsOfLease, isHolder, revocableLinks, usedBy } from "./links.ts";
 
 export type RevocationDeps = {
   readonly store: Store;
@@ -88,20 +88,32 @@ export class Revocations {
     );
   }
 
-  /** What revokes a lease: something in every chain that it counts under now or later. */
+  /** What revokes a lease: something in every chain that it counts under now or later, whichever member it is for. */
   ofLease(lease: StoredLease): RevokedBy | undefined {
-    const chains = chainsOfLease(this.#deps.store, lease, this.#deps.time.now());
-    const found = chains.map(({ links }) => revocationOf(links, this.#lists.all));
+    const members = this.#deps.store.members.of(lease.serial);
+    const found = (members.length > 0 ? members : [lease.principal]).map((one) => this.#ofMember(lease, one));
     return found.every((one) => one !== undefined) ? found[0] : undefined;
   }
 
-  /** Throws REVOKED where all tickets that give `principal` a lease are revoked, even if it stands on another's. */
-  refuseLeaseOf(lease: StoredLease, principal: KeyName): void {
-    const { store, time } = this.#deps;
-    const own = chainsOfLease(store, lease, time.now()).filter((chain) => chain.principal === principal);
-    const [first, ...others] = own;
-    if (!first || others.some(({ links }) => !revocationOf(links, this.#lists.all))) return;
-    refuseRevoked(first.links, this.#lists.all);
+  /** Members who are revoked, by whom, of a lease that goes on for others. */
+  membersRevoked(lease: StoredLease): { readonly member: KeyName; readonly by: RevokedBy }[] {
+    return this.#deps.store.members.of(lease.serial).flatMap((member) => {
+      const by = this.#ofMember(lease, member);
+      return by ? [{ member, by }] : [];
+    });
+  }
+
+  /** Throws REVOKED for a lease that is not to be renewed. */
+  refuseLease(lease: StoredLease): void {
+    const found = this.ofLease(lease);
+    if (found) throw revokedFault(found);
+  }
+
+  /** What keeps every ticket of a lease from being any good for this member of it. */
+  #ofMember(lease: StoredLease, member: KeyName): RevokedBy | undefined {
+    const chains = chainsOfLease(this.#deps.store, lease, this.#deps.time.now());
+    const found = chains.map(({ links }) => revocationOf(usedBy(links, member), this.#lists.all));
+    return found.every((one) => one !== undefined) ? found[0] : undefined;
   }
 
   /** As what, and with which key, the signer that a list claims is believed here. */

@@ -5,7 +5,7 @@ import { eventually } from "#test/support/deadline.ts";
 import { KEYS } from "#test/support/documents.ts";
 import { revocationsBy } from "#test/support/revocations.ts";
 import { hang } from "../lab/faulty-backend.ts";
-import { type NodeLab, nodeLab } from "../lab/node-lab.ts";
+import { type NodeLab, nodeLab, sshKey } from "../lab/node-lab.ts";
 import { assertRefused } from "../lab/refusal.ts";
 import { auditOf, reading } from "../lab/store-dump.ts";
 
@@ -93,6 +93,37 @@ test("a lease ends when no ticket is left that it counts under, and is not renew
   await assertRefused(lab, () => lab.alice.renewlease({ slice, ticketdata: third.text }), "REVOKED");
   await agent.postrevocations({ list: revocationsBy(key, 2, { ticket: [first.id, second.id] }) });
   await leased(lab);
+});
+
+test("a lease goes on for its other members, and who is revoked is put out of it, also where slivers are suspended", async () => {
+  await using lab = await nodeLab({ config: { revokedLeases: "suspend" } });
+  const agent = lab.clientOf(lab.agentIdentity);
+  const shared = { slice: "shared", resources: { cpuMillis: 0, memoryMib: 1, diskMib: 1, egressKbps: 0 } };
+  await lab.alice.newlease({ ticketdata: (await lab.ticket(shared)).text });
+  await lab.bob.renewlease({
+    slice: "shared",
+    ticketdata: (await lab.ticket({ ...shared, to: KEYS.bob })).text,
+  });
+  await lab.alice.addkey({ slice: "shared", key: sshKey() });
+  await lab.alice.newlease({ ticketdata: (await lab.ticket({ slice: "alone" })).text });
+  const key = lab.agentIdentity.signingKey;
+  await agent.postrevocations({ list: revocationsBy(key, 1, { principal: [alice] }) });
+  await eventually(
+    async () => (await lab.backend.list()).filter(({ state }) => state === "running").length === 1,
+  );
+  assert.deepEqual(await lab.bob.getslivers(), ["alone", "shared"], "one is stopped, and kept until it ends");
+  assert.deepEqual((await lab.bob.getstatus({ slice: "shared" })).members, [KEYS.bob.public.name]);
+  assert.deepEqual((await lab.bob.getsshkeys({ slice: "shared" })).numkeys, 0);
+  await lab.bob.renewlease({ slice: "shared" });
+  await assertRefused(lab, () => lab.alice.addkey({ slice: "shared", key: sshKey() }), "NOT_PRINCIPAL");
+  await assertRefused(lab, () => lab.alice.renewlease({ slice: "alone" }), "REVOKED");
+  await lab.restart();
+  await lab.node.reconciler.pass();
+  assert.equal((await lab.backend.list()).filter(({ state }) => state === "running").length, 1);
+  await agent.postrevocations({
+    list: revocationsBy(key, 2, { principal: [alice, KEYS.bob.public.name] }),
+  });
+  await eventually(async () => (await lab.backend.list()).every(({ state }) => state === "stopped"));
 });
 
 test("lists of nobody, forged, misplaced, older or contradicting are refused and change nothing", async () => {
