@@ -1,7 +1,6 @@
 import { join } from "node:path";
 import { openServiceIdentity, type ServiceIdentity } from "#shared/identity/service-identity.ts";
 import { clientTlsOptions, serverTlsOptions } from "#shared/identity/tls.ts";
-import { hostAndPort } from "#shared/model/address.ts";
 import { type Clock, realTime, systemClock } from "#shared/runtime/clock.ts";
 import { startConcerns } from "#shared/runtime/concerns.ts";
 import type { Host, Running } from "#shared/runtime/lifecycle.ts";
