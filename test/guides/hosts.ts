@@ -18,6 +18,9 @@ export type Hosts = AsyncDisposable & { at(name: string): Host };
 /** Nothing here runs for longer, whatever becomes of the test. */
 const SECONDS = 170;
 
+/** For one command, in seconds: less than its caller's, so that it is told which one hangs. */
+const PATIENCE = "25";
+
 /** The machine's own directories, under a layer that is the host's and forgotten with it. */
 const LAYERS = `mount --make-rprivate / && mount -t tmpfs tmpfs /mnt && for d in etc opt root usr/local var/lib; do
   mkdir -p /mnt/upper/$d /mnt/work/$d &&
@@ -70,7 +73,7 @@ export async function hosts(
   for (const [name, address] of Object.entries(addresses)) {
     const { pid } = owned.use(await holder(["-m", "-n", "-p", "--mount-proc"], LAYERS));
     await connect(middle.pid, pid, address, there.size);
-    const enter = ["-t", String(pid), "-m", "-n", "-p", "bash", "-c"];
+    const enter = ["-t", String(pid), "-m", "-n", "-p", "timeout", "-k1", PATIENCE, "bash", "-c"];
     const own = { ...env(name), PATH: path, HOME: "/root" };
     there.set(name, {
       run: (command, more = {}) =>
