@@ -66,7 +66,8 @@ async function nodesLearn(): Promise<void> {
 /** How much is free of each node, as advertised. */
 async function free(): Promise<number[]> {
   const ads = await lab.agentClient.getads({ nodes: lab.nodes.map(({ name }) => name) });
-  return ads.map((ad) => (typeof ad === "string" ? Number.NaN : ad.free.slivers));
+  const left = new Map(ads.flatMap((ad) => (typeof ad === "string" ? [] : [[ad.node, ad.free.slivers]])));
+  return lab.nodes.map(({ name }) => left.get(name)!);
 }
 
 /** What somebody signs who has a copy of a ticket key, beneath the first node's root for it. */
