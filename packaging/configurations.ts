@@ -21,10 +21,11 @@ function heading(part: string, prefix: string, others = ""): string[] {
   ];
 }
 
-function identityOf(part: string): Record<string, string> {
+/** A service renews its certificate, so it keeps that where its unit lets it write. */
+function identityIn(directory: string, part: string): Record<string, string> {
   return {
-    "identity.key": `/etc/slicelab/${part}.key`,
-    "identity.certificate": `/etc/slicelab/${part}.crt`,
+    "identity.key": `${directory}/${part}.key`,
+    "identity.certificate": `${directory}/${part}.crt`,
     "identity.authority": "/etc/slicelab/ca.pem",
   };
 }
@@ -41,7 +42,7 @@ export const CONFIGURATIONS: Readonly<Record<string, Configuration>> = {
     heading: heading("agent", "SLICELAB_AGENT", ", and DATABASE_URL"),
     schema: agentConfig,
     examples: {
-      ...identityOf("agent"),
+      ...identityIn("/var/lib/slicelab/agent", "agent"),
       database: "postgresql:///slicelab?host=/var/run/postgresql",
       ticket_key: "/var/lib/slicelab/agent/ticket.key",
       previous_ticket_key: "/var/lib/slicelab/agent/ticket-before.key",
@@ -71,7 +72,7 @@ export const CONFIGURATIONS: Readonly<Record<string, Configuration>> = {
     heading: heading("broker", "SLICELAB_BROKER", ", DATABASE_URL and REDIS_URL"),
     schema: brokerConfig,
     examples: {
-      ...identityOf("broker"),
+      ...identityIn("/var/lib/slicelab/broker", "broker"),
       database: "postgresql:///slicelab?host=/var/run/postgresql",
       redis: "redis://127.0.0.1:6379",
       "listen.plain_port": 9000,
@@ -85,7 +86,7 @@ export const CONFIGURATIONS: Readonly<Record<string, Configuration>> = {
     heading: heading("node-manager", "SLICELAB_NODE_MANAGER"),
     schema: nodeManagerConfig,
     examples: {
-      ...identityOf("node-manager"),
+      ...identityIn("/etc/slicelab", "node-manager"),
       ...shareAt("capacity", SHARE),
       ...shareAt("agents.share", { ...SHARE, slivers: 25 }),
       ip: NODE_IP,
