@@ -1,3 +1,4 @@
+import { textTable } from "#shared/runtime/listing.ts";
 import type { Testbed } from "./testbed.ts";
 
 /** The testbed as a person wants to see it: where everything answers, and how to be alice. */
@@ -15,19 +16,11 @@ export function testbedTable({ agent, broker, nodes, people, description }: Test
       String(node.part.process.pid),
     ]),
   ];
-  const widths = rows[0]!.map((_, column) => Math.max(...rows.map((row) => row[column]!.length)));
-  const lines = rows.map((row) =>
-    row
-      .map((cell, i) => cell.padEnd(widths[i]!))
-      .join("  ")
-      .trimEnd(),
-  );
   const alice = people.find(({ name }) => name === "alice")!;
   const admin = people.find(({ name }) => name === "admin")!;
   const real = description.engine === "simulated" ? "Slivers are simulated: nothing runs in them." : "";
   return [
-    ...lines,
-    "",
+    textTable(rows),
     ...(real ? [real] : []),
     `To be alice: export SLICELAB_HOME=${alice.home}`,
     "Then:        bin/slice create hello --nodes 2",

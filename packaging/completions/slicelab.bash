@@ -466,7 +466,7 @@ _slicelab_command() {
     operands=() ;;
   'slicelab agent ticket-key list')
     subcommands=()
-    options=('--config' '--help')
+    options=('--config' '--output' '-o' '--help')
     operands=() ;;
   'slicelab agent ticket-key rotate')
     subcommands=()
@@ -1061,6 +1061,8 @@ _slicelab_value() {
   'slicelab agent holding list --output') kind='=table json' ;;
   'slicelab agent holding list -o') kind='=table json' ;;
   'slicelab agent ticket-key list --config') kind='file' ;;
+  'slicelab agent ticket-key list --output') kind='=table json' ;;
+  'slicelab agent ticket-key list -o') kind='=table json' ;;
   'slicelab agent ticket-key rotate --config') kind='file' ;;
   'slicelab agent ticket-key close --config') kind='file' ;;
   'slicelab agent invitation create --config') kind='file' ;;

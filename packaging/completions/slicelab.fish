@@ -696,7 +696,7 @@ function __slicelab_command
         case 'slicelab agent ticket-key list subcommands'
             true
         case 'slicelab agent ticket-key list options'
-            printf '%s\n' '--config'\t'the agent’s configuration' '--help'\t'display help for command'
+            printf '%s\n' '--config'\t'the agent’s configuration' '--output'\t'how to print' '-o'\t'how to print' '--help'\t'display help for command'
         case 'slicelab agent ticket-key list operands'
             true
         case 'slicelab agent ticket-key rotate subcommands'
@@ -1789,6 +1789,10 @@ function __slicelab_value
             echo '=table json'
         case 'slicelab agent ticket-key list --config'
             echo 'file'
+        case 'slicelab agent ticket-key list --output'
+            echo '=table json'
+        case 'slicelab agent ticket-key list -o'
+            echo '=table json'
         case 'slicelab agent ticket-key rotate --config'
             echo 'file'
         case 'slicelab agent ticket-key close --config'

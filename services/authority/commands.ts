@@ -6,6 +6,7 @@ import { type CertificateKind, validityFrom } from "#shared/identity/certificate
 import { createNewFile, taken } from "#shared/identity/new-file.ts";
 import { commandOf, runCommandLine, type Terminal } from "#shared/runtime/command-line.ts";
 import { runService } from "#shared/runtime/lifecycle.ts";
+import { jsonText, outputOption } from "#shared/runtime/listing.ts";
 import { initAuthority, openAuthority, predecessorIn } from "./authority.ts";
 import { loadAuthorityConfig } from "./config.ts";
 import { enrol } from "./enrolment.ts";
@@ -55,10 +56,6 @@ function directoryOption(): Option {
   return new Option("--dir <directory>", "where the authority is kept")
     .env("SLICELAB_AUTHORITY")
     .default(join(homedir(), ".slicelab", "authority"), "~/.slicelab/authority");
-}
-
-function outputOption(): Option {
-  return new Option("-o, --output <format>", "how to print").choices(["table", "json"]).default("table");
 }
 
 function addInit(parent: Command, { out, now }: AuthorityTerminal): void {
@@ -149,7 +146,7 @@ function addShow(parent: Command, { out }: AuthorityTerminal): void {
     .addOption(outputOption())
     .action(async (file: string, options: { output: string }) => {
       const subject = await readSubject(file);
-      out(options.output === "json" ? json(subjectRecord(subject)) : subjectTable(subject));
+      out(options.output === "json" ? jsonText(subjectRecord(subject)) : subjectTable(subject));
     });
 }
 
@@ -161,7 +158,7 @@ function addList(parent: Command, { out, now }: AuthorityTerminal): void {
     .addOption(outputOption())
     .action(async (options: { dir: string; output: string }) => {
       const certificates = await listCertificates(await openAuthority(options.dir), now);
-      out(options.output === "json" ? json(certificates) : certificateTable(certificates));
+      out(options.output === "json" ? jsonText(certificates) : certificateTable(certificates));
     });
 }
 
@@ -189,8 +186,4 @@ function collect(value: string, earlier: readonly string[]): string[] {
 function wholeDays(value: string): number {
   if (/^[1-9][0-9]{0,3}$/.test(value)) return Number(value);
   throw new InvalidArgumentError("Give a whole number of days, 1 to 9999.");
-}
-
-function json(value: unknown): string {
-  return `${JSON.stringify(value, null, 2)}\n`;
 }

@@ -1,3 +1,4 @@
+import { textTable } from "#shared/runtime/listing.ts";
 import type { Authority } from "./authority.ts";
 import type { IssuedRecord } from "./register.ts";
 import type { Subject } from "./subject.ts";
@@ -30,13 +31,15 @@ export function certificateTable(certificates: readonly ListedCertificate[]): st
     one.status,
     one.addresses.join(" "),
   ]);
-  return table([["NAME", "KIND", "KEY", "UNTIL", "STATUS", "ADDRESSES"], ...rows]);
+  return textTable([["NAME", "KIND", "KEY", "UNTIL", "STATUS", "ADDRESSES"], ...rows]);
 }
 
 /** What `show` prints as lines of a name and a value. */
 export function subjectTable(subject: Subject): string {
   const fields = Object.entries(subjectRecord(subject));
-  return table(fields.map(([name, value]) => [name, typeof value === "string" ? value : value.join(" ")]));
+  return textTable(
+    fields.map(([name, value]) => [name, typeof value === "string" ? value : value.join(" ")]),
+  );
 }
 
 /** What `show -o json` prints. `sha256` is the key's name; `sha1` the one version 0.5 of PlanetLab called it. */
@@ -57,17 +60,4 @@ export function subjectRecord({
     notAfter: certificate.validity.notAfter.toISOString(),
     addresses: certificate.addresses,
   };
-}
-
-function table(rows: readonly (readonly string[])[]): string {
-  const columns = rows[0]?.map((_, column) => Math.max(...rows.map((row) => row[column]!.length))) ?? [];
-  return rows
-    .map(
-      (row) =>
-        `${row
-          .map((cell, column) => cell.padEnd(columns[column]!))
-          .join("  ")
-          .trimEnd()}\n`,
-    )
-    .join("");
 }

@@ -3,6 +3,7 @@ import { type Command, InvalidArgumentError, Option } from "commander";
 import { Fault } from "#shared/model/errors.ts";
 import type { Instant } from "#shared/model/time.ts";
 import { commandOf, runCommandLine, sentenceOf, type Terminal } from "#shared/runtime/command-line.ts";
+import { jsonText, outputOption, textTable } from "#shared/runtime/listing.ts";
 import { IMAGE_LIMITS } from "./backends/images/image-limits.ts";
 import {
   describeUsers,
@@ -78,12 +79,10 @@ function addList(parent: Command, { out }: ImageTerminal): void {
     .command("list")
     .description("list the images, and who uses them; * marks what a name stands for")
     .addOption(directoryOption())
-    .addOption(
-      new Option("-o, --output <format>", "how to print").choices(["table", "json"]).default("table"),
-    )
+    .addOption(outputOption())
     .action(async ({ dir, output }: { dir: string; output: string }) => {
       const images = await listImages(resolve(dir));
-      out(output === "json" ? `${JSON.stringify(images.map(record), null, 2)}\n` : tableOf(images));
+      out(output === "json" ? jsonText(images.map(record)) : tableOf(images));
     });
 }
 
@@ -135,17 +134,7 @@ function tableOf(images: readonly ShelvedImage[]): string {
     marker.source ?? "by hand",
     describeUsers(users) || "unused",
   ]);
-  const all = [["  IMAGE", "MIB", "MADE", "DIGEST", "SOURCE", "USE"], ...rows];
-  const widths = all[0]!.map((_, column) => Math.max(...all.map((row) => row[column]!.length)));
-  return all
-    .map(
-      (row) =>
-        `${row
-          .map((cell, column) => cell.padEnd(widths[column]!))
-          .join("  ")
-          .trimEnd()}\n`,
-    )
-    .join("");
+  return textTable([["  IMAGE", "MIB", "MADE", "DIGEST", "SOURCE", "USE"], ...rows]);
 }
 
 /** A relative path is one from here; recipes are no paths. */

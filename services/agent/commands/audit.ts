@@ -4,6 +4,7 @@ import type { PublicKey } from "#shared/identity/key.ts";
 import { OperatorError } from "#shared/model/errors.ts";
 import type { ServiceTerminal } from "#shared/runtime/command-line.ts";
 import type { Database } from "#shared/runtime/database.ts";
+import { listingText, outputOption } from "#shared/runtime/listing.ts";
 import {
   type ChainHead,
   formatHead,
@@ -16,7 +17,6 @@ import { AuditChain } from "../registry/audit-chain.ts";
 import { chainedRows, chainHeads, latestHead } from "../store/audit-chain.ts";
 import { positive } from "./arguments.ts";
 import { type BooksOptions, onConfig, type WithBooks } from "./books.ts";
-import { addOutput, listingText } from "./listing.ts";
 
 const SHOWN = 50;
 const PAGE = 1000;
@@ -40,7 +40,8 @@ export function addAuditCommands(parent: Command, withBooks: WithBooks, terminal
     });
   };
   const audit = parent.command("audit").description("what was done and refused, and by whom");
-  addOutput(onConfig(audit.command("list").description("show what was done and refused, the latest last")))
+  onConfig(audit.command("list").description("show what was done and refused, the latest last"))
+    .addOption(outputOption())
     .option("--count <number>", "how many at most", positive, SHOWN)
     .action((options: ListOptions) =>
       withAudit(options, async ({ database }) => {
@@ -48,19 +49,14 @@ export function addAuditCommands(parent: Command, withBooks: WithBooks, terminal
         const after = Math.max(0, end - options.count);
         const rows = await chainedRows(database, { after, limit: options.count });
         out(
-          listingText(
-            options.output,
-            rows,
-            ["POSITION", "TIME", "WHO", "WHAT", "OUTCOME", "DETAIL"],
-            (row) => [
-              ...[
-                row.position,
-                row.at.slice(0, "2030-01-01 00:00:00".length),
-                row.label ?? row.who.slice(0, 16),
-              ],
-              ...[row.method, row.outcome, row.detail],
-            ],
-          ),
+          listingText(options.output, rows, [
+            { header: "POSITION", value: (row) => row.position },
+            { header: "TIME", value: (row) => row.at.slice(0, "2030-01-01 00:00:00".length) },
+            { header: "WHO", value: (row) => row.label ?? row.who.slice(0, 16) },
+            { header: "WHAT", value: (row) => row.method },
+            { header: "OUTCOME", value: (row) => row.outcome },
+            { header: "DETAIL", value: (row) => row.detail },
+          ]),
         );
       }),
     );

@@ -2,19 +2,18 @@ import type { Command } from "commander";
 import { formatInstant, type Instant } from "#shared/model/time.ts";
 import type { ServiceTerminal } from "#shared/runtime/command-line.ts";
 import type { Database } from "#shared/runtime/database.ts";
+import { type Column, listingText, outputOption } from "#shared/runtime/listing.ts";
 import { heldAndGranted } from "../store/held.ts";
 import { allPrincipals } from "../store/principals.ts";
 import { allQuotas } from "../store/quotas.ts";
 import { allNodes, allPrivileges, allSites, type RegisteredNode } from "../store/registry.ts";
 import { type BooksOptions, onBooks, type WithBooks } from "./books.ts";
-import { addOutput, type Cell, listingText } from "./listing.ts";
 
-/** One `list` command: what it lists, and how each thing stands in a line of a table. */
+/** One `list` command: what it lists, and what of it in which column. */
 type Listing<Row> = {
   readonly of: string;
   readonly rows: (database: Database) => Promise<Row[]>;
-  readonly columns: readonly string[];
-  readonly cells: (row: Row) => readonly Cell[];
+  readonly columns: readonly Column<Row>[];
 };
 
 /** Adds `list` to the commands for sites, principals, nodes and privileges. */
@@ -23,80 +22,80 @@ export function addListCommands(parent: Command, withBooks: WithBooks, terminal:
   add({
     of: "site",
     rows: allSites,
-    columns: ["SITE", "NODES", "PRINCIPALS"],
-    cells: (site) => [site.name, site.nodes, site.principals],
+    columns: [
+      { header: "SITE", value: (site) => site.name },
+      { header: "NODES", value: (site) => site.nodes },
+      { header: "PRINCIPALS", value: (site) => site.principals },
+    ],
   });
   add({
     of: "principal",
     rows: allPrincipals,
-    columns: ["NAME", "ROLE", "SITE", "KEY", "STATUS"],
-    cells: (one) => [
-      one.label,
-      one.role,
-      one.site,
-      one.name.slice(0, 16),
-      one.suspended ? "suspended" : "active",
+    columns: [
+      { header: "NAME", value: (one) => one.label },
+      { header: "ROLE", value: (one) => one.role },
+      { header: "SITE", value: (one) => one.site },
+      { header: "KEY", value: (one) => one.name.slice(0, 16) },
+      { header: "STATUS", value: (one) => (one.suspended ? "suspended" : "active") },
     ],
   });
   add({
     of: "node",
     rows: allNodes,
-    columns: ["NAME", "ADDRESS", "SITE", "KEY", "STATUS", "OVERBOOKING", "HEARD"],
-    cells: (node) => [
-      node.label,
-      node.ip,
-      node.site,
-      node.node.slice(0, 16),
-      statusOf(node),
-      node.overbooking,
-      node.heard === null ? "never" : formatInstant(node.heard),
+    columns: [
+      { header: "NAME", value: (node) => node.label },
+      { header: "ADDRESS", value: (node) => node.ip },
+      { header: "SITE", value: (node) => node.site },
+      { header: "KEY", value: (node) => node.node.slice(0, 16) },
+      { header: "STATUS", value: statusOf },
+      { header: "OVERBOOKING", value: (node) => node.overbooking },
+      { header: "HEARD", value: ({ heard }) => (heard === null ? "never" : formatInstant(heard)) },
     ],
   });
   add({
     of: "holding",
     rows: (database) => heldAndGranted(database, terminal.clock.now()),
-    columns: ["HOLDING", "KIND", "NODE", "WHOSE", "SLIVERS", "MEMORY", "UNTIL", "STATE", "BENEATH"],
-    cells: (one) => [
-      one.id.slice(0, 16),
-      one.kind,
-      one.ip,
-      one.party.slice(0, 24),
-      one.slivers,
-      `${one.memory_mib} MiB`,
-      formatInstant(one.until),
-      one.state,
-      one.beneath,
+    columns: [
+      { header: "HOLDING", value: (one) => one.id.slice(0, 16) },
+      { header: "KIND", value: (one) => one.kind },
+      { header: "NODE", value: (one) => one.ip },
+      { header: "WHOSE", value: (one) => one.party.slice(0, 24) },
+      { header: "SLIVERS", value: (one) => one.slivers },
+      { header: "MEMORY", value: (one) => `${one.memory_mib} MiB` },
+      { header: "UNTIL", value: (one) => formatInstant(one.until) },
+      { header: "STATE", value: (one) => one.state },
+      { header: "BENEATH", value: (one) => one.beneath },
     ],
   });
   add({
     of: "privilege",
     rows: allPrivileges,
-    columns: ["ID", "PRINCIPAL", "TYPE", "NODES", "LEASE", "RENEWABLE", "UNTIL", "CAPABILITIES"],
-    cells: (one) => [
-      one.id,
-      one.label,
-      one.sliceType,
-      one.maxNodes,
-      one.maxLeaseSeconds,
-      one.maxRenewableSeconds,
-      untilText(one.validTo),
-      one.capabilities.join(" "),
+    columns: [
+      { header: "ID", value: (one) => one.id },
+      { header: "PRINCIPAL", value: (one) => one.label },
+      { header: "TYPE", value: (one) => one.sliceType },
+      { header: "NODES", value: (one) => one.maxNodes },
+      { header: "LEASE", value: (one) => one.maxLeaseSeconds },
+      { header: "RENEWABLE", value: (one) => one.maxRenewableSeconds },
+      { header: "UNTIL", value: (one) => untilText(one.validTo) },
+      { header: "CAPABILITIES", value: (one) => one.capabilities.join(" ") },
     ],
   });
   add({
     of: "quota",
     rows: allQuotas,
-    columns: ["OF", "SLICES", "NODES", "LEASE", "SLIVERS", "CPU", "MEMORY MiB", "DISK MiB", "EGRESS"],
-    cells: ({ principal, site, limits }) => [
-      principal ?? `site ${site}`,
-      ...[limits.slices, limits.nodes, limits.leaseSeconds, limits.slivers, limits.cpuMillis].map(cellOf),
-      ...[limits.memoryMib, limits.diskMib, limits.egressKbps].map(cellOf),
+    columns: [
+      { header: "OF", value: ({ principal, site }) => principal ?? `site ${site}` },
+      { header: "SLICES", value: ({ limits }) => limits.slices ?? null },
+      { header: "NODES", value: ({ limits }) => limits.nodes ?? null },
+      { header: "LEASE", value: ({ limits }) => limits.leaseSeconds ?? null },
+      { header: "SLIVERS", value: ({ limits }) => limits.slivers ?? null },
+      { header: "CPU", value: ({ limits }) => limits.cpuMillis ?? null },
+      { header: "MEMORY MiB", value: ({ limits }) => limits.memoryMib ?? null },
+      { header: "DISK MiB", value: ({ limits }) => limits.diskMib ?? null },
+      { header: "EGRESS", value: ({ limits }) => limits.egressKbps ?? null },
     ],
   });
-}
-
-function cellOf(amount: number | undefined): Cell {
-  return amount ?? null;
 }
 
 function addList<Row>(
@@ -106,13 +105,13 @@ function addList<Row>(
   { out }: ServiceTerminal,
 ): void {
   const group = parent.commands.find((command) => command.name() === listing.of)!;
-  addOutput(onBooks(group.command("list").description(`list every ${listing.of}`))).action(
-    (options: BooksOptions & { output: string }) =>
+  onBooks(group.command("list").description(`list every ${listing.of}`))
+    .addOption(outputOption())
+    .action((options: BooksOptions & { output: string }) =>
       withBooks(options, async ({ database }) => {
-        const rows = await listing.rows(database);
-        out(listingText(options.output, rows, listing.columns, listing.cells));
+        out(listingText(options.output, await listing.rows(database), listing.columns));
       }),
-  );
+    );
 }
 
 function statusOf({ retired, suspended, drained }: RegisteredNode): string {

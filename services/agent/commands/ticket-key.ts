@@ -2,6 +2,7 @@ import type { Command } from "commander";
 import { OperatorError } from "#shared/model/errors.ts";
 import { formatInstant } from "#shared/model/time.ts";
 import type { ServiceTerminal } from "#shared/runtime/command-line.ts";
+import { listingText, outputOption } from "#shared/runtime/listing.ts";
 import { loadAgentConfig } from "../config.ts";
 import { rotateTicketKey } from "../signing/rotation.ts";
 import { openTicketKeys, ticketKeyFiles } from "../signing/ticket-keys.ts";
@@ -10,6 +11,7 @@ import { markKeyClosing, type TicketKeyRecord, ticketKeyRecords } from "../store
 import { onConfig, type WithBooks } from "./books.ts";
 
 type Options = { readonly config: string };
+type ListOptions = Options & { readonly output: string };
 
 /** `ticket-key`: the keys that nodes give holdings to, and how one takes over from another. */
 export function addTicketKeyCommands(parent: Command, withBooks: WithBooks, terminal: ServiceTerminal): void {
@@ -20,22 +22,30 @@ export function addTicketKeyCommands(parent: Command, withBooks: WithBooks, term
 }
 
 function addList(parent: Command, withBooks: WithBooks, { env, out, clock }: ServiceTerminal): void {
-  onConfig(parent.command("list").description("the ticket keys there were, and what stands on each")).action(
-    (options: Options) =>
+  onConfig(parent.command("list").description("the ticket keys there were, and what stands on each"))
+    .addOption(outputOption())
+    .action((options: ListOptions) =>
       withBooks(options, async ({ database }) => {
-        const keys = await keysOf(options, env);
-        const records = await ticketKeyRecords(database, keys.current.public.name, clock.now());
-        const lines = records.map((record) => {
-          const { name, since, holdings, unfollowed, tickets, grants, until } = record;
-          const state = stateOf(record, name === keys.current.public.name);
-          const waiting = state === "before" ? unfollowed : 0;
-          const last = until === null ? "-" : formatInstant(until);
-          return [name.slice(0, 16), state, formatInstant(since), holdings, waiting, tickets, grants, last];
-        });
-        const heads = ["KEY", "STATE", "SINCE", "HOLDINGS", "NOT-TAKEN-OVER", "TICKETS", "GRANTS", "UNTIL"];
-        out([heads, ...lines].map((cells) => `${cells.join("\t")}\n`).join(""));
+        const { name: current } = (await keysOf(options, env)).current.public;
+        const records = await ticketKeyRecords(database, current, clock.now());
+        const rows = records.map((record) => ({
+          ...record,
+          state: stateOf(record, record.name === current),
+        }));
+        out(
+          listingText(options.output, rows, [
+            { header: "KEY", value: ({ name }) => name.slice(0, 16) },
+            { header: "STATE", value: ({ state }) => state },
+            { header: "SINCE", value: ({ since }) => formatInstant(since) },
+            { header: "HOLDINGS", value: ({ holdings }) => holdings },
+            { header: "NOT-TAKEN-OVER", value: (row) => (row.state === "before" ? row.unfollowed : 0) },
+            { header: "TICKETS", value: ({ tickets }) => tickets },
+            { header: "GRANTS", value: ({ grants }) => grants },
+            { header: "UNTIL", value: ({ until }) => (until === null ? null : formatInstant(until)) },
+          ]),
+        );
       }),
-  );
+    );
 }
 
 function stateOf({ closing, dropped }: TicketKeyRecord, current: boolean): string {

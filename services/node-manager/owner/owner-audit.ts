@@ -3,6 +3,7 @@ import { type Command, InvalidArgumentError } from "commander";
 import { parseCertificate } from "#shared/identity/certificate.ts";
 import { publicKeyOf } from "#shared/identity/key.ts";
 import type { ServiceTerminal } from "#shared/runtime/command-line.ts";
+import { listingText } from "#shared/runtime/listing.ts";
 import {
   type ChainHead,
   formatHead,
@@ -13,7 +14,6 @@ import {
 import { loadNodeManagerConfig } from "../config.ts";
 import { MOST_ROWS } from "./owner-api.ts";
 import type { OwnerClient } from "./owner-desk.ts";
-import { listingText } from "./owner-listing.ts";
 import { type AtNode, type OwnerOptions, ownerSubcommand, withOutput } from "./owner-options.ts";
 
 type ListOptions = OwnerOptions & { readonly output: string; readonly count: number };

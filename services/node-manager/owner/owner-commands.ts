@@ -1,10 +1,10 @@
 import type { Command } from "commander";
 import { commandOf, runCommandLine, type ServiceTerminal } from "#shared/runtime/command-line.ts";
+import { listingText } from "#shared/runtime/listing.ts";
 import { loadNodeManagerConfig } from "../config.ts";
 import type { OwnedLease } from "./owner-api.ts";
 import { addAudit } from "./owner-audit.ts";
 import { asOwner } from "./owner-desk.ts";
-import { listingText } from "./owner-listing.ts";
 import { type AtNode, type OwnerOptions, ownerSubcommand, withOutput } from "./owner-options.ts";
 import { addWho } from "./owner-who.ts";
 

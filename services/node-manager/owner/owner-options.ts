@@ -1,4 +1,5 @@
-import { type Command, Option } from "commander";
+import type { Command } from "commander";
+import { outputOption } from "#shared/runtime/listing.ts";
 import type { OwnerClient } from "./owner-desk.ts";
 
 const CONFIG = "/etc/slicelab/node-manager.toml";
@@ -18,7 +19,5 @@ export function ownerSubcommand(parent: Command, name: string, description: stri
 }
 
 export function withOutput(command: Command): Command {
-  return command.addOption(
-    new Option("-o, --output <format>", "how to print").choices(["table", "wide", "json"]).default("table"),
-  );
+  return command.addOption(outputOption(["table", "wide", "json"]));
 }

@@ -1,7 +1,7 @@
 import { type Command, InvalidArgumentError } from "commander";
 import type { ServiceTerminal } from "#shared/runtime/command-line.ts";
+import { jsonText, listingText } from "#shared/runtime/listing.ts";
 import type { FlowStruct } from "./owner-api.ts";
-import { listingText } from "./owner-listing.ts";
 import { type AtNode, type OwnerOptions, ownerSubcommand, withOutput } from "./owner-options.ts";
 
 type WhoOptions = OwnerOptions & {
@@ -28,7 +28,7 @@ export function addWho(parent: Command, atNode: AtNode, { out, err }: ServiceTer
       atNode(options, async (api) => {
         const { within, remote, output } = options;
         const answer = await api.who({ protocol, port, time, within_seconds: within, remote });
-        out(output === "json" ? listingText(output, [answer], []) : flowTable(output, answer.flows));
+        out(output === "json" ? jsonText([answer]) : flowTable(output, answer.flows));
         for (const { slice, count, minute } of answer.counted)
           err(`${slice} began ${count} flows more in the minute of ${minute} than are recorded one by one\n`);
         for (const slice of answer.leased) err(`${slice} has ${protocol} ${port} by its lease now\n`);

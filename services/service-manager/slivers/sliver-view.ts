@@ -1,10 +1,11 @@
 import type { Lease } from "#shared/model/lease.ts";
 import { formatPorts } from "#shared/model/ports.ts";
 import { formatInstant, type Instant } from "#shared/model/time.ts";
+import type { Column } from "#shared/runtime/listing.ts";
 import type { UsageStruct } from "#shared/wire/node-manager-api.ts";
 import type { NodeAddress, Trouble } from "../journal/slice-record.ts";
 import type { SliceState } from "../journal/slice-state.ts";
-import { type Column, type Listing, shortName } from "../terminal/output.ts";
+import { type Listing, shortName } from "../terminal/output.ts";
 import { USAGE_COLUMNS } from "./usage-view.ts";
 
 /** One node of a slice, as it is shown. */

@@ -1,5 +1,5 @@
+import type { Column } from "#shared/runtime/listing.ts";
 import type { UsageStruct } from "#shared/wire/node-manager-api.ts";
-import type { Column } from "../terminal/output.ts";
 
 /** Anything of which it may be known what it uses. */
 type Using = { readonly usage?: UsageStruct };

@@ -1,11 +1,9 @@
+import { type Column, jsonText, listingTable } from "#shared/runtime/listing.ts";
 import { printable, printableLines, printableStrings } from "#shared/runtime/printable.ts";
 
 /** How data is shown: for people, or for programs. */
 export const FORMATS = ["table", "wide", "json", "yaml", "name"] as const;
 export type Format = (typeof FORMATS)[number];
-
-/** One column of a table. `wide` ones are shown only with `-o wide`. */
-export type Column<T> = { readonly header: string; readonly value: (row: T) => string; readonly wide?: true };
 
 /** What can be shown of some rows, in every format. */
 export type Listing<T> = {
@@ -22,14 +20,14 @@ export type Listing<T> = {
 export async function formatListing<T>(format: Format, listing: Listing<T>): Promise<string> {
   switch (format) {
     case "json":
-      return `${printableStrings(JSON.stringify(documentOf(listing), undefined, 2))}\n`;
+      return jsonText(documentOf(listing));
     case "yaml":
       return printableYaml((await import("yaml")).stringify, documentOf(listing));
     case "name":
       return listing.rows.map((row) => `${printable(listing.name(row))}\n`).join("");
     case "table":
     case "wide":
-      return table(listing, format === "wide");
+      return listingTable(listing.rows, listing.columns, format === "wide");
     default:
       return format satisfies never;
   }
@@ -44,17 +42,6 @@ function printableYaml(stringify: typeof import("yaml").stringify, document: obj
   if (printableLines(text) === text) return text;
   const quoted = { defaultStringType: "QUOTE_DOUBLE", defaultKeyType: "QUOTE_DOUBLE" } as const;
   return printableStrings(stringify(document, quoted));
-}
-
-function table<T>({ rows, columns }: Listing<T>, wide: boolean): string {
-  const shown = columns.filter((column) => wide || !column.wide);
-  const lines = [
-    shown.map(({ header }) => header),
-    ...rows.map((row) => shown.map(({ value }) => printable(value(row)) || "-")),
-  ];
-  const widths = shown.map((_, index) => Math.max(...lines.map((line) => line[index]!.length)));
-  const padded = lines.map((line) => line.map((cell, index) => cell.padEnd(widths[index]!)).join("  "));
-  return padded.map((line) => `${line.trimEnd()}\n`).join("");
 }
 
 /** How identities are shown to people: enough digits to tell them apart, and to be given to `--nodes`. */

@@ -68,7 +68,7 @@ test("an administrator decides who is known, on the database itself", async () =
   assert.equal(await run("node list"), 0);
   assert.match(
     out,
-    /^NAME +ADDRESS +SITE +KEY +STATUS +OVERBOOKING +HEARD\n10\.77\.0\.1 .*suspended +– +never\n$/,
+    /^NAME +ADDRESS +SITE +KEY +STATUS +OVERBOOKING +HEARD\n10\.77\.0\.1 .*suspended +- +never\n$/,
   );
   assert.equal(await run("node add --ip 010.77.0.1 --name other --certificate", files.node), 1);
   assert.match(err, /not an IP address/);
@@ -96,7 +96,7 @@ test("an administrator decides who is known, on the database itself", async () =
     ["retire", /retired/],
     ["resume", /active/],
     ["overbook 10.77.0.1 1500", /active +1500/],
-    ["overbook 10.77.0.1 default", /active +–/],
+    ["overbook 10.77.0.1 default", /active +-/],
   ] as const) {
     assert.equal(await run(command.includes(" ") ? `node ${command}` : `node ${command} 10.77.0.1`), 0);
     assert.equal(await run("node list"), 0);
@@ -109,8 +109,8 @@ test("an administrator decides who is known, on the database itself", async () =
   assert.equal(await run("quota set --principal alice --slices 3 --memory-mib 4096"), 0);
   assert.equal(await run("quota set --site princeton --slivers 0"), 0);
   assert.equal(await run("quota list"), 0);
-  assert.match(out, /^site princeton +– +– +– +0 /m);
-  assert.match(out, /^alice +3 +– +– +– +– +4096 /m);
+  assert.match(out, /^site princeton +- +- +- +0 /m);
+  assert.match(out, /^alice +3 +- +- +- +- +4096 /m);
   assert.equal(await run("quota set --slices 3"), 1);
   assert.match(err, /--principal or --site/);
   assert.equal(await run("quota set --site princeton"), 1);
