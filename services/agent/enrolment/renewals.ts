@@ -31,7 +31,10 @@ export class Renewals {
     this.#parts = parts;
   }
 
-  /** Asked again with the same, the authority gives the same: whoever missed the answer does not get another one. */
+  /**
+   * Once a certificate: asked again with the same, the authority gives the same, so that whoever missed the answer gets
+   * it, and nobody has the authority certify without end, which would use up what this agent may have certified in a day.
+   */
   async renew(request: RenewalRequest): Promise<string> {
     const { registrar } = this.#parts;
     refuseUnless(
@@ -39,13 +42,14 @@ export class Renewals {
       "NO_PRIVILEGE",
       "this agent asks no authority; have the authority's operator certify the key again",
     );
-    const id = createHash("sha256").update(request.current).update(request.csr).digest("hex");
+    const id = createHash("sha256").update(request.current).digest("hex");
     return await registrar.renew(request, id);
   }
 
   /**
    * For a caller whose certificate was accepted a moment ago. Throws SUSPENDED, UNKNOWN_KEY for a request of another key,
-   * QUOTA while there is no need.
+   * QUOTA while there is no need, and what the authority refuses with: MALFORMED for another request than the certificate
+   * was renewed with before.
    */
   async renewFor({ name, certificate }: Peer, csr: string): Promise<string> {
     const { database, clock, identity, realTime } = this.#parts;
