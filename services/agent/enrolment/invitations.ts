@@ -1,12 +1,15 @@
 import { randomBytes } from "node:crypto";
 import { Fault, OperatorError, refuseUnless } from "#shared/model/errors.ts";
 import type { Instant } from "#shared/model/time.ts";
-import type { Tx } from "#shared/runtime/database.ts";
+import type { Queries, Tx } from "#shared/runtime/database.ts";
 import { secretHash } from "#shared/wire/invitation.ts";
 import type { Office } from "../registry/office.ts";
 import {
   countUse,
+  enrolmentById,
   insertInvitation,
+  invitationOf,
+  isGiven,
   lockInvitation,
   type NewcomerKind,
   type StoredInvitation,
@@ -85,7 +88,7 @@ export function invitationState(
 
 /**
  * Uses an invitation once, in a transaction that is undone if anything else fails. Throws NO_PRIVILEGE for a secret that
- * this agent never gave out, REVOKED, EXPIRED, and ALREADY_REDEEMED.
+ * this agent never gave out, REVOKED also where whoever gave it is no administrator now, EXPIRED, and ALREADY_REDEEMED.
  */
 export async function useInvitation(tx: Tx, secret: string, now: Instant): Promise<StoredInvitation> {
   const invitation = await lockInvitation(tx, secretHash(secret));
@@ -103,9 +106,31 @@ export async function useInvitation(tx: Tx, secret: string, now: Instant): Promi
     case "expired":
       throw new Fault("EXPIRED", "the invitation is no longer valid; ask for another");
     case "open":
+      await refuseUngiven(tx, invitation);
       await countUse(tx, invitation.id);
       return invitation;
     default:
       return state satisfies never;
   }
+}
+
+/** Throws REVOKED where what the invitation of an enrolment has decided beforehand holds no longer. */
+export async function refuseUndecided(queries: Queries, enrolment: string): Promise<void> {
+  const { invitation: id } = (await enrolmentById(queries, enrolment)) ?? {};
+  const invitation = id ? await invitationOf(queries, id) : undefined;
+  refuseUnless(
+    invitation && invitation.withdrawn === null,
+    "REVOKED",
+    "the invitation was withdrawn; an administrator decides now",
+  );
+  await refuseUngiven(queries, invitation);
+}
+
+/** An administrator who is put out must not come back, or bring others in, by what they gave out before. */
+async function refuseUngiven(queries: Queries, { id }: StoredInvitation): Promise<void> {
+  refuseUnless(
+    await isGiven(queries, id),
+    "REVOKED",
+    "whoever gave that invitation administers this agent no more; ask an administrator for another",
+  );
 }

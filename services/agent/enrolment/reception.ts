@@ -3,9 +3,10 @@ import { Fault, OperatorError } from "#shared/model/errors.ts";
 import type { Clock } from "#shared/runtime/clock.ts";
 import type { Database } from "#shared/runtime/database.ts";
 import type { Log } from "#shared/runtime/log.ts";
-import { Office } from "../registry/office.ts";
+import { type Administrator, Office, OPERATOR } from "../registry/office.ts";
 import { type EnrolmentState, forgetEnrolments, selfApproving } from "../store/enrolment.ts";
 import { approve, type CertifiedBy, refuse } from "./decisions.ts";
+import { refuseUndecided } from "./invitations.ts";
 import { type Application, type NewcomerLimits, Newcomers } from "./newcomers.ts";
 import type { Registrar } from "./registrar.ts";
 
@@ -53,13 +54,12 @@ export class Reception {
   /** In the name of whoever gave the invitation, who said so then. What fails is tried again, unless it always would. */
   async #approveItself(id: string): Promise<EnrolmentState> {
     const { database, clock, log } = this.#parts;
-    const office = new Office(database, clock);
     try {
-      await approve(office, this.certifiedBy, id);
+      await approve(new Office(database, clock, decidedBefore(id)), this.certifiedBy, id);
       return "approved";
     } catch (error) {
       if (error instanceof Fault && HOPELESS.has(error.name)) {
-        await refuse(office, id, error.sentence);
+        await refuse(new Office(database, clock), id, error.sentence);
         return "refused";
       }
       if (!(error instanceof Fault) && !(error instanceof OperatorError)) throw error;
@@ -67,6 +67,11 @@ export class Reception {
       return "waiting";
     }
   }
+}
+
+/** In whose name an enrolment is approved by its invitation: for as long as that and whoever gave it may. */
+function decidedBefore(enrolment: string): Administrator {
+  return { ...OPERATOR, authorise: (tx) => refuseUndecided(tx, enrolment) };
 }
 
 /** What an authority will never say otherwise of the same key. */

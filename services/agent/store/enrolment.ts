@@ -75,6 +75,15 @@ export async function invitationOf(queries: Queries, id: string): Promise<Stored
   return await queries.row<StoredInvitation>(`select ${INVITATION} from invitations where id = $1`, [id]);
 }
 
+/** Who gave it may still do so: what somebody decided beforehand who administers nothing any more is not decided. */
+const GIVEN = `(i.by = 'operator' or exists (select from principals p
+  where p.name = i.by and p.role = 'administrator' and not p.suspended))`;
+
+/** Whether whoever gave an invitation is an administrator now. */
+export async function isGiven(queries: Queries, id: string): Promise<boolean> {
+  return (await queries.row(`select from invitations i where i.id = $1 and ${GIVEN}`, [id])) !== undefined;
+}
+
 export async function countUse(tx: Tx, id: string): Promise<void> {
   await tx.run("update invitations set used = used + 1 where id = $1", [id]);
 }
@@ -184,7 +193,7 @@ export async function enrolments(
 export async function selfApproving(queries: Queries, now: Instant): Promise<string[]> {
   const rows = await queries.rows<{ id: string }>(
     `select e.id from enrolments e join invitations i on i.id = e.invitation
-     where e.state = 'waiting' and i.approves and e.expires > to_timestamp($1) order by e.asked limit 100`,
+     where e.state = 'waiting' and i.approves and i.withdrawn is null and ${GIVEN} and e.expires > to_timestamp($1) order by e.asked limit 100`,
     [now],
   );
   return rows.map(({ id }) => id);

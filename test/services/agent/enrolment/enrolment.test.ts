@@ -5,8 +5,12 @@ import { certificateFacts, parseCertificate, validityFrom } from "#shared/identi
 import { createCertificateRequest } from "#shared/identity/certificate-request.ts";
 import { identityFrom } from "#shared/identity/identity.ts";
 import type { SigningKey } from "#shared/identity/signature.ts";
-import { proveEnrolment } from "#shared/wire/invitation.ts";
+import { clientTlsOptions } from "#shared/identity/tls.ts";
+import { certificateApi } from "#shared/wire/certificate-api.ts";
+import { newInvitationSecret, proveEnrolment, secretHash } from "#shared/wire/invitation.ts";
 import type { Membership } from "#shared/wire/joining.ts";
+import { xmlRpcClient } from "#shared/wire/xmlrpc/client.ts";
+import { Connections } from "#shared/wire/xmlrpc/connections.ts";
 import { DAY } from "../../../support/documents.ts";
 import { audited, refusal } from "../agent-lab.ts";
 import { type EnrolmentLab, enrolmentLab, newKey } from "./enrolment-lab.ts";
@@ -164,6 +168,58 @@ describe("enrolment", () => {
     await here.admin.approveenrolment({ id, name: "alice2" });
     throw new Error("taken");
   }
+
+  test("a certificate is renewed once, however many requests for it are made", async () => {
+    const validity = validityFrom(new Date(Date.now() - 30 * DAY * 1000), 40);
+    const ending = await here.lab.authority.client("ending", { validity });
+    const connections = new Connections(clientTlsOptions(ending.tls));
+    const url = here.lab.agent.announce.tls;
+    const { renewcertificate } = xmlRpcClient(certificateApi, { url, connections });
+    const csr = createCertificateRequest(ending.signingKey, "ending");
+    const before = await certificates();
+    const first = await renewcertificate({ csr });
+    for (const name of ["another", "and-another"])
+      await assert.rejects(
+        renewcertificate({ csr: createCertificateRequest(ending.signingKey, name) }),
+        refusal("MALFORMED"),
+      );
+    assert.deepEqual(await renewcertificate({ csr }), first, "who missed the answer gets it");
+    assert.equal(await certificates(), before + 1);
+    connections[Symbol.dispose]();
+  });
+
+  test("who is put out as an administrator lets nobody in any more, nor does what was withdrawn", async () => {
+    const keys = await Promise.all(Array.from({ length: 4 }, newKey));
+    const [, early, late, withdrawing] = keys.map((key) => createCertificateRequest(key, "x"));
+    const asked = { kind: "person", role: "administrator", approves: true } as const;
+    const member = await here.join({
+      key: keys[0]!,
+      invitation: await here.invite({ ...asked, name: "second" }),
+    });
+    const { tls } = identityFrom(keys[0]!, member.certificate, member.authorities);
+    const secret = newInvitationSecret();
+    await here
+      .administering({ ...here.lab.admin, tls })
+      .addinvitation({ ...asked, uses: 5, secret_sha256: secretHash(secret) });
+    const own = await here.invite({ ...asked, uses: 5 });
+
+    await here.authority.stop();
+    const first = await here.stranger.enrol({ csr: early!, invitation: secret, name: "early" });
+    const other = await here.stranger.enrol({ csr: withdrawing!, invitation: own.secret, name: "other" });
+    assert.deepEqual([first.state, other.state], ["waiting", "waiting"]);
+    await here.lab.registry.suspend("second", true);
+    await here.admin.withdrawinvitation({ id: own.id });
+    await here.authority.start();
+    await here.lab.agent.scan();
+    const again = here.stranger.enrol({ csr: late!, invitation: secret, name: "late" });
+    await assert.rejects(again, refusal("REVOKED", /no more/));
+    const waiting = (await here.admin.listenrolments({ state: "waiting" })).map(({ id }) => id);
+    assert.deepEqual([waiting.includes(first.id), waiting.includes(other.id)], [true, true]);
+    assert.ok(!(await principals()).some((one) => /^(early|late|other) /.test(one)));
+    await here.admin.approveenrolment({ id: first.id, role: "researcher" });
+    assert.ok((await principals()).includes("early researcher -"), "an administrator decides instead");
+    await here.admin.refuseenrolment({ id: other.id });
+  });
 
   test("a node is accepted with the address of its invitation and no other, a service certified", async () => {
     const address = "10.20.30.40";
