@@ -17,7 +17,7 @@ export type BrokerRevocations = AsyncDisposable & {
 };
 
 type Parts = {
-  readonly identity: Pick<ServiceIdentity, "trust">;
+  readonly identity: Pick<ServiceIdentity, "trust" | "follow">;
   readonly connections: Connections;
   readonly log: Log;
 };
@@ -31,6 +31,8 @@ export function startRevocations(
   { identity, connections, log }: Parts,
 ): BrokerRevocations {
   const lists = new RevocationLists();
+  // Who is not trusted any more may have lost its key to somebody who revokes everybody.
+  identity.follow(() => lists.keep(identity.trust.keys.map(({ name }) => name)));
   /** The latest of each agent's own, so that they are not sent every time. */
   const passedOver = new Map<KeyName, string>();
 

@@ -68,7 +68,7 @@ export function nodeManagerHandlers(deps: ApiDeps): Handlers<typeof nodeManagerA
     canceltickets: ({ tickets }, { peer, replay }) =>
       cancelTickets(deps.cancellation, { peer: peer.name, tickets, replay }),
     statetickets: ({ tickets }, { peer }) => stateTickets(deps.cancellation, { peer: peer.name, tickets }),
-    postrevocations: ({ list }, { peer, replay }) => postRevocations(deps.revocation, { peer, list, replay }),
+    postrevocations: ({ list }, { peer }) => postRevocations(deps.revocation, { peer, list }),
     addkey: ({ key, ...of }, { peer, replay }) =>
       addKey(deps.keys, { peer: peer.name, replay, of, key: parseSshKey(key) }),
     delkey: ({ key, ...of }, { peer, replay }) =>

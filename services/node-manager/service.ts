@@ -160,6 +160,7 @@ async function openGround(
     ...{ store, time, authorities: () => identity.trust.keys },
     agents: config.agents.map((agent) => agent.identity),
   });
+  identity.follow(() => revocations.load());
   return {
     config,
     self,

@@ -42,6 +42,12 @@ export class RevocationLists {
     this.#revokedKeys = new Set(revoked.map(({ id }) => id));
   }
 
+  /** Goes on with the lists of these signers alone. */
+  keep(signers: readonly KeyName[]): void {
+    for (const signer of this.#lists.keys()) if (!signers.includes(signer)) this.#lists.delete(signer);
+    this.put();
+  }
+
   /** Whether nobody with this key is listened to any more: what `peerOf` asks at every call. */
   readonly isRevoked = (key: KeyName): boolean => this.#revokedKeys.has(key);
 

@@ -24,19 +24,25 @@ export type RevocationDeps = {
 /** What is revoked at this node, and what that means for tickets and leases (WIRE.md §1, Revocations). */
 export class Revocations {
   readonly #deps: RevocationDeps;
-  readonly #lists = new RevocationLists();
+  #lists = new RevocationLists();
 
-  /**
-   * With what the store remembers: a node that was away knows at once what it knew before. An authority that is not
-   * trusted any more is not believed in this either: it may have been replaced because somebody else has its key.
-   */
+  /** With what the store remembers: a node that was away knows at once what it knew before. */
   constructor(deps: RevocationDeps) {
     this.#deps = deps;
-    const trusted = deps.authorities().map(({ name }) => name);
-    const held = deps.store.revocations.all().map(heldList);
-    this.#lists.put(
-      ...held.filter(({ signer, key }) => signer !== "authority" || trusted.includes(key.name)),
-    );
+    this.load();
+  }
+
+  /**
+   * Goes by what the store remembers of those who are believed now. An authority that is not trusted any more is not
+   * believed in this either: it may have been replaced because somebody else has its key, and revokes everybody.
+   */
+  load(): void {
+    const { store, authorities } = this.#deps;
+    const trusted = authorities().map(({ name }) => name);
+    const held = store.revocations.all().map(heldList);
+    const lists = new RevocationLists();
+    lists.put(...held.filter(({ signer, key }) => signer !== "authority" || trusted.includes(key.name)));
+    this.#lists = lists;
   }
 
   /** Whether an authority has revoked this key: asked at every call. */

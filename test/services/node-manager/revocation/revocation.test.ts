@@ -1,6 +1,8 @@
 import assert from "node:assert/strict";
+import { readFile, writeFile } from "node:fs/promises";
 import { test } from "node:test";
 import type { KeyName } from "#shared/identity/key.ts";
+import { testAuthority } from "#test/support/authority.ts";
 import { eventually } from "#test/support/deadline.ts";
 import { KEYS } from "#test/support/documents.ts";
 import { revocationsBy } from "#test/support/revocations.ts";
@@ -160,6 +162,10 @@ test("lists of nobody, forged, misplaced, older or contradicting are refused and
   );
   assert.deepEqual(await lab.alice.getslivers(), ["princeton_dns"]);
   assert.equal(lab.failures.length, 0);
+  for (const request_id of ["once", "twice"])
+    assert.equal(await lab.bob.postrevocations({ list: good, request_id }), 1);
+  const kept = reading(lab.state, (db) => db.prepare("select request_id from replies").all());
+  assert.deepEqual(kept, [], "whoever brings a list over and over fills nothing");
 
   // An agent that holds nothing here is not believed.
   const stranger = await lab.authority.server("another agent");
@@ -172,6 +178,24 @@ test("lists of nobody, forged, misplaced, older or contradicting are refused and
   await lab.alice.newlease({ ticketdata: ticket.text });
   await lab.clientOf(stranger).postrevocations({ list: ofStranger });
   await leased(lab, "princeton_dns");
+});
+
+test("an authority that is trusted no more revokes nobody any more, also without a restart", async () => {
+  await using lab = await nodeLab();
+  const { ca } = lab.config.identity;
+  const own = await readFile(ca, "utf8");
+  const stolen = await testAuthority();
+  await writeFile(ca, `${own}${stolen.caPem}`);
+  const list = revocationsBy(stolen.authority.key, 9, { key: [alice] });
+  await eventually(() => lab.bob.postrevocations({ list }).then(Boolean, () => false), {
+    what: "the other authority being trusted",
+  });
+  await assert.rejects(lab.alice.getslivers(), /^CERTIFICATE_REVOKED/);
+  await writeFile(ca, own);
+  await eventually(() => lab.alice.getslivers().then(Boolean, () => false), {
+    what: "alice being listened to again",
+  });
+  await assertRefused(lab, () => lab.bob.postrevocations({ list }), "UNKNOWN_KEY");
 });
 
 test("a node that was away asks on its return, and one list that it refuses keeps none of the others away", async () => {
