@@ -4,10 +4,11 @@ import { availableParallelism, totalmem } from "node:os";
 import { dirname, join as path } from "node:path";
 import { stringify } from "smol-toml";
 import { keyFileFor } from "#shared/identity/key-file.ts";
+import { Trust } from "#shared/identity/trust.ts";
 import { OperatorError } from "#shared/model/errors.ts";
 import type { EngineName } from "#shared/model/ticket.ts";
-import { writeDurably } from "#shared/runtime/durable-file.ts";
-import { readInvitation } from "#shared/wire/invitation.ts";
+import { readIfPresent, writeDurably } from "#shared/runtime/durable-file.ts";
+import { type Invitation, readInvitation } from "#shared/wire/invitation.ts";
 import { join } from "#shared/wire/joining.ts";
 import { loadNodeManagerConfig } from "./config.ts";
 
@@ -52,12 +53,13 @@ export async function joinNode({ invitation: text, ip, directory, env, ...wish }
   const file = path(directory, "node-manager.toml");
   await mkdir(directory, { recursive: true });
   const at = (name: string) => path(directory, name);
+  await refuseOtherAuthority(at("ca.pem"), invitation);
   const key = await keyFileFor(at("node-manager.key"), { type: "rsa" });
   const { certificate, authorities, agent } = await join(
     { key, invitation, kind: "node", name: wish.name, address: ip, note: wish.note },
     wish,
   );
-  await writeDurably(at("ca.pem"), authorities, 0o644);
+  if (!existsSync(at("ca.pem"))) await writeDurably(at("ca.pem"), authorities, 0o644);
   await writeDurably(at("node-manager.crt"), certificate, 0o644);
   if (existsSync(file)) {
     refuseUnlessNamed(file, agent, env);
@@ -76,6 +78,15 @@ export async function joinNode({ invitation: text, ip, directory, env, ...wish }
 const HEADING = `# Slicelab node-manager. What else it can be told stands, with what it means, in packaging/config/node-manager.toml.
 
 `;
+
+/** Whom a node believes is not for somebody's invitation to change: everybody else's slices there depend on it. */
+async function refuseOtherAuthority(file: string, { authority }: Invitation): Promise<void> {
+  const there = await readIfPresent(file);
+  if (!there || new Trust(there.toString("utf8")).keys.some(({ name }) => name === authority)) return;
+  throw new OperatorError(
+    `the invitation is of another consortium, by whose authority nobody in ${file} is certified; join with --dir and --state of its own, or, if the authority was replaced, add its certificate to that file first`,
+  );
+}
 
 type Agent = { readonly identity: string; readonly url: string };
 

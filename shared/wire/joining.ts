@@ -4,6 +4,7 @@ import { createCertificateRequest } from "../identity/certificate-request.ts";
 import { type KeyName, publicKeyOf } from "../identity/key.ts";
 import type { SigningKey } from "../identity/signature.ts";
 import { blindTlsOptions, strangerTlsOptions } from "../identity/tls.ts";
+import { Trust } from "../identity/trust.ts";
 import { Fault, refuseUnless } from "../model/errors.ts";
 import { enrolmentApi } from "./enrolment-api.ts";
 import { type Invitation, proveEnrolment } from "./invitation.ts";
@@ -65,7 +66,7 @@ export async function join(newcomer: Newcomer, terms: JoiningTerms): Promise<Mem
   const proof = proveEnrolment(key, id, agent!);
   for (let told = false; ; told = true) {
     const found = await patiently(() => api.getenrolment({ id, proof }), told);
-    if (found && found.state !== "waiting") return membership(found, key);
+    if (found && found.state !== "waiting") return membership(found, newcomer);
     if (!told) terms.onWaiting(id);
     await pause(terms.everyMs ?? EVERY_MS, undefined, { signal: terms.signal });
   }
@@ -117,12 +118,22 @@ type Found = {
   readonly agent: { readonly url: string; readonly identity: KeyName };
 };
 
-function membership({ state, reason, certificate, authorities, agent }: Found, key: SigningKey): Membership {
+function membership(
+  { state, reason, certificate, authorities, agent }: Found,
+  { key, invitation }: Newcomer,
+): Membership {
   refuseUnless(state === "approved", "NO_PRIVILEGE", `you were refused: ${reason ?? "no reason was given"}`);
   refuseUnless(
     certificate !== null && publicKeyOf(parseCertificate(certificate).publicKey).name === key.public.name,
     "WRONG_TYPE",
     "the agent gave a certificate that is not of your key; tell its administrator",
+  );
+  const trust = new Trust(authorities.join(""));
+  refuseUnless(
+    trust.keys.some(({ name }) => name === invitation.authority) &&
+      trust.vouchesFor(parseCertificate(certificate)),
+    "FOREIGN_CERTIFICATE",
+    "the agent gave a certificate that is of none of its authorities, or authorities without that of the invitation; tell its administrator",
   );
   return { certificate, authorities: authorities.join(""), agent };
 }

@@ -165,6 +165,12 @@ describe("joining", () => {
     const changed = await local(runNodeManager, ...argv);
     assert.equal(changed.code, 1);
     assert.match(changed.err, /does not name the agent[\s\S]*\[\[agents\]\]/);
+
+    const { caPem } = await testAuthority();
+    await writeFile(at("node", "ca.pem"), caPem);
+    const elsewhere = await local(runNodeManager, ...argv);
+    assert.match(elsewhere.err, /another consortium/, "an invitation does not change whom a node believes");
+    assert.equal(await readFile(at("node", "ca.pem"), "utf8"), caPem);
   });
 
   test("a server of another authority in the agent's place is told nothing, not even with a true copy of ours", async () => {
