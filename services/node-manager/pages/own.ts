@@ -11,9 +11,9 @@ export function acquaintanceOf(): Acquaintance {
   return { audience: "principal" };
 }
 
-/** What whoever looks has leased here: its leases, with their documents. */
+/** What whoever looks has here: the leases it is a member of, and not those it was put out of, with their documents. */
 export function ownPage({ store, conditions, self, now }: OverviewDeps, name: KeyName): Page {
-  const leases = store.leases.all().filter(({ principal }) => principal === name);
+  const leases = store.leases.all().filter(({ serial }) => store.members.has(serial, name));
   const documents = leases.map(({ slice, document }) => ({
     id: `lease-${slice}`,
     title: `What this node signed for ${slice}`,

@@ -2,6 +2,7 @@ import assert from "node:assert/strict";
 import { test } from "node:test";
 import { eventually } from "#test/support/deadline.ts";
 import { DAY, KEYS } from "#test/support/documents.ts";
+import { SecureReader } from "#test/support/secure-web.ts";
 import { type NodeLab, nodeLab, sshKey } from "../lab/node-lab.ts";
 import { assertRefused } from "../lab/refusal.ts";
 import { auditOf } from "../lab/store-dump.ts";
@@ -21,6 +22,14 @@ async function bobsTicket(lab: NodeLab, overrides = {}) {
   const term = { start: lab.clock.now(), end: lab.clock.now() + 3600 };
   const little = { resources: NEXT_TO_NOTHING, term, renewableUntil: term.end };
   return await lab.ticket({ to: KEYS.bob, ...little, ...overrides });
+}
+
+/** Whether the node's page of what is one's own has the lease of a slice. */
+async function seesItself(lab: NodeLab, who: "alice" | "bob"): Promise<boolean> {
+  using reader = new SecureReader(lab.credentials[who]);
+  const { status, text } = await reader.read(new URL("/me", lab.node.secureWebUrl));
+  assert.equal(status, 200);
+  return text.includes("What this node signed for");
 }
 
 /** The agent says it, and the node has heard. */
@@ -43,6 +52,7 @@ test("a ticket of the lease's agent that names another member lets them in, also
   await assertRefused(lab, () => lab.alice.newlease({ ticketdata: text }), "NOT_PRINCIPAL");
 
   assert.deepEqual((await lab.bob.getstatus({ slice })).members?.toSorted(), [ALICE, BOB].toSorted());
+  assert.equal(await seesItself(lab, "bob"), true);
   await lab.bob.addkey({ slice, key: sshKey() });
   await lab.alice.addkey({ slice, key: sshKey() });
   assert.ok(lab.lease(await lab.bob.renewlease({ slice })).term.end > joined.term.end);
@@ -118,6 +128,7 @@ test("who is put out is out at once, with the keys they let in, and no ticket of
   await hears(lab, slice, ALICE, false);
   const thief = () => lab.alice.newleasevm({ ticketdata: ticket.text, publickey: sshKey() });
   await assertRefused(lab, thief, "NOT_PRINCIPAL", out);
+  assert.equal(await seesItself(lab, "alice"), false);
   await assertRefused(lab, () => lab.alice.deletelease({ slice }), "NOT_PRINCIPAL", out);
   assert.equal((await lab.bob.getsshkeys({ slice })).numkeys, 0);
   await lab.bob.renewlease({ slice });
