@@ -1,4 +1,4 @@
-import { chown, link, rename, stat } from "node:fs/promises";
+import { lchown, link, lstat, rename } from "node:fs/promises";
 import { dirname } from "node:path";
 import { createKeyFile } from "#shared/identity/key-file.ts";
 import type { SigningKey } from "#shared/identity/signature.ts";
@@ -26,8 +26,10 @@ export async function rotateTicketKey({ current, previous }: TicketKeyFiles): Pr
   const key = (await isThere(next))
     ? await loadTicketKey(next)
     : await createKeyFile(next, { type: "ed25519" });
-  const { uid, gid } = await stat(current);
-  await chown(next, uid, gid); // whoever runs this, the agent must be able to read it
+  // Whoever runs this, the agent must be able to read it. Links aren't followed: the agent may write in this directory, and
+  // whoever runs this may be root.
+  const { uid, gid } = await lstat(current);
+  await lchown(next, uid, gid);
   if (!before) await link(current, previous);
   await syncDirectory(dirname(previous));
   await rename(next, current);
