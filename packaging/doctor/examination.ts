@@ -17,6 +17,7 @@ import { checkEngines } from "./engines.ts";
 import type { Report } from "./finding.ts";
 import { checkAuthority, checkNames, checkReachable, checkServices, isServing } from "./peers.ts";
 import { checkPorts, type ServedPort } from "./ports.ts";
+import { asOwnerOf, withUser } from "./service-account.ts";
 import { checkDatabase, checkRedis } from "./stores.ts";
 
 export type Examination = {
@@ -74,7 +75,7 @@ async function examineAuthority({ report, config: file, env, clock }: Examinatio
 async function examineAgent({ report, config: file, env, clock }: Examination): Promise<void> {
   const config = loaded(report, file, () => loadAgentConfig(file, env));
   if (!config) return;
-  await checkDatabase(report, { url: config.database, schema: "agent", clock });
+  await checkStore({ report, clock }, config, "agent");
   const identity = await examineService({ report, clock }, config);
   if (identity) await checkServices(report, identity, "agent", config.agents);
   if (identity && config.authority) await checkAuthority(report, identity, config.authority);
@@ -84,7 +85,7 @@ async function examineAgent({ report, config: file, env, clock }: Examination): 
 async function examineBroker({ report, config: file, env, clock }: Examination): Promise<void> {
   const config = loaded(report, file, () => loadBrokerConfig(file, env));
   if (!config) return;
-  await checkDatabase(report, { url: config.database, schema: "broker", clock });
+  await checkStore({ report, clock }, config, "broker");
   if (config.redis !== undefined) await checkRedis(report, config.redis);
   const identity = await examineService({ report, clock }, config);
   if (identity) await checkServices(report, identity, "agent", config.agents);
@@ -100,6 +101,19 @@ type Served = {
     readonly web_tls_port?: number;
   };
 };
+
+type Stored = { readonly database: string; readonly identity: { readonly key: string } };
+
+/** The database, as the service will use it: as whoever may read its key. */
+async function checkStore(
+  { report, clock }: Pick<Examination, "report" | "clock">,
+  { database, identity: { key } }: Stored,
+  schema: string,
+): Promise<void> {
+  await asOwnerOf(key, (account) =>
+    checkDatabase(report, { url: withUser(database, account), schema, clock }),
+  );
+}
 
 /** What agent and broker have in common. */
 async function examineService(

@@ -62,7 +62,7 @@ export async function joinNode({ invitation: text, ip, directory, env, ...wish }
   if (!existsSync(at("ca.pem"))) await writeDurably(at("ca.pem"), authorities, 0o644);
   await writeDurably(at("node-manager.crt"), certificate, 0o644);
   if (existsSync(file)) {
-    refuseUnlessNamed(file, agent, env);
+    refuseUnlessNamed(file, { ip, agent }, env);
     return file;
   }
   const identity = {
@@ -90,11 +90,20 @@ async function refuseOtherAuthority(file: string, { authority }: Invitation): Pr
 
 type Agent = { readonly identity: string; readonly url: string };
 
-function refuseUnlessNamed(file: string, agent: Agent, env: NodeJS.ProcessEnv): void {
-  if (loadNodeManagerConfig({ file, env }).agents.some(({ identity }) => identity === agent.identity)) return;
-  throw new OperatorError(
-    `the node is certified and accepted, but ${file} was there already and does not name the agent; add to it:\n\n[[agents]]\n${stringify(agent)}`,
-  );
+type Said = { readonly ip: string; readonly agent: Agent };
+
+/** What somebody has written is theirs: it is not changed, but has to say the same. */
+function refuseUnlessNamed(file: string, { ip, agent }: Said, env: NodeJS.ProcessEnv): void {
+  const config = loadNodeManagerConfig({ file, env });
+  const there = `the node is certified and accepted, but ${file} was there already and`;
+  if (!config.agents.some(({ identity }) => identity === agent.identity))
+    throw new OperatorError(
+      `${there} does not name the agent; add to it:\n\n[[agents]]\n${stringify(agent)}`,
+    );
+  if (config.ip !== ip)
+    throw new OperatorError(
+      `${there} says ip = "${config.ip}", and you say ${ip}; correct whichever is wrong`,
+    );
 }
 
 /** In the words of the configuration. */

@@ -60,7 +60,7 @@ export function loadServiceManagerConfig(home: string): ServiceManagerConfig {
   const file = join(home, "config.toml");
   if (!existsSync(file)) {
     throw new OperatorError(
-      `there is no ${file}; write one that names your key and your agent:\n\n${EXAMPLE}\n`,
+      `there is no ${file}; slice join makes one, with an invitation of an agent's administrator; or write one that names your key and your agent:\n\n${EXAMPLE}\n`,
     );
   }
   const { authority, key, certificate, agents, broker } = loadConfig(serviceManagerConfig, { file });

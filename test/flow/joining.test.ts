@@ -130,6 +130,25 @@ describe("joining", () => {
     }
   });
 
+  test("whoever has lost a key joins with a new invitation, in the home there is; without one nothing is claimed", async () => {
+    const word = await admin("invitation", "create", "--name", "lost", "--approve");
+    assert.equal((await slice("lost", "join", word)).code, 0);
+    const before = await readFile(at("lost", "me.crt"), "utf8");
+    const config = await readFile(at("lost", "config.toml"), "utf8");
+    await rm(at("lost", "me.key"));
+    const refused = await slice("lost", "join", word);
+    assert.equal(refused.code, 1);
+    assert.match(refused.err, /ALREADY_REDEEMED/);
+    assert.equal((await slice("lost", "node", "list")).code, 1, "the new key is not certified");
+    const another = await admin("invitation", "create", "--name", "lost2", "--approve");
+    const joined = await slice("lost", "join", another);
+    assert.equal(joined.code, 0, joined.err);
+    assert.notEqual(await readFile(at("lost", "me.crt"), "utf8"), before);
+    assert.equal(await readFile(at("lost", "config.toml"), "utf8"), config);
+    const { code, err } = await slice("lost", "node", "list");
+    assert.equal(code, 0, err);
+  });
+
   test("somebody with what anybody may be told waits, is listed, and is approved by name or refused", async () => {
     const word = await admin("invitation", "public");
     assert.equal(readInvitation(word).secret, undefined);
@@ -161,6 +180,9 @@ describe("joining", () => {
     assert.deepEqual([url, identity], [here.lab.agent.announce.tls, here.lab.agent.announce.agent]);
     assert.match(await admin("node", "list"), /^n7 +10\.9\.8\.7 +berlin/m);
     assert.equal((await local(runNodeManager, ...argv)).code, 0, "and again");
+    const mistyped = await local(runNodeManager, ...argv.with(3, "10.9.8.6"));
+    assert.equal(mistyped.code, 1);
+    assert.match(mistyped.err, /says ip = "10\.9\.8\.7", and you say 10\.9\.8\.6/);
     await writeFile(out.trim(), (await readFile(out.trim(), "utf8")).replace(identity, "0".repeat(64)));
     const changed = await local(runNodeManager, ...argv);
     assert.equal(changed.code, 1);
@@ -171,6 +193,19 @@ describe("joining", () => {
     const elsewhere = await local(runNodeManager, ...argv);
     assert.match(elsewhere.err, /another consortium/, "an invitation does not change whom a node believes");
     assert.equal(await readFile(at("node", "ca.pem"), "utf8"), caPem);
+  });
+
+  test("a node that says another address than its invitation is refused, and joins with the right one", async () => {
+    const invited = ["--kind", "node", "--name", "n8", "--address", "10.9.8.8", "--site", "berlin"];
+    const word = await admin("invitation", "create", ...invited, "--approve");
+    const paths = ["--dir", at("node8"), "--state", at("node8-state"), "--engine", "simulated"];
+    const joinAs = (ip: string) => local(runNodeManager, "join", word, "--ip", ip, ...paths);
+    const mistyped = await joinAs("10.9.8.80");
+    assert.equal(mistyped.code, 1);
+    assert.match(mistyped.err, /the invitation is for 10\.9\.8\.8, and you say 10\.9\.8\.80/);
+    assert.ok(!existsSync(at("node8", "node-manager.toml")));
+    const { code, err } = await joinAs("10.9.8.8");
+    assert.equal(code, 0, err);
   });
 
   test("a server of another authority in the agent's place is told nothing, not even with a true copy of ours", async () => {

@@ -1,11 +1,12 @@
 import assert from "node:assert/strict";
-import { chmod, copyFile, mkdir, readFile, writeFile } from "node:fs/promises";
+import { chmod, chown, copyFile, mkdir, readFile, writeFile } from "node:fs/promises";
 import { createServer } from "node:net";
 import { join } from "node:path";
 import { after, before, test } from "node:test";
 import { checkClock } from "#packaging/doctor/clock.ts";
 import { runDoctor } from "#packaging/doctor/commands.ts";
 import { type Finding, findingsText, Report } from "#packaging/doctor/finding.ts";
+import { asOwnerOf, withUser } from "#packaging/doctor/service-account.ts";
 import { initAuthority } from "#services/authority/authority.ts";
 import { validityFrom } from "#shared/identity/certificate.ts";
 import { type Clock, systemClock } from "#shared/runtime/clock.ts";
@@ -95,6 +96,30 @@ test("an option that is none, a file that is missing and one that is no TOML are
   assert.match((await troubleOf(wrong, "configuration")).found, /databse is not an option/);
   const missing = `agent=${join(scratch.path, "missing.toml")}`;
   assert.match((await troubleOf(missing, "configuration")).found, /cannot be read \(ENOENT\)/);
+});
+
+test("root asks a database as the account of the service, and is itself again", async (t) => {
+  if (process.getuid!() !== 0) return t.skip("only root can be somebody else");
+  const key = join(scratch.path, "of-nobody.key");
+  await writeFile(key, "");
+  assert.deepEqual(await asOwnerOf(key, async (account) => [process.geteuid!(), account]), [0, undefined]);
+  await chown(key, 65534, 65534);
+  assert.deepEqual(await asOwnerOf(key, async (account) => [process.geteuid!(), account]), [65534, "nobody"]);
+  await assert.rejects(
+    asOwnerOf(key, () => Promise.reject(new TypeError("fails"))),
+    /fails/,
+  );
+  assert.deepEqual([process.geteuid!(), process.getegid!()], [0, 0]);
+  assert.deepEqual(await asOwnerOf(join(scratch.path, "none"), async (account) => account), undefined);
+});
+
+test("a database's URL that names no user is that of the service's account", () => {
+  const peer = "postgresql:///slicelab?host=/var/run/postgresql";
+  assert.equal(new URL(withUser(peer, "slicelab")).searchParams.get("user"), "slicelab");
+  assert.equal(new URL(withUser(peer, "slicelab")).searchParams.get("host"), "/var/run/postgresql");
+  for (const named of ["postgresql://eve:secret@db.example/slicelab", `${peer}&user=eve`])
+    assert.equal(withUser(named, "slicelab"), named);
+  assert.equal(withUser(peer, undefined), peer);
 });
 
 test("a database that cannot be reached is told with what PostgreSQL's client said", async () => {

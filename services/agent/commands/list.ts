@@ -121,5 +121,5 @@ function statusOf({ retired, suspended, drained }: RegisteredNode): string {
 }
 
 function untilText(instant: Instant): string {
-  return Number.isFinite(instant) ? formatInstant(instant) : "withdrawn";
+  return Number.isFinite(instant) ? formatInstant(instant) : "-";
 }

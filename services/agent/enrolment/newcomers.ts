@@ -66,7 +66,7 @@ export class Newcomers {
 
   /**
    * Writes down that somebody asks, once a key. `approves`: nobody need decide. Throws what `publicKeyFromRequest` and
-   * `useInvitation` throw, BAD_NAME, CERTIFICATE_REVOKED, MALFORMED for a key that is registered already, and
+   * `useInvitation` throw, BAD_NAME also for an address the invitation is not for, CERTIFICATE_REVOKED, MALFORMED for a key that is registered already, and
    * RATE_LIMITED where too many strangers wait.
    */
   async ask(
@@ -104,6 +104,7 @@ export class Newcomers {
       ? await useInvitation(tx, application.invitation, now)
       : await this.#admitStranger(tx, application.from);
     const kind = kindOf(application, invitation);
+    checkAddress(application, invitation);
     const id = randomBytes(16).toString("hex");
     await insertEnrolment(tx, {
       ...{ id, key, csr: application.csr, kind, invitation: invitation?.id ?? null },
@@ -174,6 +175,16 @@ function kindOf({ kind }: Application, invitation: StoredInvitation | undefined)
     `the invitation is for a ${invitation?.kind}, and you ask as a ${kind}`,
   );
   return invitation?.kind ?? kind ?? "person";
+}
+
+/** Somebody has mistyped it then, who would otherwise be certified for a place that it is not at. */
+function checkAddress({ address }: Application, invitation: StoredInvitation | undefined): void {
+  const invited = invitation?.addresses ?? [];
+  refuseUnless(
+    address === undefined || invited.length === 0 || invited.includes(address),
+    "BAD_NAME",
+    `the invitation is for ${invited.join(", ")}, and you say ${address}: say what the invitation does, or ask for another one`,
+  );
 }
 
 function checkWords({ name, address, note }: Application): void {

@@ -76,7 +76,7 @@ function addPrivileges(privilege: Command, atDesk: AtDesk): void {
             { header: "NODES", value: (row) => String(row.nodes) },
             { header: "LEASE", value: (row) => formatDuration(row.lease_seconds) },
             { header: "RENEWABLE", value: (row) => formatDuration(row.renewable_seconds) },
-            { header: "UNTIL", value: (row) => row.validto_time ?? "withdrawn" },
+            { header: "UNTIL", value: (row) => row.validto_time ?? "-" },
             { header: "CAPABILITIES", value: (row) => row.capabilities.join(" "), wide: true },
           ],
           name: (row) => String(row.id),

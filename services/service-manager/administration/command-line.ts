@@ -13,8 +13,8 @@ import { addRevocation } from "./revocation.ts";
 
 const AFTER = `
 Who you are and which agent is meant is in config.toml in $SLICELAB_HOME, or else in ~/.slicelab: the file that
-slice reads. You have to be a principal of the role administrator; the first one is added on the agent's own
-machine, with slicelab agent principal add.
+slice reads. You have to be a principal of the role administrator; the first one is invited on the agent's own
+machine, with slicelab agent invitation create.
 
 Exit codes, as of slice: 0 ok, 1 error, 2 usage, 4 not allowed, 5 not found, 124 timeout.`;
 
