@@ -1,18 +1,20 @@
+import { authenticator } from "#shared/identity/authentication.ts";
 import { openServiceIdentity, type ServiceIdentity } from "#shared/identity/service-identity.ts";
-import { clientTlsOptions, serverTlsOptions } from "#shared/identity/tls.ts";
+import { serverTlsOptions } from "#shared/identity/tls.ts";
 import { hostAndPort } from "#shared/model/address.ts";
 import type { Clock } from "#shared/runtime/clock.ts";
-import { systemClock } from "#shared/runtime/clock.ts";
+import { realTime, systemClock } from "#shared/runtime/clock.ts";
 import { watchClock } from "#shared/runtime/clock-watch.ts";
 import { startConcerns } from "#shared/runtime/concerns.ts";
 import { type Database, openDatabase } from "#shared/runtime/database.ts";
 import type { Running } from "#shared/runtime/lifecycle.ts";
 import { createLog, type Log } from "#shared/runtime/log.ts";
 import { migrate } from "#shared/runtime/migrations.ts";
-import { Connections } from "#shared/wire/xmlrpc/connections.ts";
+import { securePort } from "#shared/web/secure-port.ts";
+import { connectionsOf } from "#shared/wire/xmlrpc/connections.ts";
 import packageJson from "../../package.json" with { type: "json" };
+import { acquaintanceOf } from "./acquaintance.ts";
 import type { AgentParts, AgentSelf } from "./api.ts";
-import { authenticator, realTime, securePort } from "./authentication.ts";
 import { startBackground } from "./background.ts";
 import type { AgentConfig } from "./config.ts";
 import { Reception, type ReceptionParts } from "./enrolment/reception.ts";
@@ -101,12 +103,13 @@ export async function startAgent(config: AgentConfig, deps: Partial<AgentDeps> =
   const self = (): AgentSelf => ({ ...selfOf(config, books), ports });
   const parts = { ...books, ...desk, self };
   const lookout = owned.use(startLookout(config, { ...host, database: books.database }));
-  const authenticate = authenticator(parts);
+  const authenticate = authenticator(parts, realTime);
   const server = owned.use(await serveApi(config, { ...host, ...parts, authenticate }));
   books.identity.follow((tls) => server.renew(serverTlsOptions(tls)));
   const web = owned.use(
     await startInspection(config, {
-      ...{ ...host, ...parts, monitors: lookout.monitors.names, secure: securePort(config, parts) },
+      ...{ ...host, ...parts, monitors: lookout.monitors.names },
+      secure: securePort(config.listen.web_tls_port, parts, (name) => acquaintanceOf(books.database, name)),
       concerns: () => books.identity.concerns(realTime()),
     }),
   );
@@ -177,8 +180,7 @@ async function openDesk(
   owned: AsyncDisposableStack,
 ): Promise<AgentDesk> {
   const watch = owned.use(watchClock(clock, (moved) => log.warn({ moved }, "the clock was set")));
-  const connections = owned.use(new Connections(clientTlsOptions(identity.tls)));
-  identity.follow((tls) => connections.renew(clientTlsOptions(tls)));
+  const connections = owned.use(connectionsOf(identity));
   const settlement = new Settlement(database, clock);
   const { cancelAt, stateAt } = nodeQuestions(connections, cancelTimeoutMs);
   const release = new Release({ database, keys, settlement, clock, watch, cancelAt, log });

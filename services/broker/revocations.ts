@@ -2,10 +2,9 @@ import type { KeyName, PublicKey } from "#shared/identity/key.ts";
 import type { ServiceIdentity } from "#shared/identity/service-identity.ts";
 import type { Log } from "#shared/runtime/log.ts";
 import { type Rounds, startRounds } from "#shared/runtime/rounds.ts";
-import { agentApi } from "#shared/wire/agent-api.ts";
 import { claimedList, openRevocations } from "#shared/wire/revocation-document.ts";
 import { RevocationLists } from "#shared/wire/revocation-lists.ts";
-import { revocationPolling, revocationSource } from "#shared/wire/revocation-polling.ts";
+import { agentSource, revocationPolling } from "#shared/wire/revocation-polling.ts";
 import type { Connections } from "#shared/wire/xmlrpc/connections.ts";
 import type { BrokerConfig } from "./config.ts";
 
@@ -51,12 +50,8 @@ export function startRevocations(
   }
 
   const terms = { held: () => [...lists.all.map(({ id }) => id), ...passedOver.values()], take, log };
-  const rounds: Rounds[] = agents.map(({ identity: agent, url }) => {
-    const options = { url, connections, expectedPeer: agent };
-    const source = revocationSource(agent, agentApi, options, (client, since, signal) =>
-      client.getrevocations({ since }, { signal }),
-    );
-    const { work, onFailure } = revocationPolling(source, terms);
+  const rounds: Rounds[] = agents.map((agent) => {
+    const { work, onFailure } = revocationPolling(agentSource(agent, connections), terms);
     return startRounds(work, { everyMs: everySeconds * 1000, onFailure });
   });
   return {

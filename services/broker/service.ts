@@ -1,9 +1,8 @@
 import { randomBytes } from "node:crypto";
 import { hostname } from "node:os";
-import type { TLSSocket } from "node:tls";
-import type { KeyName } from "#shared/identity/key.ts";
+import { authenticator } from "#shared/identity/authentication.ts";
 import { openServiceIdentity, type ServiceIdentity } from "#shared/identity/service-identity.ts";
-import { clientTlsOptions, peerOf, serverTlsOptions } from "#shared/identity/tls.ts";
+import { serverTlsOptions } from "#shared/identity/tls.ts";
 import { hostAndPort } from "#shared/model/address.ts";
 import { type Clock, realTime, systemClock } from "#shared/runtime/clock.ts";
 import { startConcerns } from "#shared/runtime/concerns.ts";
@@ -12,17 +11,17 @@ import type { Running } from "#shared/runtime/lifecycle.ts";
 import { createLog, type Log } from "#shared/runtime/log.ts";
 import { migrate } from "#shared/runtime/migrations.ts";
 import { listenForNotifications } from "#shared/runtime/notifications.ts";
+import { securePort } from "#shared/web/secure-port.ts";
 import type { WebServer } from "#shared/web/server.ts";
-import { viewers } from "#shared/web/viewer.ts";
+import { byCertificateAlone } from "#shared/web/viewer.ts";
 import { brokerApi } from "#shared/wire/broker-api.ts";
 import { renewedByAny } from "#shared/wire/certificate-api.ts";
-import { Connections } from "#shared/wire/xmlrpc/connections.ts";
+import { connectionsOf } from "#shared/wire/xmlrpc/connections.ts";
 import { startXmlRpcServer, type XmlRpcServer } from "#shared/wire/xmlrpc/server.ts";
 import packageJson from "../../package.json" with { type: "json" };
 import { type BrokerParts, type BrokerSelf, brokerHandlers } from "./api.ts";
 import type { BrokerConfig } from "./config.ts";
 import { Jobs, QUEUE_SCHEMA } from "./jobs.ts";
-import { acquaintanceOf } from "./pages/own.ts";
 import { startWeb } from "./pages/web.ts";
 import { Clearing } from "./pursuit/clearing.ts";
 import { Intake } from "./pursuit/intake.ts";
@@ -117,8 +116,7 @@ async function openDesk(
   owned: AsyncDisposableStack,
 ): Promise<Desk> {
   const ending = new AbortController();
-  const connections = owned.use(new Connections(clientTlsOptions(identity.tls)));
-  identity.follow((tls) => connections.renew(clientTlsOptions(tls)));
+  const connections = owned.use(connectionsOf(identity));
   identity.renewWith(({ csr }) => renewedByAny(config.agents, connections, csr));
   const agents = new KnownAgents({
     ...{ agents: config.agents, connections, clock, signal: ending.signal },
@@ -157,7 +155,7 @@ function serveApi(
   { listen }: BrokerConfig,
   { clock, log }: BrokerDeps,
   identity: ServiceIdentity,
-  { revocations: { isRevoked }, ...parts }: BrokerParts & Pick<Desk, "revocations">,
+  { revocations, ...parts }: BrokerParts & Pick<Desk, "revocations">,
 ): Promise<XmlRpcServer> {
   const { address: host, tls_port, plain_port } = listen;
   return startXmlRpcServer(brokerApi, brokerHandlers(parts), {
@@ -167,13 +165,8 @@ function serveApi(
     replies: { findReply: () => undefined },
     tls: { host, port: tls_port, options: serverTlsOptions(identity.tls) },
     ...(plain_port !== undefined && { plain: { host, port: plain_port } }),
-    authenticate: authenticator(identity, isRevoked),
+    authenticate: authenticator({ identity, revocations }, realTime),
   });
-}
-
-/** Tells who sent a request, checked anew for each. */
-function authenticator(identity: ServiceIdentity, isRevoked: (key: KeyName) => boolean) {
-  return (socket: TLSSocket) => peerOf(socket, { now: realTime(), trust: identity.trust, isRevoked });
 }
 
 function servePage(
@@ -184,14 +177,7 @@ function servePage(
   self: () => BrokerSelf & { readonly concerns: readonly string[] },
 ): Promise<WebServer> {
   const { address, web_port: port, web_names: names, web_tls_port } = listen;
-  const secure =
-    web_tls_port === undefined
-      ? undefined
-      : {
-          port: web_tls_port,
-          options: serverTlsOptions(identity.tls),
-          viewer: viewers(authenticator(identity, revocations.isRevoked), acquaintanceOf),
-        };
+  const secure = securePort(web_tls_port, { identity, revocations }, byCertificateAlone);
   return startWeb({
     ...{ address, port, names, secure, database, clock, log },
     self: () => ({ ...self(), agents: agents.addresses }),

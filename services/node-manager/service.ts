@@ -1,23 +1,24 @@
-import { join } from "node:path";
+import { authenticator } from "#shared/identity/authentication.ts";
 import { openServiceIdentity, type ServiceIdentity } from "#shared/identity/service-identity.ts";
-import { clientTlsOptions, serverTlsOptions } from "#shared/identity/tls.ts";
+import { serverTlsOptions } from "#shared/identity/tls.ts";
 import { type Clock, realTime, systemClock } from "#shared/runtime/clock.ts";
 import { startConcerns } from "#shared/runtime/concerns.ts";
 import type { Host, Running } from "#shared/runtime/lifecycle.ts";
+import { securePort } from "#shared/web/secure-port.ts";
+import { byCertificateAlone } from "#shared/web/viewer.ts";
 import { agentApi } from "#shared/wire/agent-api.ts";
 import { renewedByAny } from "#shared/wire/certificate-api.ts";
 import { nodeManagerApi } from "#shared/wire/node-manager-api.ts";
 import { xmlRpcClient } from "#shared/wire/xmlrpc/client.ts";
-import { Connections } from "#shared/wire/xmlrpc/connections.ts";
+import { type Connections, connectionsOf } from "#shared/wire/xmlrpc/connections.ts";
 import { startXmlRpcServer } from "#shared/wire/xmlrpc/server.ts";
 import packageFile from "../../package.json" with { type: "json" };
 import { type ApiDeps, nodeManagerHandlers } from "./api.ts";
 import { startSealing } from "./audit/sealing.ts";
-import { authenticator, securePort } from "./authentication.ts";
 import type { NodeManagerConfig } from "./config.ts";
 import { DEADLINES, type Deadlines } from "./deadline.ts";
 import { openEngines } from "./engines/engine-opening.ts";
-import { closeEngines, type Engines, engineOf } from "./engines/engines.ts";
+import { closeEngines, type Engines } from "./engines/engines.ts";
 import { openFlows } from "./flows/flows.ts";
 import { grantOf, rootsOfNode } from "./holdings/roots.ts";
 import { type Settlement, startSettlement } from "./holdings/settlement.ts";
@@ -34,8 +35,8 @@ import { Revocations } from "./revocation/revocations.ts";
 import { startRevival } from "./slivers/revival.ts";
 import { SliverConditions } from "./slivers/sliver-conditions.ts";
 import { type Slivers, slivers } from "./slivers/slivers.ts";
-import { type SshGateway, startSshGateway } from "./ssh/gateway.ts";
-import { loadHostKey } from "./ssh/host-key.ts";
+import type { SshGateway } from "./ssh/gateway.ts";
+import { openGateway } from "./ssh/opening.ts";
 import type { Store } from "./store.ts";
 import { startUsageFeeds } from "./usage/feeds.ts";
 import { NodePast } from "./usage/node-past.ts";
@@ -106,15 +107,16 @@ export async function startNodeManager(
 
   const past = await NodePast.open(config.state, ground.log);
   const page = parts.use(await openPage(ground, settlements, past));
+  ground.identity.follow((tls) => page.renew(serverTlsOptions(tls)));
   Object.assign(listening, { web: page.port, web_tls: page.securePort ?? 0 });
   listening.slicestat = parts.use(await openFeeds(ground, past)).slicestat;
   const server = parts.use(await openServer(ground, api));
-  ground.identity.follow((tls) => void [server, page].map((one) => one.renew(serverTlsOptions(tls))));
+  ground.identity.follow((tls) => server.renew(serverTlsOptions(tls)));
   Object.assign(listening, { tls: server.port, plain: server.plainPort ?? 0 });
-  settlements.push(
-    ...openSettlements(ground, { parts, listening, roots: api.redemption.roots, onFewerKeys }),
-  );
-  parts.use(askAgents({ ...ground, slivers: work, onFewerKeys }));
+  const connections = parts.use(connectionsOf(ground.identity));
+  const { roots } = api.redemption;
+  settlements.push(...openSettlements(ground, { parts, connections, listening, roots, onFewerKeys }));
+  parts.use(askAgents({ ...ground, connections, slivers: work, onFewerKeys }));
 
   const flows = parts.use(openFlows({ ...ground, state: config.state, conntrack: deps.conntrack }));
   await openOwnersDoor({ ...ground, slivers: work, flows }, parts);
@@ -177,31 +179,6 @@ async function openGround(
   };
 }
 
-async function openGateway({ config, store, engines, log }: Ground): Promise<SshGateway> {
-  const living = (slice: string) => {
-    const lease = store.leases.ofSlice(slice);
-    return lease?.state === "live" && !store.suspensions.has(lease.serial) ? lease : undefined;
-  };
-  const backendOf = (id: string) => engineOf(engines, store.leases.ofSliver(id)!.engine);
-  return await startSshGateway({
-    host: config.host,
-    port: config.ports.ssh,
-    hostKey: await loadHostKey(join(config.state, "ssh-host-key")),
-    keysOf(slice) {
-      const lease = living(slice);
-      return lease ? store.keys.ofLease(lease.serial) : [];
-    },
-    sliverOf(slice) {
-      const lease = living(slice);
-      return lease && { id: lease.sliver };
-    },
-    exec: (id, command) => backendOf(id).exec(id, command),
-    connect: (id, host, port) => backendOf(id).connect?.(id, host, port),
-    listen: (id, port) => backendOf(id).listen?.(id, port),
-    log: (event, details) => log.info(details, event),
-  });
-}
-
 type CaseNeeds = {
   readonly gateway: SshGateway;
   readonly slivers: Slivers;
@@ -242,7 +219,7 @@ function openPage(ground: Ground, settlements: readonly Settlement[], past: Node
   const { config, self, store, conditions, engines, time, log } = ground;
   return startWeb({
     ...{ address: config.host, port: config.ports.web, names: config.webNames, past, now: time.now, log },
-    secure: securePort(config, ground),
+    secure: securePort(config.ports.web_tls, ground, byCertificateAlone),
     view: () => ({
       ...{ self, store, conditions, capacity: config.capacity },
       engines: engines.map(({ statement, retired, trouble }) => ({ ...statement, retired, trouble })),
@@ -269,13 +246,14 @@ function openServer({ config, identity, clock, log, store, time, revocations }: 
   return startXmlRpcServer(nodeManagerApi, nodeManagerHandlers(api), {
     tls: { host, port: ports.tls, options: serverTlsOptions(identity.tls) },
     plain: ports.plain === undefined ? undefined : { host, port: ports.plain },
-    authenticate: authenticator({ identity, revocations }),
+    authenticate: authenticator({ identity, revocations }, realTime),
     ...{ clock, log, replies: store.replies, onRefusal: auditOfRefusals({ store, time }) },
   });
 }
 
 type SettlementNeeds = {
   readonly parts: AsyncDisposableStack;
+  readonly connections: Connections;
   readonly listening: Listening;
   readonly roots: ApiDeps["redemption"]["roots"];
   readonly onFewerKeys: (slice: string) => void;
@@ -283,11 +261,9 @@ type SettlementNeeds = {
 
 function openSettlements(
   ground: Ground,
-  { parts, listening, roots, onFewerKeys }: SettlementNeeds,
+  { parts, connections, listening, roots, onFewerKeys }: SettlementNeeds,
 ): Settlement[] {
   const { config, self, identity, engines } = ground;
-  const connections = parts.use(new Connections(clientTlsOptions(identity.tls)));
-  identity.follow((tls) => connections.renew(clientTlsOptions(tls)));
   if (config.agents.length > 0)
     identity.renewWith(({ csr }) => renewedByAny(config.agents, connections, csr));
   return config.agents.map((agent) => {

@@ -1,5 +1,5 @@
 import type { AddressInfo } from "node:net";
-import type { TLSSocket, Server as TlsServer } from "node:tls";
+import type { Server as TlsServer } from "node:tls";
 import type { FastifyInstance } from "fastify";
 import type { ServerTlsOptions } from "../identity/tls.ts";
 import type { Instant } from "../model/time.ts";
@@ -7,25 +7,22 @@ import type { Log } from "../runtime/log.ts";
 import { loadAssets } from "./assets.ts";
 import type { LiveTerms } from "./live.ts";
 import type { Route } from "./route.ts";
+import type { SecurePort } from "./secure-port.ts";
 import { ShownCertificate } from "./shown-certificate.ts";
 import { siteOf } from "./site.ts";
-import type { Viewer } from "./viewer.ts";
 
-/** A second port, over TLS, where whoever shows a certificate may see more. */
-export type SecurePort = {
-  readonly port: number;
-  readonly options: ServerTlsOptions;
-  /** Who sent a request. Called for every one. */
-  readonly viewer: (socket: TLSSocket) => Promise<Viewer> | Viewer;
-};
-
-export type WebOptions = {
+/** Where pages are. */
+export type WebPlace = {
   readonly address: string;
   /** 0 takes any free one. */
   readonly port: number;
-  /** Names it is asked for by, besides addresses. */
+  /** Names they are asked for by, besides addresses. */
   readonly names?: readonly string[];
+  /** Where those with certificates see more, if anywhere. */
   readonly secure?: SecurePort;
+};
+
+export type WebOptions = WebPlace & {
   /** "Slicelab agent". */
   readonly service: string;
   readonly routes: readonly Route[];

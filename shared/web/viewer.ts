@@ -20,6 +20,12 @@ export type Viewer = {
 /** What a service knows of a key. Of one it does not know at all it says nothing, or why in `reason`. */
 export type Acquaintance = Pick<Viewer, "audience" | "label" | "reason">;
 
+/** Looks up what a key is here now. */
+export type Acquainted = (name: KeyName) => Promise<Acquaintance> | Acquaintance;
+
+/** Of a service that knows principals by what it holds of theirs alone: whoever has a certificate may look at its own. */
+export const byCertificateAlone: Acquainted = () => ({ audience: "principal" });
+
 export const STRANGER: Viewer = { audience: "public" };
 
 const RANKS: Readonly<Record<Audience, number>> = { public: 0, principal: 1, administrator: 2 };
@@ -29,12 +35,12 @@ export function mayRead({ audience }: Viewer, wanted: Audience = "public"): bool
 }
 
 /**
- * Tells who sends a request, anew for each: `authenticate` throws what is wrong with the certificate (`peerOf`), and
- * `acquainted` looks up what its key is here now. Whoever is wrong or unknown is a stranger, with the reason.
+ * Tells who sends a request, anew for each: `authenticate` throws what is wrong with the certificate (`peerOf`).
+ * Whoever is wrong or unknown is a stranger, with the reason.
  */
 export function viewers(
   authenticate: (socket: TLSSocket) => Peer,
-  acquainted: (name: KeyName) => Promise<Acquaintance> | Acquaintance,
+  acquainted: Acquainted,
 ): (socket: TLSSocket) => Promise<Viewer> {
   return async (socket) => {
     let name: KeyName;

@@ -1,6 +1,8 @@
-import type { PublicKey } from "../identity/key.ts";
+import type { KeyName, PublicKey } from "../identity/key.ts";
 import { Fault } from "../model/errors.ts";
+import { agentApi } from "./agent-api.ts";
 import { type ClientOptions, type XmlRpcClient, xmlRpcClient } from "./xmlrpc/client.ts";
+import type { Connections } from "./xmlrpc/connections.ts";
 import type { Contract } from "./xmlrpc/contract.ts";
 import { isCallFailure } from "./xmlrpc/transport-error.ts";
 
@@ -86,4 +88,17 @@ export function revocationSource<C extends Contract>(
       return { lists, from: answered! };
     },
   };
+}
+
+/** An agent, which tells its own list and its authority's. */
+export function agentSource(
+  { url, identity }: { readonly url: string; readonly identity: KeyName },
+  connections: Connections,
+): RevocationSource {
+  return revocationSource(
+    identity,
+    agentApi,
+    { url, connections, expectedPeer: identity },
+    (client, since, signal) => client.getrevocations({ since }, { signal }),
+  );
 }

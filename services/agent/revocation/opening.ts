@@ -6,11 +6,11 @@ import type { Database } from "#shared/runtime/database.ts";
 import type { Log } from "#shared/runtime/log.ts";
 import { listenForNotifications } from "#shared/runtime/notifications.ts";
 import { startRounds } from "#shared/runtime/rounds.ts";
-import { agentApi } from "#shared/wire/agent-api.ts";
 import { authorityApi } from "#shared/wire/authority-api.ts";
 import { nodeManagerApi } from "#shared/wire/node-manager-api.ts";
 import { claimedList } from "#shared/wire/revocation-document.ts";
 import {
+  agentSource,
   type RevocationSource,
   revocationPolling,
   revocationSource,
@@ -72,19 +72,12 @@ function sourcesOf(
   { authority, agents }: Pick<AgentConfig, "authority" | "agents">,
   connections: Connections,
 ): RevocationSource[] {
-  const options = ({ url, identity }: { readonly url: string; readonly identity?: KeyName }) => {
-    return { url, connections, expectedPeer: identity };
-  };
-  const ofAgents = agents.map((agent) =>
-    revocationSource(agent.identity, agentApi, options(agent), (client, since, signal) =>
-      client.getrevocations({ since }, { signal }),
-    ),
-  );
+  const ofAgents = agents.map((agent) => agentSource(agent, connections));
   if (!authority) return ofAgents;
   const ofAuthority = revocationSource(
     "authority",
     authorityApi,
-    options(authority),
+    { url: authority.url, connections, expectedPeer: authority.identity },
     async (client, _, signal) => {
       const list = await client.getrevocations({}, { signal });
       return list === null ? [] : [list];

@@ -4,14 +4,8 @@ import { keyText, note, toned, utc } from "#shared/web/cells.ts";
 import { html } from "#shared/web/html.ts";
 import type { Page } from "#shared/web/page.ts";
 import { table } from "#shared/web/table.ts";
-import type { Acquaintance } from "#shared/web/viewer.ts";
 import type { OwnAcquisition, Shortcoming } from "../store/acquisitions.ts";
 import { TONES } from "./overview.ts";
-
-/** A broker knows principals only by their requests: whoever has a certificate may look at its own. */
-export function acquaintanceOf(): Acquaintance {
-  return { audience: "principal" };
-}
 
 type Refusal = Shortcoming & { readonly begun: Instant; readonly id: string };
 

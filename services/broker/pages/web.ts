@@ -2,19 +2,13 @@ import type { Clock } from "#shared/runtime/clock.ts";
 import type { Database } from "#shared/runtime/database.ts";
 import type { Log } from "#shared/runtime/log.ts";
 import { openMetrics } from "#shared/runtime/open-metrics.ts";
-import { type SecurePort, startWebServer, type WebServer } from "#shared/web/server.ts";
+import { startWebServer, type WebPlace, type WebServer } from "#shared/web/server.ts";
 import { acquisitionRecords, ownAcquisitions, tally } from "../store/acquisitions.ts";
 import { brokerFamilies, type Work } from "./metrics.ts";
 import { type Overview, overviewPage } from "./overview.ts";
 import { ownPage } from "./own.ts";
 
-export type WebParts = {
-  readonly address: string;
-  readonly port: number;
-  /** Names it is asked for by, besides addresses. */
-  readonly names?: readonly string[];
-  /** Where those with certificates see their own, if anywhere. */
-  readonly secure?: SecurePort;
+export type WebParts = WebPlace & {
   readonly database: Database;
   readonly clock: Clock;
   readonly log: Log;

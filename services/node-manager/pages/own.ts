@@ -1,15 +1,9 @@
 import type { KeyName } from "#shared/identity/key.ts";
 import { html } from "#shared/web/html.ts";
 import type { Page } from "#shared/web/page.ts";
-import type { Acquaintance } from "#shared/web/viewer.ts";
 import { leaseCalendar } from "./calendar.ts";
 import type { OverviewDeps } from "./overview.ts";
 import { leaseTable } from "./tables.ts";
-
-/** A node knows no principals but by what they hold: whoever has a certificate may look at its own. */
-export function acquaintanceOf(): Acquaintance {
-  return { audience: "principal" };
-}
 
 /** What whoever looks has here: the leases it is a member of, and not those it was put out of, with their documents. */
 export function ownPage({ store, conditions, self, now }: OverviewDeps, name: KeyName): Page {

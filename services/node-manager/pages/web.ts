@@ -1,20 +1,14 @@
 import type { Instant } from "#shared/model/time.ts";
 import type { Log } from "#shared/runtime/log.ts";
 import { openMetrics } from "#shared/runtime/open-metrics.ts";
-import { type SecurePort, startWebServer, type WebServer } from "#shared/web/server.ts";
+import { startWebServer, type WebPlace, type WebServer } from "#shared/web/server.ts";
 import type { NodePast } from "../usage/node-past.ts";
 import { historyPage } from "./history.ts";
 import { nodeManagerFamilies } from "./metrics.ts";
 import { type OverviewDeps, overviewPage } from "./overview.ts";
 import { ownPage } from "./own.ts";
 
-export type WebParts = {
-  readonly address: string;
-  readonly port: number;
-  /** Names it is asked for by, besides addresses. */
-  readonly names?: readonly string[];
-  /** Where those with certificates see their own, if anywhere. */
-  readonly secure?: SecurePort;
+export type WebParts = WebPlace & {
   readonly now: () => Instant;
   readonly past: NodePast;
   readonly log: Log;

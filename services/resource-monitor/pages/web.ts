@@ -1,22 +1,19 @@
 import type { Clock } from "#shared/runtime/clock.ts";
 import type { Log } from "#shared/runtime/log.ts";
 import { openMetrics } from "#shared/runtime/open-metrics.ts";
-import { startWebServer, type WebServer } from "#shared/web/server.ts";
+import { startWebServer, type WebPlace, type WebServer } from "#shared/web/server.ts";
 import type { OwnHost } from "../own-host.ts";
 import { nodeFamilies, nodeManagerFamilies, sliceFamilies } from "./node-families.ts";
 import { type MonitorView, overviewPage } from "./overview.ts";
 import { type Working, workFamilies } from "./work-families.ts";
 
-export type WebParts = Pick<MonitorView, "node" | "version"> & {
-  readonly address: string;
-  readonly port: number;
-  /** Names it is asked for by, besides addresses. */
-  readonly names?: readonly string[];
-  readonly own: OwnHost;
-  readonly working: Working;
-  readonly clock: Clock;
-  readonly log: Log;
-};
+export type WebParts = Omit<WebPlace, "secure"> &
+  Pick<MonitorView, "node" | "version"> & {
+    readonly own: OwnHost;
+    readonly working: Working;
+    readonly clock: Clock;
+    readonly log: Log;
+  };
 
 /** Serves what the monitor knows: a page, and /metrics to be scraped. */
 export function startWeb(parts: WebParts): Promise<WebServer> {

@@ -2,7 +2,13 @@ import { type AgentOptions, Agent as HttpAgent } from "node:http";
 import { Agent as HttpsAgent, type RequestOptions } from "node:https";
 import type { Duplex } from "node:stream";
 import type { KeyName } from "#shared/identity/key.ts";
-import { type BlindTlsOptions, type ClientTlsOptions, checkServerIdentity } from "#shared/identity/tls.ts";
+import type { ServiceIdentity } from "#shared/identity/service-identity.ts";
+import {
+  type BlindTlsOptions,
+  type ClientTlsOptions,
+  checkServerIdentity,
+  clientTlsOptions,
+} from "#shared/identity/tls.ts";
 
 /** What one request asks of its connection: the key the server must hold. */
 export type PinnedOptions = RequestOptions & { readonly expectedPeer?: KeyName };
@@ -43,6 +49,13 @@ export class Connections implements Disposable {
   [Symbol.dispose](): void {
     for (const agent of [this.http, this.#https, ...this.#earlier]) agent.destroy();
   }
+}
+
+/** Those of a service, whose certificate and trust may change while it runs. */
+export function connectionsOf(identity: Pick<ServiceIdentity, "tls" | "follow">): Connections {
+  const connections = new Connections(clientTlsOptions(identity.tls));
+  identity.follow((tls) => connections.renew(clientTlsOptions(tls)));
+  return connections;
 }
 
 type Created = (error: Error | null, stream: Duplex) => void;
