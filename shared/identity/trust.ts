@@ -12,8 +12,13 @@ const BEGINNING = /-----BEGIN /g;
  */
 export class Trust {
   readonly authorities: readonly X509Certificate[];
+  /** The keys of these authorities: what they sign besides certificates is verified with them. */
+  readonly keys: readonly PublicKey[];
 
-  /** Throws MALFORMED unless this is one or more certificates of authorities, all of them whole. */
+  /**
+   * Throws MALFORMED unless this is one or more certificates of authorities, all of them whole, and WEAK_KEY for one whose
+   * key is not accepted: whoever uses this need not expect it later.
+   */
   constructor(pem: string) {
     const texts = pem.match(ONE) ?? [];
     const begun = pem.match(BEGINNING)?.length ?? 0;
@@ -22,11 +27,7 @@ export class Trust {
     this.authorities = texts.map(parseCertificate);
     for (const { ca, subject } of this.authorities)
       refuseUnless(ca, "MALFORMED", `the certificate of ${subject} is not that of an authority`);
-  }
-
-  /** The keys of these authorities: what they sign besides certificates is verified with them. */
-  get keys(): readonly PublicKey[] {
-    return this.authorities.map(({ publicKey }) => publicKeyOf(publicKey));
+    this.keys = this.authorities.map(keyOf);
   }
 
   /** Whether the first of these authorities signed the certificate. */
@@ -40,5 +41,14 @@ export class Trust {
     return this.authorities.some(
       (authority) => certificate.checkIssued(authority) && certificate.verify(authority.publicKey),
     );
+  }
+}
+
+function keyOf(certificate: X509Certificate): PublicKey {
+  try {
+    return publicKeyOf(certificate.publicKey);
+  } catch (cause) {
+    if (cause instanceof Fault) throw cause;
+    throw new Fault("MALFORMED", "the key in an authority's certificate cannot be read", { cause });
   }
 }
