@@ -3,6 +3,7 @@ import type { TLSSocket } from "node:tls";
 import { type FastifyInstance, type FastifyReply, type FastifyRequest, fastify } from "fastify";
 import { Fault } from "../model/errors.ts";
 import { CONTENT_TYPE } from "../runtime/open-metrics.ts";
+import { ConnectionCounts } from "../wire/xmlrpc/connection-counts.ts";
 import type { Asset, Assets } from "./assets.ts";
 import { isOwnHost } from "./host.ts";
 import { addLiveRoute } from "./live-route.ts";
@@ -30,6 +31,10 @@ const HEADERS = {
 /** For one request to be read and answered. */
 const REQUEST_MS = 10_000;
 
+/** More than browsers behind one address open; few beside those that calls may take. */
+const CONNECTIONS = 4096;
+const CONNECTIONS_OF_ADDRESS = 512;
+
 /** Answered under whatever name they are asked: they tell nothing, and whoever watches a service may know it by name. */
 const FOR_EVERYBODY = new Set(["/health", "/ready"]);
 
@@ -40,6 +45,7 @@ export function siteOf(options: WebOptions, assets: Assets, secure?: SecureSite)
   const { service, routes, metrics, log } = options;
   const asJson = new WeakSet<object>();
   const app = appOf(secure, asJson);
+  boundConnections(app);
   if (secure) endOutdated(app, secure.shown);
   const isOurs = hostCheck(options, secure);
   app.addHook("onRequest", async (request, reply) => {
@@ -99,6 +105,15 @@ export function siteOf(options: WebOptions, assets: Assets, secure?: SecureSite)
   if (metrics) app.get("/metrics", async (_request, reply) => reply.type(CONTENT_TYPE).send(await metrics()));
   options.more?.(app);
   return app;
+}
+
+/** Pages are for everybody, and served by who has other work to do: nobody takes all its connections for them. */
+function boundConnections({ server }: FastifyInstance): void {
+  const counts = new ConnectionCounts(CONNECTIONS_OF_ADDRESS);
+  server.maxConnections = CONNECTIONS;
+  server.on("connection", (socket) => {
+    if (!counts.hold(socket.remoteAddress ?? "", socket)) socket.destroy();
+  });
 }
 
 /** Connections that were shown another certificate end after their next answer. */

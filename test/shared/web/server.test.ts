@@ -1,11 +1,13 @@
 import assert from "node:assert/strict";
 import { request } from "node:http";
+import { connect, type Socket } from "node:net";
 import { test } from "node:test";
 import { Fault } from "#shared/model/errors.ts";
 import { silentLog } from "#shared/runtime/log.ts";
 import type { Route } from "#shared/web/route.ts";
 import { startWebServer, type WebServer } from "#shared/web/server.ts";
 import { table } from "#shared/web/table.ts";
+import { eventually } from "../../support/deadline.ts";
 
 const NAMES: readonly string[] = ["one", "x.json", "a/b", "<b>"];
 
@@ -60,6 +62,13 @@ function statusOf(url: string, path: string, host = new URL(url).host): Promise<
       resolve(response.statusCode);
     });
     asked.on("error", reject).end();
+  });
+}
+
+function connected(port: number): Promise<Socket> {
+  return new Promise((resolve, reject) => {
+    const socket = connect({ host: "127.0.0.1", port }, () => resolve(socket));
+    socket.on("error", reject);
   });
 }
 
@@ -167,4 +176,20 @@ test("style and script may be kept as long as they are the same", async () => {
     assert.equal((await fetch(`${url}/${name}`)).headers.get("cache-control"), "no-store");
   }
   assert.equal(await (await fetch(`${url}/metrics`)).text(), "numbers\n");
+});
+
+test("one address that opens connection after connection gets no more than its share, and others theirs", async () => {
+  await using here = await site();
+  const sockets = await Promise.all(Array.from({ length: 512 }, () => connected(here.port)));
+  const address = "127.0.0.9";
+  const asked = (localAddress: string) =>
+    new Promise<boolean>((resolve) => {
+      const { port } = here;
+      const call = request({ host: "127.0.0.1", port, path: "/health", localAddress, agent: false });
+      call.on("response", (response) => resolve(response.resume().statusCode === 200));
+      call.on("error", () => resolve(false)).end();
+    });
+  assert.deepEqual([await asked("127.0.0.1"), await asked(address)], [false, true]);
+  for (const socket of sockets) socket.destroy();
+  await eventually(() => asked("127.0.0.1"), { what: "the address being served again" });
 });
