@@ -22,30 +22,34 @@ export type Wish = {
   readonly onWaiting: (enrolment: string) => void;
 };
 
+/** The agent's address; `had`: the file of a key that was certified before, where nothing was done. */
+export type Joined = { readonly url: string; readonly had?: string };
+
 /** The files a home is made of. */
 type Files = Pick<ServiceManagerConfig, "authority" | "key" | "certificate">;
 
 /**
  * Makes a home: a key, its certificate, the authority's, and the configuration, which comes last. Ended anywhere and
  * called again it goes on with the same key. In a home that has lost its key, or never got that key's certificate, it
- * makes another and leaves all else as it is. Gives the agent's address. Throws OperatorError for a home that belongs
+ * makes another and leaves all else as it is. Throws OperatorError for a home that belongs
  * to another agent, and what `join` throws.
  */
-export async function joinHome({ home, invitation: text, ...wish }: Wish): Promise<string> {
+export async function joinHome({ home, invitation: text, ...wish }: Wish): Promise<Joined> {
   const invitation = readInvitation(text);
   const configuration = path(home, "config.toml");
   const before = existsSync(configuration) ? joinedBefore(home, invitation.url) : undefined;
   await mkdir(home, { recursive: true, mode: 0o700 });
   const files = before ?? newFiles(home);
   const key = await keyFileFor(files.key, { type: "rsa" });
-  if (before && (await isCertified(before.certificate, key.public.name))) return invitation.url;
+  if (before && (await isCertified(before.certificate, key.public.name)))
+    return { url: invitation.url, had: files.key };
   const { certificate, authorities, agent } = await join({ key, invitation, kind: "person", ...wish }, wish);
   if (!before || !existsSync(before.authority)) await writeDurably(files.authority, authorities, 0o644);
   await writeDurably(files.certificate, certificate, 0o644);
-  if (before) return agent.url;
+  if (before) return { url: agent.url };
   const config = { authority: "ca.pem", key: "me.key", certificate: "me.crt", agents: [agent] };
   await writeDurably(configuration, `${stringify(config)}\n`, 0o600);
-  return agent.url;
+  return { url: agent.url };
 }
 
 function newFiles(home: string): Files {

@@ -103,6 +103,7 @@ describe("joining", () => {
     assert.match(await admin("principal", "list"), /^ada +administrator/m);
     const again = await slice("ada", "join", out.trim());
     assert.equal(again.code, 0, "a home that is there is joined already");
+    assert.match(again.err, /certified before; for another key move .*me\.key away/);
   });
 
   test("an administrator invites a researcher, whose slice command works at once", async () => {

@@ -43,6 +43,6 @@ export function checkMember({ members }: Store, { serial, slice }: StoredLease, 
 export function noSlice(slice: string): Fault {
   return new Fault(
     "NO_SLICE",
-    `the slice ${slice} does not exist on this node; list what does with getslivers`,
+    `the slice ${slice} does not exist on this node; getslivers, or slicelab node leases, lists what does`,
   );
 }

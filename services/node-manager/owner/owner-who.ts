@@ -1,4 +1,6 @@
 import { type Command, InvalidArgumentError } from "commander";
+import { OperatorError } from "#shared/model/errors.ts";
+import { parseInstant } from "#shared/model/time.ts";
 import type { ServiceTerminal } from "#shared/runtime/command-line.ts";
 import { jsonText, listingText } from "#shared/runtime/listing.ts";
 import type { FlowStruct } from "./owner-api.ts";
@@ -11,7 +13,7 @@ type WhoOptions = OwnerOptions & {
 };
 
 /** `who`: for whoever got a complaint that names a port and a time. */
-export function addWho(parent: Command, atNode: AtNode, { out, err }: ServiceTerminal): void {
+export function addWho(parent: Command, atNode: AtNode, { out, err, clock }: ServiceTerminal): void {
   withOutput(
     ownerSubcommand(
       parent,
@@ -27,6 +29,8 @@ export function addWho(parent: Command, atNode: AtNode, { out, err }: ServiceTer
     .action((protocol: "tcp" | "udp", port: number, time: string | undefined, options: WhoOptions) =>
       atNode(options, async (api) => {
         const { within, remote, output } = options;
+        if (time !== undefined && parseInstant(time) > clock.now() + within)
+          throw new OperatorError(`${time} is still to come; times are in UTC`);
         const answer = await api.who({ protocol, port, time, within_seconds: within, remote });
         out(output === "json" ? jsonText([answer]) : flowTable(output, answer.flows));
         for (const { slice, count, minute } of answer.counted)
@@ -34,6 +38,7 @@ export function addWho(parent: Command, atNode: AtNode, { out, err }: ServiceTer
         for (const slice of answer.leased) err(`${slice} has ${protocol} ${port} by its lease now\n`);
         if (answer.untold.length > 0)
           err(`not told apart, since they are not in the node's own network: ${answer.untold.join(", ")}\n`);
+        if (answer.flows.length === 0) err(`no flow by ${protocol} ${port} is recorded of any slice then\n`);
         if (!answer.watched) err("flows were not recorded all that time: there may have been others\n");
       }),
     );

@@ -16,7 +16,7 @@ export function addJoin(parent: Command, tools: Tools): void {
     .action(async (invitation: string, { name, note, ...options }: JoinOptions) => {
       await invoke(tools, options, async ({ home, effort: { signal }, say }) => {
         const { joinHome } = await import("../joining.ts");
-        const url = await joinHome({
+        const { url, had } = await joinHome({
           ...{ home, invitation, name, note, signal },
           onWaiting: (enrolment) =>
             say(
@@ -24,6 +24,7 @@ export function addJoin(parent: Command, tools: Tools): void {
             ),
         });
         say(`joined: ${home} is yours, for the agent at ${url}; see what there is with: slice node list`);
+        if (had) say(`its key was certified before; for another key move ${had} away and run this again`);
         return EXIT.ok;
       });
     });

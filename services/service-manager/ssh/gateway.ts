@@ -96,7 +96,7 @@ function refused(error: SshError, place: string, deadlineMs: number): Fault | Tr
     case "client-authentication":
       return new Fault(
         "NOT_PRINCIPAL",
-        `${place} does not let the slice's key in; its lease may have ended there`,
+        `${place} does not let the slice's key in; its lease may have ended there or be suspended: slice status says`,
         {
           cause: error,
         },

@@ -39,6 +39,7 @@ test("slicelab node who names the slice of a flow, also after its lease, its nod
   const then = formatInstant(lab.clock.now() - 3600).replace(" ", "T");
   const before = await owner(lab, ...asked, `${then}Z`);
   assert.doesNotMatch(before.out, new RegExp(slice));
+  assert.match(before.err, /no flow by tcp 45001 is recorded of any slice then/);
   assert.match(before.err, /not recorded all that time/, "nobody is cleared by a gap");
   assert.doesNotMatch(await does(lab, ...asked, "--remote", "198.51.100.8"), new RegExp(slice));
   assert.doesNotMatch(await does(lab, "who", "udp", "45001"), new RegExp(slice));
@@ -48,6 +49,7 @@ test("slicelab node who names the slice of a flow, also after its lease, its nod
     [["who", "icmp", "1"], 2, /tcp or udp/],
     [["who", "tcp", "70000"], 1, /MALFORMED: .*1 to 65535/],
     [["who", "tcp", "25", "yesterday"], 1, /MALFORMED/],
+    [["who", "tcp", "25", "9999-01-31T12:00:00Z"], 1, /still to come; times are in UTC/],
     [["who", "tcp", "25", "--remote", "example.org"], 1, /MALFORMED: .*not an IP address/],
   ] as const) {
     const refused = await owner(lab, ...words);
