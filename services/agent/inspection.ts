@@ -6,6 +6,7 @@ import type { SecurePort } from "#shared/web/secure-port.ts";
 import { startWebServer, type WebServer } from "#shared/web/server.ts";
 import type { AgentConfig } from "./config.ts";
 import { SILENT_SECONDS } from "./issuing/offer.ts";
+import { admissionRoutes } from "./pages/admission/routes.ts";
 import { booksRoutes, privateParts } from "./pages/books/routes.ts";
 import type { Fleet } from "./pages/fleet.ts";
 import { agentMetrics } from "./pages/metrics.ts";
@@ -106,6 +107,7 @@ export function startInspection(
       }),
       ...booksRoutes({ database, clock, keys }),
       ...peopleRoutes({ database, clock }),
+      ...admissionRoutes({ database, clock }),
     ],
   });
 }

@@ -67,7 +67,7 @@ function headCell(
 }
 
 function filterCell({ of, selection: { query } }: Shown, { key, title }: Head): Html {
-  return html`<td><input type="search" id="${of.id}-is-${key}" name="${filterName(of.id, key)}" value="${query.filters.get(key)}" aria-label="Only rows whose ${title} has" maxlength="100" autocomplete="off" spellcheck="false"></td>`;
+  return html`<td><input type="search" id="${of.id}-is-${key}" name="${filterName(of.id, key)}" value="${query.filters.get(key)}" aria-label="Only rows whose ${title} has" maxlength="100" autocomplete="off" spellcheck="false" placeholder="filter"></td>`;
 }
 
 /** Whatever else the query string says: how this one is sorted, and how other tables are seen. */
@@ -85,7 +85,7 @@ function controls(shown: Shown): Html {
   return html`<p class="controls"><button type="submit">Filter</button>
 ${selection.query.filters.size > 0 ? html`<a href="${all}#${of.id}">Show all</a>` : undefined}
 ${selection.pages > 1 ? pager(shown) : undefined}
-<span class="hint">Parts of words, or &gt; 5, &lt;= 5, = x; - for what is not known</span></p>`;
+<span class="hint">Filters: part of a word, or &gt; 5, &lt;= 5, = x; - for what is not known</span></p>`;
 }
 
 function pager({ of, selection: { page, pages }, parameters, path }: Shown): Html {

@@ -57,7 +57,7 @@ export function timeline(id: string, title: string, { now, lanes, beside }: Term
   const left = more > 0 ? html` ${more} more are only there.` : undefined;
   const body = html`<p class="none">${beside}${left} <a href="#after-${id}">Skip the calendar</a></p>
 <div class="scroll" tabindex="0" role="region" aria-label="${title}"><svg class="timeline" viewBox="0 0 ${WIDTH} ${height}" role="group" aria-label="${title}">
-${ticksOf(span).map((at) => tick(at, span, height))}<line class="now" x1="${x(now, span)}" x2="${x(now, span)}" y1="${HEAD - 6}" y2="${height}"/>
+${ticksOf(span).map((at) => tick(at, { span, height, now }))}<line class="now" x1="${x(now, span)}" x2="${x(now, span)}" y1="${HEAD - 6}" y2="${height}"/>
 <text class="now" x="${x(now, span)}" y="${HEAD - 14}" text-anchor="middle">now</text>
 ${shown.map((lane, at) => laneOf(lane, HEAD + at * LANE, span))}</svg></div>
 <span id="after-${id}" tabindex="-1"></span>`;
@@ -86,10 +86,20 @@ function ticksOf({ start, end, step }: Span): Instant[] {
   return Array.from({ length: Math.floor((end - first) / step) + 1 }, (_, at) => first + at * step);
 }
 
-function tick(at: Instant, span: Span, height: number): Html {
+/** So far from what is written over now, half a word of both, other times are written. */
+const APART = 36;
+
+function tick(
+  at: Instant,
+  { span, height, now }: { readonly span: Span; readonly height: number; readonly now: Instant },
+): Html {
   const text = formatInstant(at);
   const label = span.step < DAY && at % DAY !== 0 ? text.slice(11, 16) : text.slice(5, 10);
-  return html`<line class="tick" x1="${x(at, span)}" x2="${x(at, span)}" y1="${HEAD - 6}" y2="${height}"/><text x="${x(at, span)}" y="10" text-anchor="middle">${label}</text>
+  const line = html`<line class="tick" x1="${x(at, span)}" x2="${x(at, span)}" y1="${HEAD - 6}" y2="${height}"/>`;
+  if (Math.abs(Number(x(at, span)) - Number(x(now, span))) < APART)
+    return html`${line}
+`;
+  return html`${line}<text x="${x(at, span)}" y="10" text-anchor="middle">${label}</text>
 `;
 }
 

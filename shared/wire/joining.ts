@@ -68,7 +68,17 @@ export async function join(newcomer: Newcomer, terms: JoiningTerms): Promise<Mem
     const found = await patiently(() => api.getenrolment({ id, proof }), told);
     if (found && found.state !== "waiting") return membership(found, newcomer);
     if (!told) terms.onWaiting(id);
-    await pause(terms.everyMs ?? EVERY_MS, undefined, { signal: terms.signal });
+    await waited(terms);
+  }
+}
+
+/** Throws the signal's reason, as whoever gave it understands it, and not what the timer makes of that. */
+async function waited({ everyMs = EVERY_MS, signal }: JoiningTerms): Promise<void> {
+  try {
+    await pause(everyMs, undefined, { signal });
+  } catch (error) {
+    signal.throwIfAborted();
+    throw error;
   }
 }
 

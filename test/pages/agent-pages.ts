@@ -3,7 +3,7 @@ import { after, before, test } from "node:test";
 import { openTicketKeys } from "#services/agent/signing/ticket-keys.ts";
 import { type AgentLab, agentLab } from "../services/agent/agent-lab.ts";
 import { enrolFleet } from "../services/agent/fleet.ts";
-import { assertReadable, focused, looking, tabTo, until, type Visitor } from "../support/browser.ts";
+import { assertReadable, focused, tabTo, undisturbed, until, type Visitor } from "../support/browser.ts";
 import { assertDescribed } from "../support/open-api.ts";
 
 const NODES = 1000;
@@ -69,7 +69,7 @@ export function agentPages(browser: () => Visitor["browser"]): void {
   });
 
   test("names that would be markup are read as they are", async () => {
-    await looking(visitor, {}, async (page) => {
+    await undisturbed(visitor, {}, async (page) => {
       await page.goto(`${visitor.web}nodes/${evil}`);
       const shown = EVIL.replace("\u202e", "\ufffd");
       await page.getByRole("link", { name: shown }).first().click();
@@ -80,7 +80,7 @@ export function agentPages(browser: () => Visitor["browser"]): void {
   });
 
   test("with the keyboard alone, a table is sorted, filtered and a node opened", async () => {
-    await looking(visitor, {}, async (page) => {
+    await undisturbed(visitor, {}, async (page) => {
       await page.goto(`${visitor.web}nodes`);
       await page.keyboard.press("Tab");
       assert.equal(await focused(page), "Skip to the content");
@@ -104,7 +104,7 @@ export function agentPages(browser: () => Visitor["browser"]): void {
   });
 
   test("without script the same links and forms do the same", async () => {
-    await looking(visitor, { javaScriptEnabled: false }, async (page) => {
+    await undisturbed(visitor, { javaScriptEnabled: false }, async (page) => {
       await page.goto(`${visitor.web}nodes`);
       await page.locator("#nodes-is-ip").fill("10.78.3.248");
       await page.getByRole("button", { name: "Filter" }).click();

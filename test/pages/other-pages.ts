@@ -3,18 +3,32 @@ import { after, before, test } from "node:test";
 import { type BrokerLab, brokerLab } from "../services/broker/broker-lab.ts";
 import { type NodeLab, nodeLab } from "../services/node-manager/lab/node-lab.ts";
 import { type MonitorLab, monitorLab, send, told } from "../services/resource-monitor/monitor-lab.ts";
-import { assertReadable, focused, looking, tabTo, until, type Visitor } from "../support/browser.ts";
+import {
+  assertReadable,
+  focused,
+  looking,
+  tabTo,
+  undisturbed,
+  until,
+  type Visitor,
+} from "../support/browser.ts";
 import { eventually } from "../support/deadline.ts";
 import { assertDescribed } from "../support/open-api.ts";
 
-/** The pages of brokers, node managers and monitors, looked at in a browser. */
+const LISTEN = { address: "127.0.0.1", tls_port: 0, plain_port: 0, web_port: 0, web_tls_port: 0 };
+
+/** The pages of brokers, node managers and monitors, and what agents show only with a certificate, looked at in a browser. */
 export function otherPages(browser: () => Visitor["browser"]): void {
   let broker: BrokerLab;
   let node: NodeLab;
   let monitor: MonitorLab;
 
   before(async () => {
-    [broker, node, monitor] = await Promise.all([brokerLab(), nodeLab(), monitorLab()]);
+    [broker, node, monitor] = await Promise.all([
+      brokerLab({ agent: { config: { listen: LISTEN } } }),
+      nodeLab(),
+      monitorLab(),
+    ]);
     for (const name of ["one", "two"]) {
       await broker.client.acquireslice({ request: broker.request({ name }) });
     }
@@ -43,6 +57,39 @@ export function otherPages(browser: () => Visitor["browser"]): void {
     await assertReadable(monitorVisit(), [""], { name: "monitor" });
   });
 
+  test("what is shown only with a certificate can be read so too, and is live", async () => {
+    const { admin, alice, agent } = broker.agentLab;
+    const web = String(agent.announce.web_tls);
+    const [administrator, principal] = [admin, alice].map(({ tls: credentials }) => ({
+      ...{ browser: browser(), web, credentials },
+    }));
+    const books = ["me", "tickets", "newcomers", "revocations"];
+    await assertReadable(administrator!, books, { name: "administrator", ways: ["dark"] });
+    await assertReadable(administrator!, [...books, "holdings", "principals", "audit"], {
+      ...{ name: "administrator", ways: ["phone"] },
+    });
+    await assertReadable(principal!, ["me", "slices/one"], { name: "principal", ways: ["dark"] });
+    const own = {
+      browser: browser(),
+      web: String(node.node.secureWebUrl),
+      credentials: node.credentials.alice,
+    };
+    const atBroker = { ...principal!, web: String(broker.broker.announce.web_tls) };
+    await assertReadable(own, ["me"], { name: "own-node", ways: ["dark", "phone"] });
+    await assertReadable(atBroker, ["me"], { name: "own-broker", ways: ["dark", "phone"] });
+    await undisturbed(own, {}, async (page) => {
+      await page.goto(`${own.web}me`);
+      await until(page, "document.getElementById('live-state')?.textContent === 'live'");
+      assert.equal((await page.locator("#calendar rect").count()) > 0, true);
+    });
+    await undisturbed(principal!, {}, async (page) => {
+      await page.goto(`${web}me`);
+      await tabTo(page, "tickets-by-ip");
+      await page.keyboard.press("Enter");
+      await until(page, "location.search.includes('tickets.sort=ip')");
+    });
+  });
+
   test("as JSON they are what /openapi.json says", async () => {
     const tried = [];
     for (const { web } of [brokerVisit(), nodeVisit(), monitorVisit()])
@@ -51,7 +98,7 @@ export function otherPages(browser: () => Visitor["browser"]): void {
   });
 
   test("a broker's acquisitions are sorted by keyboard alone", async () => {
-    await looking(brokerVisit(), {}, async (page) => {
+    await undisturbed(brokerVisit(), {}, async (page) => {
       await page.goto(brokerVisit().web);
       await tabTo(page, "acquisitions-by-state");
       await page.keyboard.press("Enter");
@@ -76,7 +123,7 @@ export function otherPages(browser: () => Visitor["browser"]): void {
   });
 
   test("what hosts call themselves is text on a monitor's page, and its table filters", async () => {
-    await looking(monitorVisit(), {}, async (page) => {
+    await undisturbed(monitorVisit(), {}, async (page) => {
       await page.goto(monitorVisit().web);
       assert.equal(await page.locator("h1").textContent(), "Monitor of own");
       assert.match((await page.locator("#hosts tbody").textContent()) ?? "", /<b>evil/);

@@ -78,7 +78,7 @@ export async function withdraw(office: Office, id: string): Promise<void> {
 
 /** What became of an invitation by now. */
 export function invitationState(
-  { withdrawn, expires, used, uses }: StoredInvitation,
+  { withdrawn, expires, used, uses }: Pick<StoredInvitation, "withdrawn" | "expires" | "used" | "uses">,
   now: Instant,
 ): "open" | "used" | "expired" | "withdrawn" {
   if (withdrawn !== null) return "withdrawn";

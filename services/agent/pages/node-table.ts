@@ -22,7 +22,8 @@ export function nodeTable(fleet: Fleet, ads: readonly Advertisement[] = fleet.ad
     columns: [
       {
         ...{ key: "ip", title: "Node", value: ({ ip }) => ip },
-        show: ({ ip, node }) => html`${link(nodePath(node), ip)}<small>${node.slice(0, 12)}</small>`,
+        show: ({ ip, node, drained }) =>
+          html`${link(nodePath(node), ip)}${drained ? html` <span class="tag">drained</span>` : undefined}<small>${node.slice(0, 12)}</small>`,
       },
       {
         ...{ key: "site", title: "Site", value: ({ site }) => site },
@@ -91,9 +92,14 @@ export function machineText({ node }: Advertisement, { conditions, now }: Fleet)
 function usedColumn({ dimension, title, unit }: (typeof SHOWN)[number]): Column<Advertisement> {
   const limit = ({ resources, overbooking }: Advertisement) =>
     Math.floor((resources[dimension] * overbooking) / 1000);
-  const used = (ad: Advertisement) => Math.max(0, limit(ad) - ad.free[dimension]);
+  // Of a drained node nothing is free, whatever is used.
+  const used = (ad: Advertisement) => (ad.drained ? undefined : Math.max(0, limit(ad) - ad.free[dimension]));
   return {
     ...{ key: dimension, title, value: used },
-    show: (ad) => html`${used(ad)} / ${limit(ad)} ${unit}${bar(used(ad), limit(ad))}`,
+    show: (ad) => {
+      const part = used(ad);
+      if (part === undefined) return html`${toned("plain", "nothing new")}`;
+      return html`${part} / ${limit(ad)} ${unit}${bar(part, limit(ad))}`;
+    },
   };
 }

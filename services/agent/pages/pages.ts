@@ -67,7 +67,11 @@ export function nodePage(fleet: Fleet, ad: Advertisement, slivers: readonly Sliv
     title: `Node ${ad.ip}`,
     now,
     lead: html`<code>${ad.node}</code>`,
-    notices: [...wrong, ...(ad.simulated ? ["Slivers are simulated there: nothing real is made."] : [])],
+    notices: [
+      ...wrong,
+      ...(ad.drained ? ["It is drained: nothing new is issued for it. What there is goes on."] : []),
+      ...(ad.simulated ? ["Slivers are simulated there: nothing real is made."] : []),
+    ],
     facts: [
       { key: "node", title: "Address", value: ad.ip },
       {

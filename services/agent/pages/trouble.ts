@@ -111,7 +111,7 @@ export function troubleTable(found: readonly Trouble[]): Table {
     columns: [
       {
         ...{ key: "name", title: "What", value: ({ name }) => name },
-        show: ({ name, href, of }) => html`${link(href, name)}<small>${of}</small>`,
+        show: ({ name, href }) => link(href, name),
       },
       {
         ...{ key: "reason", title: "Why", value: ({ reason }) => reason },

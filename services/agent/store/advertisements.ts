@@ -37,6 +37,8 @@ export type Advertisement = {
    * slice's tickets are counted as far as they may be renewed, and no further than what they are split from. Nothing while the node is drained.
    */
   readonly free: Share;
+  /** Nothing new is issued for it; what there is goes on. */
+  readonly drained: boolean;
   /** When the last of the account's holdings ends. */
   readonly until: Instant;
   /** How much of what is held is issued, per mille: the node's own factor, or the agent's. */
@@ -245,6 +247,7 @@ function advertisementOf(row: AdvertisementRow): Advertisement {
     cpus: row.cpus ?? undefined,
     resources: shareOf(row),
     free: row.drained ? NOTHING : freeOf(row),
+    drained: row.drained,
     until: row.held_until,
     overbooking: row.overbooking,
   };

@@ -19,7 +19,7 @@ export function ownPage(name: KeyName, acquisitions: readonly OwnAcquisition[], 
     now,
     lead: html`For the key <code>${name}</code>`,
     facts: [
-      { key: "principal", title: "Name of your key", value: name },
+      { key: "principal", title: "Name of your key", value: name, show: keyText(name) },
       { key: "acquisitions", title: "Acquisitions", value: acquisitions.length },
     ],
     parts: [

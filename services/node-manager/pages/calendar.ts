@@ -2,11 +2,17 @@ import { formatInstant, type Instant } from "#shared/model/time.ts";
 import type { Panel } from "#shared/web/page.ts";
 import { type Bar, type Lane, timeline } from "#shared/web/timeline.ts";
 import type { StoredLease } from "../store/lease-rows.ts";
+import type { Store } from "../store.ts";
+import { stateOf } from "./lease-state.ts";
 
 /** What is leased of the node, now and later: a line for each slice. */
-export function leaseCalendar(leases: readonly StoredLease[], now: Instant): Panel {
+export function leaseCalendar(
+  leases: readonly StoredLease[],
+  { suspensions }: Pick<Store, "suspensions">,
+  now: Instant,
+): Panel {
   const lanes = [...Map.groupBy(leases, ({ slice }) => slice)].map(([name, there]): Lane => {
-    return { name, bars: there.flatMap(barsOf) };
+    return { name, bars: there.flatMap((lease) => barsOf(lease, stateOf(lease, suspensions))) };
   });
   const beside =
     lanes.length === 0
@@ -15,7 +21,7 @@ export function leaseCalendar(leases: readonly StoredLease[], now: Instant): Pan
   return timeline("calendar", "Calendar", { now, lanes, beside });
 }
 
-function barsOf({ slice, state, term: { start, end }, renewableUntil }: StoredLease): Bar[] {
+function barsOf({ slice, term: { start, end }, renewableUntil }: StoredLease, state: string): Bar[] {
   const until = formatInstant(end);
   const lease: Bar = {
     ...{ start, end, tone: state === "live" ? "good" : "warn" },

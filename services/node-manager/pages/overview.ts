@@ -8,6 +8,7 @@ import type { SettlementState } from "../holdings/settlement.ts";
 import type { NodeSelf } from "../listening.ts";
 import type { SliverConditions } from "../slivers/sliver-conditions.ts";
 import type { Store } from "../store.ts";
+import { banTable, othersText } from "./bans.ts";
 import { leaseCalendar } from "./calendar.ts";
 import { imageTable, leaseTable, outboxTable, quarantineTable, rootTable } from "./tables.ts";
 
@@ -41,6 +42,7 @@ export function overviewPage(deps: OverviewDeps): Page {
   const now = deps.now();
   const held = store.quarantine.all();
   const leases = store.leases.all();
+  const bans = store.bans.all();
   return {
     title: `Node ${self.ip}`,
     now,
@@ -49,7 +51,8 @@ export function overviewPage(deps: OverviewDeps): Page {
     facts: capacityFacts(deps, now),
     parts: [
       leaseTable(leases, store, deps.conditions),
-      leaseCalendar(leases, now),
+      leaseCalendar(leases, store, now),
+      ...(bans.some(({ kind }) => kind === "slice") ? [banTable(bans)] : []),
       imageTable(engines),
       rootTable(store, now),
       outboxTable(store, settlements()),
@@ -74,6 +77,8 @@ function noticesOf({ engines, clockIsSure, store, concerns }: OverviewDeps): str
       "The clock was set: nothing is issued or destroyed until it has been steady for ten minutes.",
     );
   }
+  const principals = store.bans.all().filter(({ kind }) => kind === "principal").length;
+  if (principals > 0) notices.push(othersText(principals));
   if (store.restored()) notices.push("The store was restored: unknown machines are kept, never destroyed.");
   return notices;
 }

@@ -1,6 +1,8 @@
 import type { KeyName } from "#shared/identity/key.ts";
+import { keyText } from "#shared/web/cells.ts";
 import { html } from "#shared/web/html.ts";
 import type { Page } from "#shared/web/page.ts";
+import { bansOf } from "./bans.ts";
 import { leaseCalendar } from "./calendar.ts";
 import type { OverviewDeps } from "./overview.ts";
 import { leaseTable } from "./tables.ts";
@@ -17,10 +19,11 @@ export function ownPage({ store, conditions, self, now }: OverviewDeps, name: Ke
     title: "Your leases",
     now: now(),
     lead: html`On node ${self.ip}, for the key <code>${name}</code>`,
+    notices: bansOf(store.bans.all(), name, leases),
     facts: [
-      { key: "principal", title: "Name of your key", value: name },
+      { key: "principal", title: "Name of your key", value: name, show: keyText(name) },
       { key: "leases", title: "Leases", value: leases.length },
     ],
-    parts: [leaseTable(leases, store, conditions), leaseCalendar(leases, now()), ...documents],
+    parts: [leaseTable(leases, store, conditions), leaseCalendar(leases, store, now()), ...documents],
   };
 }

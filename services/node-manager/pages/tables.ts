@@ -7,6 +7,7 @@ import type { SettlementState } from "../holdings/settlement.ts";
 import type { SliverConditions } from "../slivers/sliver-conditions.ts";
 import type { StoredLease } from "../store/lease-rows.ts";
 import type { Store } from "../store.ts";
+import { stateOf } from "./lease-state.ts";
 import type { EngineShown } from "./overview.ts";
 
 const LEASE_TONES: Readonly<Record<string, Tone>> = { live: "good", creating: "plain" };
@@ -17,8 +18,7 @@ export function leaseTable(
   { suspensions }: Store,
   conditions: SliverConditions,
 ): Table {
-  const stateOf = ({ serial, state }: StoredLease) =>
-    state === "live" && suspensions.has(serial) ? "suspended" : state;
+  const stateNow = (lease: StoredLease) => stateOf(lease, suspensions);
   const share = (dimension: "cpuMillis" | "memoryMib" | "diskMib" | "egressKbps", title: string) => ({
     ...{ key: dimension, title, value: ({ resources }: StoredLease) => resources[dimension] },
   });
@@ -31,9 +31,9 @@ export function leaseTable(
     columns: [
       { key: "slice", title: "Slice", value: ({ slice }) => slice },
       {
-        ...{ key: "state", title: "State", value: stateOf },
+        ...{ key: "state", title: "State", value: stateNow },
         show: (lease) =>
-          html`${toned(LEASE_TONES[stateOf(lease)] ?? "warn", stateOf(lease))}${note(reason(lease))}`,
+          html`${toned(LEASE_TONES[stateNow(lease)] ?? "warn", stateNow(lease))}${note(reason(lease))}`,
       },
       coded("sliver", "Sliver", ({ sliver }) => sliver),
       { key: "engine", title: "Engine", value: ({ engine }) => engine },

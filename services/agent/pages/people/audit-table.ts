@@ -1,8 +1,8 @@
-import { keyText, link, toned, utc } from "#shared/web/cells.ts";
-import { type Content, html } from "#shared/web/html.ts";
+import { toned, utc } from "#shared/web/cells.ts";
+import { html } from "#shared/web/html.ts";
 import { type Table, table } from "#shared/web/table.ts";
 import type { AuditEntryShown, StrangerRefusal } from "../../store/inspection/principals.ts";
-import { principalPath } from "../addresses.ts";
+import { whoOf, whoShown } from "./who.ts";
 
 /** What was done, the latest first. */
 export function auditTable(entries: readonly AuditEntryShown[], title: string, ofOne = false): Table {
@@ -34,19 +34,11 @@ export function auditTable(entries: readonly AuditEntryShown[], title: string, o
   });
 }
 
-function whoOf({ label, who }: AuditEntryShown): string {
-  return label ?? who;
-}
-
-function whoShown({ label, who }: AuditEntryShown): Content {
-  if (label !== null) return link(principalPath(who), label);
-  return who === "operator" ? "operator" : keyText(who);
-}
-
-/** `{"slice": "dns", "tickets": 2}` as "slice dns, tickets 2". */
+/** `{"slice": "dns", "tickets": 2, "site": null}` as "slice dns, tickets 2". */
 function detailText({ detail }: AuditEntryShown): string {
   const said = JSON.parse(detail) as Record<string, unknown>;
   return Object.entries(said)
+    .filter(([, value]) => value !== null && value !== "" && !(Array.isArray(value) && value.length === 0))
     .map(([key, value]) => `${key} ${typeof value === "string" ? value : JSON.stringify(value)}`)
     .join(", ");
 }

@@ -1,5 +1,4 @@
 import { keyText, link, toned, utc } from "#shared/web/cells.ts";
-import { html } from "#shared/web/html.ts";
 import { type Table, table } from "#shared/web/table.ts";
 import type { PrincipalOverview } from "../../store/inspection/principals.ts";
 import { principalPath, sitePath } from "../addresses.ts";
@@ -11,8 +10,7 @@ export function principalTable(principals: readonly PrincipalOverview[]): Table 
     columns: [
       {
         ...{ key: "label", title: "Principal", value: ({ label }) => label },
-        show: ({ label, name }) =>
-          html`${link(principalPath(name), label)}<small>${name.slice(0, 12)}</small>`,
+        show: ({ label, name }) => link(principalPath(name), label),
       },
       { key: "role", title: "Role", value: ({ role }) => role },
       {

@@ -46,7 +46,12 @@ export async function ticketFates(
      )
      select f.slice, f.node, n.ip, f.state, f.issued, f.valid_to as "validTo", f.released, f.settled, n.heard,
        f.counted_to as "to"
-     from fate f join nodes n on n.node = f.node order by f.slice, n.ip limit $3`,
+     from fate f join nodes n on n.node = f.node
+     -- Nobody mends the slice of somebody who was revoked, unless it has members besides.
+     where not exists (select from slices s join principals p on p.name = s.principal
+       where s.name = f.slice and p.revoked is not null
+         and not exists (select from slice_members m where m.slice = s.name and m.removed is null))
+     order by f.slice, n.ip limit $3`,
     [now, heardSince, limit],
   );
 }

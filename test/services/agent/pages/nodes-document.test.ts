@@ -19,7 +19,7 @@ const HEAD: NodesHead = { agent: "ab".repeat(32), version: "0.1.0", now: NOW, ov
 const SHARE = { cpuMillis: 1, memoryMib: 2, diskMib: 3, egressKbps: 4, slivers: 5 };
 const AD: Advertisement = {
   ...{ node: "cd".repeat(32), ip: "10.0.0.1", tags: [], engines: [], images: [], abilities: [] },
-  ...{ simulated: false, resources: SHARE, free: SHARE, until: NOW + DAY, overbooking: 1000 },
+  ...{ simulated: false, drained: false, resources: SHARE, free: SHARE, until: NOW + DAY, overbooking: 1000 },
 };
 
 /** Each plain element of a document as "path=text", read by the house's own strict reader. */

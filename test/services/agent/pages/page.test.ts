@@ -77,7 +77,7 @@ const SHARE = { cpuMillis: 1, memoryMib: 1, diskMib: 1, egressKbps: 1, slivers: 
 function fleetNamed(name: string): Fleet {
   const ad = {
     ...{ node: name, ip: name, site: name, tags: [name], engines: [name], images: [name], abilities: [] },
-    ...{ country: name, region: name, latitude: 1, longitude: 1, simulated: false },
+    ...{ country: name, region: name, latitude: 1, longitude: 1, simulated: false, drained: false },
     ...{ resources: SHARE, free: SHARE, until: NOW, heard: NOW - 600, monitored: NOW, load: 1, cpus: 2 },
     overbooking: 1000,
   };
@@ -179,4 +179,13 @@ test("a node, a site and a slice have a page each, as JSON too", async () => {
     lab.nodes.map(({ ip }) => ip).toReversed(),
   );
   assert.equal((await read("/ready")).status, 200);
+  await lab.database.run("update nodes set drained = now() where node = $1", [name]);
+  const drained = JSON.parse((await read(`/nodes/${name}.json`)).text);
+  assert.match(drained.notices[0], /^It is drained: nothing new/);
+  assert.equal(
+    drained.tables.nodes.rows[0].slivers,
+    null,
+    "nothing is free, but that says nothing of what is used",
+  );
+  assert.match((await read("/nodes")).text, /<span class="tag">drained<\/span>/);
 });

@@ -2,6 +2,7 @@ import assert from "node:assert/strict";
 import { test } from "node:test";
 import { type Credentials, SecureReader, type WebAnswer } from "../../../support/secure-web.ts";
 import { nodeLab } from "../lab/node-lab.ts";
+import { does } from "../lab/owner.ts";
 
 async function read(url: URL, tls: Credentials): Promise<WebAnswer> {
   using reader = new SecureReader(tls);
@@ -42,6 +43,26 @@ test("the page shows what is leased, on whose authority, and what is simulated",
   await lab.backend.ensure({ id: "00000000000000ff", slice: "x", resources: lease.resources, ceilings: {} });
   await lab.node.reconciler.pass();
   assert.match(await (await fetch(lab.node.webUrl)).text(), /Quarantine.*00000000000000ff/s);
+});
+
+test("whom the owner banned is told why; strangers read slices, and of principals how many", async () => {
+  await using lab = await nodeLab();
+  const lease = lab.lease(await lab.alice.newlease({ ticketdata: (await lab.ticket()).text }));
+  const page = async () => await (await fetch(lab.node.webUrl)).text();
+  assert.doesNotMatch(await page(), /anned/);
+  await does(lab, "ban", lease.slice, "--reason", "mining");
+  await does(lab, "ban", lease.principal, "--reason", "rude");
+  await does(lab, "suspend", lease.slice);
+  const seen = await page();
+  assert.match(seen, /Banned slices/);
+  assert.match(seen, /owner has banned 1 principal\./);
+  assert.ok(!seen.includes("mining") && !seen.includes(lease.principal));
+  assert.match(seen, /class="bar-warn"[^>]*><title>[^<]*suspended/);
+  const me = new URL("/me", lab.node.secureWebUrl);
+  const own = (await read(me, lab.credentials.alice)).text;
+  assert.match(own, /banned you since .*\(rude\)/);
+  assert.match(own, new RegExp(`banned the slice ${lease.slice} since .*\\(mining\\)`));
+  assert.doesNotMatch((await read(me, lab.credentials.bob)).text, /anned/);
 });
 
 test("the page holds no script, loads nothing from elsewhere, stands in no frame and only answers GET", async () => {
