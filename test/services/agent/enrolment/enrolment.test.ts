@@ -228,7 +228,9 @@ describe("enrolment", () => {
     await assert.rejects(here.invite({ kind: "node", addresses: [address], uses: 2 }), /one use/);
     const invitation = await here.invite({ kind: "node", name: "n9", addresses: [address], ...approving });
     const key = await newKey();
-    const member = await here.join({ key, kind: "node", invitation, name: "x", address: "127.0.0.1" });
+    const newcomer = { key, kind: "node", invitation, name: "x" } as const;
+    await assert.rejects(here.join({ ...newcomer, address: "127.0.0.1" }), refusal("BAD_NAME"));
+    const member = await here.join({ ...newcomer, address });
     const facts = certificateFacts(parseCertificate(member.certificate));
     assert.deepEqual([facts.kind, facts.addresses, facts.name], ["server", [address], "n9"]);
     const nodes = await here.lab.database.rows("select node, ip from nodes where ip = $1", [address]);
