@@ -26,9 +26,9 @@ export type EndingDeps = {
 const AT_ONCE = 8;
 
 /**
- * Ends or suspends every lease that is revoked, and puts who is revoked out of those that go on for others: decided durably at once, before this returns, unless the clock can't be
- * believed, when nothing is destroyed (RELIABILITY I9); then their slivers are removed or stopped. What fails is tried
- * again by the reconciler, which also calls this.
+ * Ends or suspends every lease that is revoked, and puts who is revoked out of those that go on for others: decided
+ * durably at once, before this returns, unless the clock can't be believed, when nothing is destroyed (RELIABILITY I9);
+ * then their slivers are removed or stopped. What fails is tried again by the reconciler, which also calls this.
  */
 export function endRevokedLeases(deps: EndingDeps): void {
   const { store, revocations, slivers, time, log } = deps;
