@@ -15,7 +15,7 @@ import { type XmlRpcClient, xmlRpcClient } from "#shared/wire/xmlrpc/client.ts";
 import { Connections } from "#shared/wire/xmlrpc/connections.ts";
 import { enrolFleet, type FleetNode } from "#test/services/agent/fleet.ts";
 import { testAuthority, writeIdentity } from "#test/support/authority.ts";
-import { startPostgres } from "#testbed/postgres.ts";
+import { startPostgres } from "#testbed/postgres/postgres.ts";
 
 /** An agent in a process of its own over a fleet of nodes, and somebody who calls it. */
 export type BenchAgent = AsyncDisposable & {

@@ -1,10 +1,10 @@
-import type { AgentPart } from "./agent-part.ts";
-import type { BrokerPart } from "./broker-part.ts";
 import type { Layout, TestbedEngine } from "./layout.ts";
 import type { Monitor, Monitors } from "./monitors.ts";
-import type { NodePart } from "./node-part.ts";
+import type { AgentPart } from "./parts/agent-part.ts";
+import type { BrokerPart } from "./parts/broker-part.ts";
+import type { NodePart } from "./parts/node-part.ts";
+import { fullCommand } from "./parts/service-process.ts";
 import type { Person } from "./people.ts";
-import { fullCommand } from "./service-process.ts";
 
 type Addresses = {
   readonly tls: string;

@@ -3,8 +3,8 @@ import pLimit from "p-limit";
 import { writeMonitorConfig } from "./configuration.ts";
 import type { Layout } from "./layout.ts";
 import { type MonitorPlace, type MonitorPlaces, targetOf } from "./monitor-places.ts";
-import { Part } from "./part.ts";
-import type { ServiceCommand } from "./service-process.ts";
+import { Part } from "./parts/part.ts";
+import type { ServiceCommand } from "./parts/service-process.ts";
 
 /** A resource monitor that runs, or is about to. */
 export type Monitor = {

@@ -1,10 +1,10 @@
 import { readFile } from "node:fs/promises";
 import type { Authority } from "#services/authority/authority.ts";
-import type { AgentPart } from "./agent-part.ts";
-import type { BrokerPart } from "./broker-part.ts";
 import { writeResearcherConfig } from "./configuration.ts";
 import { type Enrolled, enrolOnTestbed } from "./identities.ts";
 import type { Layout, PEOPLE } from "./layout.ts";
+import type { AgentPart } from "./parts/agent-part.ts";
+import type { BrokerPart } from "./parts/broker-part.ts";
 
 /** Somebody enrolled on the testbed, whose home the `slice` command can use (SLICELAB_HOME). */
 export type Person = { readonly name: string; readonly enrolled: Enrolled; readonly home: string };

@@ -2,8 +2,6 @@ import { mkdir, realpath } from "node:fs/promises";
 import pLimit from "p-limit";
 import { writeDurably } from "#shared/runtime/durable-file.ts";
 import { lockFile } from "#shared/runtime/lock-file.ts";
-import { type AgentPart, startAgentPart } from "./agent-part.ts";
-import { type BrokerPart, startBrokerPart } from "./broker-part.ts";
 import { capacityOfEach } from "./capacity.ts";
 import { describe, type TestbedDescription } from "./description.ts";
 import { testbedAuthority } from "./identities.ts";
@@ -11,8 +9,10 @@ import { type Layout, layoutOf, PEOPLE } from "./layout.ts";
 import { monitorPlaces } from "./monitor-places.ts";
 import { type Monitors, startMonitors } from "./monitors.ts";
 import { bridgedNetwork, loopbackNetwork, type TestbedNetwork } from "./network.ts";
-import { type NodePart, startNodePart, stopSlivers } from "./node-part.ts";
 import type { TestbedOptions } from "./options.ts";
+import { type AgentPart, startAgentPart } from "./parts/agent-part.ts";
+import { type BrokerPart, startBrokerPart } from "./parts/broker-part.ts";
+import { type NodePart, startNodePart, stopSlivers } from "./parts/node-part.ts";
 import { type Person, settlePerson } from "./people.ts";
 
 export type Testbed = AsyncDisposable & {

@@ -2,7 +2,7 @@ import { access, readdir, rm } from "node:fs/promises";
 import { dirname, join } from "node:path";
 import { Fault } from "#shared/model/errors.ts";
 import { lockFile } from "#shared/runtime/lock-file.ts";
-import { type Postgres, startPostgres } from "#testbed/postgres.ts";
+import { type Postgres, startPostgres } from "#testbed/postgres/postgres.ts";
 import { memoryDirectory, TEST_PREFIX } from "./directory.ts";
 
 /** Where `test/support/global-setup.ts` tells the files of one run which server it started for all of them. */

@@ -10,7 +10,7 @@ import { ROOT } from "#test/structure/source.ts";
 import { temporaryDirectory } from "#test/support/directory.ts";
 import { COMPOSED_NODES, composedAddresses } from "#testbed/compose/addresses.ts";
 import { compose } from "#testbed/compose/composition.ts";
-import { startPostgres } from "#testbed/postgres.ts";
+import { startPostgres } from "#testbed/postgres/postgres.ts";
 
 type Service = {
   readonly privileged?: unknown;

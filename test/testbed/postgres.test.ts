@@ -7,7 +7,7 @@ import { test } from "node:test";
 import { openDatabase } from "#shared/runtime/database.ts";
 import { eventually, within } from "#test/support/deadline.ts";
 import { memoryDirectory } from "#test/support/directory.ts";
-import { startPostgres } from "#testbed/postgres.ts";
+import { startPostgres } from "#testbed/postgres/postgres.ts";
 
 const FAST = { fast: true };
 const ENDLESS = "select count(*) from pg_class a, pg_class b, pg_class c, pg_class d, pg_class e";
@@ -71,7 +71,7 @@ test("what was committed survives PostgreSQL being killed", async () => {
 test("PostgreSQL ends with a starter that was killed, and the next starter comes up", async () => {
   await using directory = await memoryDirectory();
   const main = `
-    const { startPostgres } = await import("#testbed/postgres.ts");
+    const { startPostgres } = await import("#testbed/postgres/postgres.ts");
     const server = await startPostgres(process.argv[1], { fast: true });
     console.log(server.pid);
     setInterval(() => server, 1000);`;

@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import { openAgentDatabase } from "#services/agent/service.ts";
-import { startPostgres } from "#testbed/postgres.ts";
+import { startPostgres } from "#testbed/postgres/postgres.ts";
 import { eventually } from "../../support/deadline.ts";
 import { memoryDirectory } from "../../support/directory.ts";
 import { DAY } from "../../support/documents.ts";

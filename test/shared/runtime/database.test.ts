@@ -7,7 +7,7 @@ import { testDatabase } from "#test/support/database.ts";
 import { eventually, within } from "#test/support/deadline.ts";
 import { temporaryDirectory } from "#test/support/directory.ts";
 import { testPostgres } from "#test/support/postgres.ts";
-import { startPostgres } from "#testbed/postgres.ts";
+import { startPostgres } from "#testbed/postgres/postgres.ts";
 
 const STORE_DOWN = { name: "STORE_DOWN", code: 600 };
 const SCHEMA = { schema: "public" };

@@ -4,16 +4,16 @@ import { promisify } from "node:util";
 import type { Authority } from "#services/authority/authority.ts";
 import { CAPABILITIES } from "#shared/model/capability.ts";
 import type { Share } from "#shared/model/resources.ts";
-import { acceptNode } from "./acceptance.ts";
+import { acceptNode } from "../acceptance.ts";
+import { writeNodeConfig } from "../configuration.ts";
+import { enrolOnTestbed } from "../identities.ts";
+import type { Layout } from "../layout.ts";
+import type { MonitorPlaces } from "../monitor-places.ts";
+import type { Place } from "../network.ts";
+import type { TestbedOptions } from "../options.ts";
+import { choosePorts, NODE_PORTS } from "../ports.ts";
 import type { AgentPart } from "./agent-part.ts";
-import { writeNodeConfig } from "./configuration.ts";
-import { enrolOnTestbed } from "./identities.ts";
-import type { Layout } from "./layout.ts";
-import type { MonitorPlaces } from "./monitor-places.ts";
-import type { Place } from "./network.ts";
-import type { TestbedOptions } from "./options.ts";
 import { Part } from "./part.ts";
-import { choosePorts, NODE_PORTS } from "./ports.ts";
 import { fullCommand, type ServiceCommand } from "./service-process.ts";
 
 /** One node of a testbed: an address and a node manager. */
@@ -89,5 +89,5 @@ function serving(layout: Layout, place: Place, config: string): ServiceCommand {
 export async function stopSlivers({ config, namespace }: NodePart): Promise<void> {
   const argv = ["services/node-manager/main.ts", "stop-slivers", "--config", config] as const;
   const [file, ...args] = fullCommand({ name: "", argv, namespace, logFile: "" });
-  await run(file!, args, { cwd: new URL("..", import.meta.url) });
+  await run(file!, args, { cwd: new URL("../..", import.meta.url) });
 }

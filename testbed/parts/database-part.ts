@@ -1,4 +1,4 @@
-import { type Postgres, startPostgres } from "./postgres.ts";
+import { type Postgres, startPostgres } from "../postgres/postgres.ts";
 
 const NAME = "PostgreSQL";
 

@@ -19,7 +19,7 @@ export type ServiceCommand = {
   readonly logFile: string;
 };
 
-const PROJECT = fileURLToPath(new URL("..", import.meta.url));
+const PROJECT = fileURLToPath(new URL("../..", import.meta.url));
 
 /** How long a service has to end when it is asked to. */
 const PATIENCE_MILLISECONDS = 30_000;

@@ -10,14 +10,14 @@ import { systemClock } from "#shared/runtime/clock.ts";
 import { agentApi } from "#shared/wire/agent-api.ts";
 import { xmlRpcClient } from "#shared/wire/xmlrpc/client.ts";
 import { Connections } from "#shared/wire/xmlrpc/connections.ts";
-import { writeAgentConfig } from "./configuration.ts";
+import { writeAgentConfig } from "../configuration.ts";
+import { enrolOnTestbed } from "../identities.ts";
+import type { Layout } from "../layout.ts";
+import type { MonitorPlace } from "../monitor-places.ts";
+import type { TestbedOptions } from "../options.ts";
+import { AGENT_PORTS, choosePorts } from "../ports.ts";
 import { DatabasePart } from "./database-part.ts";
-import { enrolOnTestbed } from "./identities.ts";
-import type { Layout } from "./layout.ts";
-import type { MonitorPlace } from "./monitor-places.ts";
-import type { TestbedOptions } from "./options.ts";
 import { Part } from "./part.ts";
-import { AGENT_PORTS, choosePorts } from "./ports.ts";
 
 /** The agent of a testbed with its PostgreSQL. */
 export type AgentPart = AsyncDisposable & {

@@ -1,12 +1,12 @@
 import { join } from "node:path";
 import type { Authority } from "#services/authority/authority.ts";
+import { writeBrokerConfig } from "../configuration.ts";
+import { enrolOnTestbed } from "../identities.ts";
+import type { Layout } from "../layout.ts";
+import type { TestbedOptions } from "../options.ts";
+import { BROKER_PORTS, choosePorts } from "../ports.ts";
 import type { AgentPart } from "./agent-part.ts";
-import { writeBrokerConfig } from "./configuration.ts";
-import { enrolOnTestbed } from "./identities.ts";
-import type { Layout } from "./layout.ts";
-import type { TestbedOptions } from "./options.ts";
 import { Part } from "./part.ts";
-import { BROKER_PORTS, choosePorts } from "./ports.ts";
 
 /** The broker of a testbed, on the agent's PostgreSQL, its queue on REDIS_URL where that is set. */
 export type BrokerPart = AsyncDisposable & {
