@@ -221,6 +221,14 @@ describe("enrolment", () => {
     await here.admin.refuseenrolment({ id: other.id });
   });
 
+  test("who stops waiting for a decision is told so, and nothing of timers", async () => {
+    const invitation = await here.invite({ kind: "person", role: "researcher", name: "hasty" });
+    const stop = new AbortController();
+    const reason = new Error("interrupted");
+    const terms = { signal: stop.signal, onWaiting: () => stop.abort(reason) };
+    await assert.rejects(here.join({ key: await newKey(), invitation }, terms), (error) => error === reason);
+  });
+
   test("a node is accepted with the address of its invitation and no other, a service certified", async () => {
     const address = "10.20.30.40";
     const approving = { approves: true } as const;
