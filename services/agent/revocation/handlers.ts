@@ -27,15 +27,19 @@ export function revocationHandlers(desk: RevocationDesk): RevocationMethods {
   const office = (call: Parameters<RevocationMethods["revokeprincipal"]>[1]) =>
     new Office(database, clock, callingAdministrator(call));
 
-  /** What was done is answered when it holds here; nodes are told meanwhile. */
+  /**
+   * What was done is answered when it holds here; nodes are told meanwhile. For nothing else: anybody may bring a list, and
+   * must not have all nodes called by bringing one that says nothing new.
+   */
   async function told<T>(work: Promise<T>): Promise<T> {
+    let done: T;
     try {
-      return await work;
+      done = await work;
     } catch (error) {
       throw faultOfMistake(error);
-    } finally {
-      desk.inBackground((signal) => distribution.scan(signal));
     }
+    if (done !== false) desk.inBackground((signal) => distribution.scan(signal));
+    return done;
   }
 
   return {

@@ -1,6 +1,7 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import { loadKeyFile } from "#shared/identity/key-file.ts";
+import { Fault } from "#shared/model/errors.ts";
 import { parseDocument } from "#shared/wire/document.ts";
 import { openRevocations } from "#shared/wire/revocation-document.ts";
 import { eventually } from "#test/support/deadline.ts";
@@ -175,4 +176,23 @@ test("nodes that are dead or hang delay no other, and are told when they are bac
     "who has it is not told again",
   );
   for (const node of [hanging!, ...well]) await node[Symbol.asyncDispose]();
+});
+
+test("whoever brings lists that say nothing new has no node called for them", async () => {
+  await using lab = await agentLab({ loopback: true });
+  await using node = await standing(lab, lab.nodes[0]);
+  using bobs = administering(lab, lab.bob);
+  node.take = () => {
+    throw new Fault("BUSY", "it takes nothing just now");
+  };
+  const list = revocationsBy(authorityOf(lab), 5, { key: ["e".repeat(64)] });
+  await lab.bob.client.postrevocations({ list });
+  await eventually(() => node.lists.length === 1, { what: "the node being told" });
+  for (let times = 0; times < 5; times += 1) {
+    assert.equal(await lab.bob.client.postrevocations({ list }), 1);
+    await assert.rejects(lab.bob.client.postrevocations({ list: "nonsense" }), refusal("MALFORMED"));
+    await assert.rejects(bobs.api.revokeprincipal({ principal: "alice" }), refusal("NO_PRIVILEGE"));
+  }
+  await lab.agent.scan();
+  assert.equal(node.lists.length, 2, "only by the scan that tells those again who have not heard");
 });
