@@ -4,9 +4,10 @@ import type { Program } from "./programs.ts";
 /** As long as lines of a page's source are. */
 const WIDTH = 76;
 
-/** What is put into a manual page is text: nothing of it is an instruction to roff. */
+/** What is put into a manual page is text: nothing of it is an instruction to roff, or missing where terminals know ASCII only. */
 function text(words: string): string {
   return words
+    .replaceAll("…", "...")
     .replaceAll("\\", "\\e")
     .replaceAll("-", "\\-")
     .replace(/^(?=[.'])/gm, "\\&");
