@@ -1,6 +1,5 @@
-import { existsSync, readFileSync } from "node:fs";
-import { basename, dirname, join } from "node:path";
-import { parseEnv } from "node:util";
+import { existsSync } from "node:fs";
+import { basename, join } from "node:path";
 import { type Command, InvalidArgumentError, Option } from "commander";
 import { commandOf, runCommandLine, type ServiceTerminal } from "#shared/runtime/command-line.ts";
 import { checkClock } from "./clock.ts";
@@ -76,15 +75,9 @@ async function examineAll(
   for (const { part, config } of chosen) {
     const report = new Report(part);
     reports.push(report);
-    await EXAMINATIONS[part]!({ report, config, env: { ...unitVariables(part, config), ...env }, clock });
+    await EXAMINATIONS[part]!({ report, config, env, clock });
   }
   return reports.flatMap(({ findings }) => findings);
-}
-
-/** What the part's unit reads beside its configuration: EnvironmentFile=-/etc/slicelab/PART.env. */
-function unitVariables(part: string, config: string): NodeJS.Dict<string> {
-  const file = join(dirname(config), `${part}.env`);
-  return existsSync(file) ? parseEnv(readFileSync(file, "utf8")) : {};
 }
 
 function configurationsIn(directory: string): Examined[] {

@@ -48,6 +48,9 @@ export function nodeManagerCommand(terminal: NodeTerminal): Command {
   return command;
 }
 
+/** The image that is made of what is on the machine: whoever stops slivers needs none, and is not to wait for others. */
+const ALWAYS_THERE = "busybox";
+
 /**
  * Ends the processes of every sliver of the node and keeps its disk, for when its machine is put to rest. Gives their
  * number. `engines` are those of the configuration unless given. Throws OperatorError while a node manager serves.
@@ -57,7 +60,8 @@ export async function stopSlivers(config: NodeManagerConfig, engines?: Engines):
   const clock = systemClock();
   using store = await openNodeStore(config, { identity, clock, fail: rethrow });
   let stopped = 0;
-  const opened = engines ?? (await openEngines(config, { identity, clock, store }));
+  const opened =
+    engines ?? (await openEngines({ ...config, images: [ALWAYS_THERE] }, { identity, clock, store }));
   for (const backend of opened) {
     for (const { id } of await backend.list()) {
       await backend.stop(id);

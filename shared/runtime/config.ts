@@ -1,13 +1,18 @@
 import { readFileSync } from "node:fs";
+import { extname } from "node:path";
+import { parseEnv } from "node:util";
 import { parse, TomlError } from "smol-toml";
 import type { z } from "zod";
 import { OperatorError } from "../model/errors.ts";
 import { type Option, optionsOf, readVariable } from "./config-options.ts";
 
 export type ConfigSource = {
-  /** A TOML file. Whoever names one wants it read: a missing one is an error. */
+  /**
+   * A TOML file. Whoever names one wants it read: a missing one is an error. Variables in a file beside it that ends in
+   * .env instead, as a unit's EnvironmentFile has them, count as if they were in the environment.
+   */
   readonly file?: string;
-  /** The environment; its variables win over the file. */
+  /** The environment; its variables win over both files. */
   readonly env?: Readonly<Record<string, string | undefined>>;
   /**
    * What the service's variables begin with, without the last `_`: with "SLICELAB_AGENT" the option `listen.tls_port`
@@ -30,8 +35,9 @@ type Tree = Record<string, unknown>;
  */
 export function loadConfig<Schema extends z.ZodObject>(
   schema: Schema,
-  source: ConfigSource,
+  given: ConfigSource,
 ): z.output<Schema> {
+  const source = { ...given, env: { ...variablesBeside(given.file), ...given.env } };
   const options = optionsOf(schema);
   const tree = source.file === undefined ? {} : readToml(source.file);
   const origins = new Map<string, string>();
@@ -64,6 +70,18 @@ function readToml(file: string): Tree {
     throw new ConfigError(`${file} cannot be read (${code}): write it, or name another file`, {
       cause: error,
     });
+  }
+}
+
+/** Whoever runs a command by hand is to mean what the service means, whose unit was given these. */
+function variablesBeside(file: string | undefined): NodeJS.Dict<string> {
+  if (file === undefined || extname(file) !== ".toml") return {};
+  try {
+    return parseEnv(readFileSync(`${file.slice(0, -".toml".length)}.env`, "utf8"));
+  } catch (error) {
+    const { code } = error as NodeJS.ErrnoException;
+    if (code === "ENOENT" || code === "EACCES") return {}; // a service that may not read it was started with it
+    throw error;
   }
 }
 

@@ -46,6 +46,20 @@ function refuses(toml: string, source: ConfigSource, ...sayings: RegExp[]) {
   });
 }
 
+test("variables in the .env beside a file count for commands by hand, after those of the environment", async () => {
+  await using directory = await temporaryDirectory();
+  const file = join(directory.path, "agent.toml");
+  writeFileSync(file, 'database = "file"\n');
+  writeFileSync(
+    join(directory.path, "agent.env"),
+    "DATABASE_URL=beside\nSLICELAB_AGENT_PLAIN=true\nOTHER=x\n",
+  );
+  const source = { file, prefix: "SLICELAB_AGENT", aliases: { DATABASE_URL: "database" } };
+  assert.deepEqual(loadConfig(schema, source), { ...DEFAULTS, database: "beside", plain: true });
+  const env = { SLICELAB_AGENT_PLAIN: "false", DATABASE_URL: "given" };
+  assert.deepEqual(loadConfig(schema, { ...source, env }), { ...DEFAULTS, database: "given" });
+});
+
 test("a file is read, and what it leaves out has its default", async () => {
   assert.deepEqual(await load('database = "d"'), DEFAULTS);
   const config = await load('database = "d"\nagents = ["a"]\n[listen]\ntlsPort = 1\n[tags]\nsite = "x"');
