@@ -308,7 +308,8 @@ async function labNode({
       const fail = (error: unknown): never => {
         throw error;
       };
-      manager = await startNodeManager(config, { log: silentLog(), fail, clock, engines: [backend] });
+      const begin = () => startNodeManager(config, { log: silentLog(), fail, clock, engines: [backend] });
+      manager = await eventually(begin, { what: "a port that another test took meanwhile being free again" });
       // The next one is found where this one was.
       Object.assign(config.ports, { tls: Number(new URL(manager.url).port), ssh: manager.sshPort });
     },
