@@ -100,6 +100,8 @@ export const REQUIREMENTS: readonly Requirement[] = [
     purposes: TESTS,
     without: "manual pages are not checked in tests",
   },
+  { package: "zsh", provides: "zsh", purposes: TESTS, without: "completion in zsh is not tried in tests" },
+  { package: "fish", provides: "fish", purposes: TESTS, without: "completion in fish is not tried in tests" },
   { package: "chromium", provides: "chromium", purposes: TESTS, without: "no pages are looked at in tests" },
   { package: "python3", provides: "python3", purposes: TESTS, without: "no outside XML-RPC client in tests" },
   { package: "openssl", provides: "openssl", purposes: TESTS, without: "no outside certificates in tests" },
