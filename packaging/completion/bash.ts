@@ -1,27 +1,11 @@
 import type { CommandWords } from "./command-words.ts";
-import { kindText, MADE, operandTexts, quoted } from "./shell-text.ts";
+import { lookups, MADE, operandTexts, quoted } from "./shell-text.ts";
 
 /** A script for bash (4.4 or newer), for both programs. */
 export function bashCompletion(commands: readonly CommandWords[]): string {
   return `# ${MADE}
 
-# What may follow the command $1.
-_slicelab_command() {
-  subcommands=() options=() operands=()
-  case $1 in
-${commands.map(commandCase).join("\n")}
-  *) return 1 ;;
-  esac
-}
-
-# What the option $2 of the command $1 takes, if it takes a value.
-_slicelab_value() {
-  kind=
-  case "$1 $2" in
-${commands.flatMap(valueCases).join("\n")}
-  *) return 1 ;;
-  esac
-}
+${lookups(commands, commandCase)}
 
 _slicelab() {
   local IFS=$' \\t\\n' cur=\${COMP_WORDS[COMP_CWORD]} path=\${COMP_WORDS[0]##*/} word kind at
@@ -85,10 +69,4 @@ function commandCase(command: CommandWords): string {
       command.options.map(({ word }) => word),
     )}
     ${words("operands", operandTexts(command))} ;;`;
-}
-
-function valueCases({ path, values }: CommandWords): string[] {
-  return [...values].map(
-    ([option, kind]) => `  ${quoted(`${path} ${option}`)}) kind=${quoted(kindText(kind))} ;;`,
-  );
 }

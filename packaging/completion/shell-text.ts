@@ -15,6 +15,36 @@ export function operandTexts({ operands, more }: CommandWords): string[] {
   return operands.map((kind, at) => (more && at === operands.length - 1 ? "+" : "") + kindText(kind));
 }
 
+/** Functions for bash and zsh that say what may follow a command, as `commandCase` writes it, and what options take. */
+export function lookups(
+  commands: readonly CommandWords[],
+  commandCase: (command: CommandWords) => string,
+): string {
+  return `# What may follow the command $1.
+_slicelab_command() {
+  subcommands=() options=() operands=()
+  case $1 in
+${commands.map(commandCase).join("\n")}
+  *) return 1 ;;
+  esac
+}
+
+# What the option $2 of the command $1 takes, if it takes a value.
+_slicelab_value() {
+  kind=
+  case "$1 $2" in
+${commands.flatMap(valueCases).join("\n")}
+  *) return 1 ;;
+  esac
+}`;
+}
+
+function valueCases({ path, values }: CommandWords): string[] {
+  return [...values].map(
+    ([option, kind]) => `  ${quoted(`${path} ${option}`)}) kind=${quoted(kindText(kind))} ;;`,
+  );
+}
+
 /** What all scripts begin with, behind their comment sign. */
 export const MADE =
   "What the shell completes for slice and slicelab. Made from their own commands by npm run packaging.";

@@ -1,28 +1,12 @@
 import type { CommandWords, Word } from "./command-words.ts";
-import { kindText, MADE, operandTexts, quoted } from "./shell-text.ts";
+import { lookups, MADE, operandTexts, quoted } from "./shell-text.ts";
 
 /** A completion function for zsh, for both programs: a file named _slicelab in a folder of $fpath, or sourced. */
 export function zshCompletion(commands: readonly CommandWords[]): string {
   return `#compdef slice slicelab
 # ${MADE}
 
-# What may follow the command $1.
-_slicelab_command() {
-  subcommands=() options=() operands=()
-  case $1 in
-${commands.map(commandCase).join("\n")}
-  *) return 1 ;;
-  esac
-}
-
-# What the option $2 of the command $1 takes, if it takes a value.
-_slicelab_value() {
-  kind=
-  case "$1 $2" in
-${commands.flatMap(valueCases).join("\n")}
-  *) return 1 ;;
-  esac
-}
+${lookups(commands, commandCase)}
 
 # Offers what is of the kind $1.
 _slicelab_words() {
@@ -84,10 +68,4 @@ ${words("operands", operandTexts(command))} ;;`;
 
 function described({ word, does }: Word): string {
   return `${word.replaceAll(":", "\\:")}:${does}`;
-}
-
-function valueCases({ path, values }: CommandWords): string[] {
-  return [...values].map(
-    ([option, kind]) => `  ${quoted(`${path} ${option}`)}) kind=${quoted(kindText(kind))} ;;`,
-  );
 }
