@@ -2,7 +2,8 @@ import assert from "node:assert/strict";
 import { readSlice } from "#services/service-manager/journal/slice-state.ts";
 import type { Lease } from "#shared/model/lease.ts";
 import { eventually } from "#test/support/deadline.ts";
-import type { SliceLab, SliceLabNode } from "./slice-lab.ts";
+import type { SliceLabNode } from "./lab-node.ts";
+import type { SliceLab } from "./slice-lab.ts";
 
 /** Leases of a slice at nodes that run, as the nodes say. */
 export async function leasesAtNodes(lab: SliceLab, slice: string): Promise<Lease[]> {

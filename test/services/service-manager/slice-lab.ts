@@ -1,22 +1,17 @@
-import { mkdir, writeFile } from "node:fs/promises";
+import { writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { stringify } from "smol-toml";
 import type { AgentConfig } from "#services/agent/config.ts";
 import { Registry } from "#services/agent/registry/registry.ts";
 import { type AgentService, openAgentDatabase, startAgent } from "#services/agent/service.ts";
-import type { NodeManagerConfig } from "#services/node-manager/config.ts";
-import { type NodeManager, startNodeManager } from "#services/node-manager/service.ts";
 import { runServiceManager } from "#services/service-manager/service.ts";
 import { clientTlsOptions } from "#shared/identity/tls.ts";
 import type { Capability } from "#shared/model/capability.ts";
-import type { Lease } from "#shared/model/lease.ts";
 import type { Share } from "#shared/model/resources.ts";
 import { type Clock, systemClock } from "#shared/runtime/clock.ts";
 import type { Database } from "#shared/runtime/database.ts";
 import { silentLog } from "#shared/runtime/log.ts";
 import { agentApi } from "#shared/wire/agent-api.ts";
-import { openLease } from "#shared/wire/lease-document.ts";
-import { nodeManagerApi } from "#shared/wire/node-manager-api.ts";
 import { type XmlRpcClient, xmlRpcClient } from "#shared/wire/xmlrpc/client.ts";
 import { Connections } from "#shared/wire/xmlrpc/connections.ts";
 import {
@@ -29,27 +24,11 @@ import { type FixedClock, fixedClock } from "#test/support/clock.ts";
 import { testDatabase } from "#test/support/database.ts";
 import { eventually } from "#test/support/deadline.ts";
 import { temporaryDirectory } from "#test/support/directory.ts";
-import { endProcessesIn, type LocalBackend, localBackend } from "./local-backend.ts";
+import { labNode, made, type SliceLabNode } from "./lab-node.ts";
+import { endProcessesIn } from "./local-backend.ts";
 
 /** What one run of the `slice` command came to. */
 export type Ran = { readonly code: number; readonly out: string; readonly err: string };
-
-export type SliceLabNode = {
-  readonly name: string;
-  readonly ip: string;
-  readonly identity: TestIdentity;
-  readonly backend: LocalBackend;
-  /** The directory of its store and its ssh host key. */
-  readonly state: string;
-  /** Throws while it is stopped. */
-  readonly manager: NodeManager;
-  /** Calls it as alice. */
-  readonly client: XmlRpcClient<typeof nodeManagerApi>;
-  /** Leases that live there, as anybody sees them. */
-  leases(): Promise<Lease[]>;
-  stop(): Promise<void>;
-  start(): Promise<void>;
-};
 
 /** A real agent and real node managers in this process, and people who use the `slice` command. */
 export type SliceLab = AsyncDisposable & {
@@ -91,8 +70,6 @@ export type SliceLabOptions = {
   /** For commands that run as processes of their own: the clock then is the machine's, and cannot be moved. */
   readonly realTime?: boolean;
 };
-
-const SHARE: Share = { cpuMillis: 4000, memoryMib: 4096, diskMib: 20_000, egressKbps: 100_000, slivers: 20 };
 
 const people = lazily(async () => {
   const authority = await testAuthority();
@@ -253,80 +230,11 @@ export async function sliceLab(options: SliceLabOptions = {}): Promise<SliceLab>
   };
 }
 
-type NodeTerms = {
-  readonly identity: TestIdentity;
-  readonly ip: string;
-  readonly state: string;
-  readonly clock: FixedClock;
-  readonly connections: Connections;
-  readonly agent: Omit<NodeManagerConfig["agents"][number], "share">;
-  readonly share?: Partial<Share>;
-};
-
-async function labNode({
-  identity,
-  ip,
-  state,
-  clock,
-  connections,
-  agent,
-  share,
-}: NodeTerms): Promise<SliceLabNode> {
-  const capacity = { ...SHARE, ...share };
-  const config: NodeManagerConfig & { ports: { tls: number; web: number; ssh: number } } = {
-    ...{ ip, host: ip, state: join(state, "state"), capacity },
-    identity: await writeIdentity(state, "node", identity.tls),
-    ports: { tls: 0, web: 0, ssh: 0 },
-    engines: ["simulated"],
-    agents: [{ ...agent, share: capacity }],
-    leasablePorts: [{ protocol: "tcp", from: 1024, to: 65_535 }],
-    reservedPorts: [],
-  };
-  const backend = localBackend(await made(join(state, "slivers")));
-  let manager: NodeManager | undefined;
-  const node: SliceLabNode = {
-    ...{ name: identity.name, ip, identity, backend, state: config.state },
-    get manager() {
-      if (!manager) throw new Error(`node ${ip} is stopped`);
-      return manager;
-    },
-    get client() {
-      return xmlRpcClient(nodeManagerApi, {
-        url: node.manager.url,
-        connections,
-        expectedPeer: identity.name,
-      });
-    },
-    async leases() {
-      return (await node.client.getleases()).map((text) => openLease(text, identity.signingKey.public));
-    },
-    async stop() {
-      await manager?.[Symbol.asyncDispose]();
-      manager = undefined;
-    },
-    async start() {
-      const fail = (error: unknown): never => {
-        throw error;
-      };
-      const begin = () => startNodeManager(config, { log: silentLog(), fail, clock, engines: [backend] });
-      manager = await eventually(begin, { what: "a port that another test took meanwhile being free again" });
-      // The next one is found where this one was.
-      Object.assign(config.ports, { tls: Number(new URL(manager.url).port), ssh: manager.sshPort });
-    },
-  };
-  return node;
-}
-
 function unmovable(clock: Clock): FixedClock {
   const refuse = () => {
     throw new TypeError("this clock is the machine's own");
   };
   return { ...clock, advance: refuse, set: refuse };
-}
-
-async function made(path: string): Promise<string> {
-  await mkdir(path, { recursive: true, mode: 0o700 });
-  return path;
 }
 
 function lazily<T>(make: () => Promise<T>): () => Promise<T> {

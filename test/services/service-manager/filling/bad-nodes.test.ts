@@ -2,7 +2,8 @@ import assert from "node:assert/strict";
 import { test } from "node:test";
 import { readSlice } from "#services/service-manager/journal/slice-state.ts";
 import { assertExactly, leasesAtNodes } from "../exactness.ts";
-import { type SliceLabNode, sliceLab } from "../slice-lab.ts";
+import type { SliceLabNode } from "../lab-node.ts";
+import { sliceLab } from "../slice-lab.ts";
 import { BAD_WAYS } from "./bad-nodes.ts";
 
 const WANTED = 20;

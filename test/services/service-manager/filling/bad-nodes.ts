@@ -1,7 +1,7 @@
 import { once } from "node:events";
 import { createServer, type Socket } from "node:net";
 import { type Behaviour, flood, hostileNode, lie, refuse } from "../hostile-node.ts";
-import type { SliceLabNode } from "../slice-lab.ts";
+import type { SliceLabNode } from "../lab-node.ts";
 
 /** One way to be bad. */
 export type BadWay = {

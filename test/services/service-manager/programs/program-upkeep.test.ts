@@ -8,7 +8,8 @@ import { plainDescription } from "#shared/model/slice-description.ts";
 import { writeSliceDescription } from "#shared/wire/slice-description.ts";
 import { eventually } from "#test/support/deadline.ts";
 import { isRunning, nodesOf } from "../exactness.ts";
-import { type SliceLab, type SliceLabNode, sliceLab } from "../slice-lab.ts";
+import type { SliceLabNode } from "../lab-node.ts";
+import { type SliceLab, sliceLab } from "../slice-lab.ts";
 
 let lab: SliceLab;
 

@@ -6,7 +6,8 @@ import { Fault } from "#shared/model/errors.ts";
 import { plainDescription, type SliceDescription } from "#shared/model/slice-description.ts";
 import { writeSliceDescription } from "#shared/wire/slice-description.ts";
 import { assertExactly, leasesAtNodes, nodesOf } from "../exactness.ts";
-import { type SliceLab, type SliceLabNode, sliceLab } from "../slice-lab.ts";
+import type { SliceLabNode } from "../lab-node.ts";
+import { type SliceLab, sliceLab } from "../slice-lab.ts";
 
 let lab: SliceLab;
 

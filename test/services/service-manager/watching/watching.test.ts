@@ -8,7 +8,8 @@ import { readSlice } from "#services/service-manager/journal/slice-state.ts";
 import type { Happening } from "#services/service-manager/watching/happenings.ts";
 import { formatInstant } from "#shared/model/time.ts";
 import { assertExactly, leasesAtNodes, nodesOf } from "../exactness.ts";
-import { type SliceLab, type SliceLabNode, sliceLab } from "../slice-lab.ts";
+import type { SliceLabNode } from "../lab-node.ts";
+import { type SliceLab, sliceLab } from "../slice-lab.ts";
 import { watching } from "./watching.ts";
 
 const HOUR = 3600;
