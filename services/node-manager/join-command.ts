@@ -45,7 +45,6 @@ export function addJoin(
       const file = await joinNode({
         ...{ invitation, ip, directory: dir, state, note, capacity, env },
         ...{ engines: engine ?? ["container"], name: name ?? labelOf(hostname()) },
-        signal: new AbortController().signal,
         onWaiting: (enrolment) =>
           err(
             `an administrator has to approve enrolment ${enrolment.slice(0, 12)}; waiting, and this may be run again later\n`,

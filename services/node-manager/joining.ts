@@ -35,7 +35,6 @@ export type NodeWish = {
   readonly note?: string;
   readonly capacity: Amounts;
   readonly env: NodeJS.ProcessEnv;
-  readonly signal: AbortSignal;
   readonly onWaiting: (enrolment: string) => void;
 };
 

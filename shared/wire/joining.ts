@@ -34,7 +34,7 @@ export type Membership = {
 };
 
 export type JoiningTerms = {
-  readonly signal: AbortSignal;
+  readonly signal?: AbortSignal;
   /** Told, once, that somebody has to decide first. */
   readonly onWaiting: (enrolment: string) => void;
   /** How often the agent is asked whether somebody has, in milliseconds. */
@@ -77,7 +77,7 @@ async function waited({ everyMs = EVERY_MS, signal }: JoiningTerms): Promise<voi
   try {
     await pause(everyMs, undefined, { signal });
   } catch (error) {
-    signal.throwIfAborted();
+    signal?.throwIfAborted();
     throw error;
   }
 }
