@@ -1,7 +1,7 @@
 import type { KeyName } from "#shared/identity/key.ts";
 import type { Queries } from "#shared/runtime/database.ts";
 import type { Acquaintance } from "#shared/web/viewer.ts";
-import { principalNamed } from "./store/principals.ts";
+import { principalNamed } from "./store/registry/principals.ts";
 
 /** What an agent shows whoever holds a key, by what that key is here at this moment. */
 export async function acquaintanceOf(queries: Queries, name: KeyName): Promise<Acquaintance> {

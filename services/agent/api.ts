@@ -20,11 +20,11 @@ import type { Release } from "./settlement/release.ts";
 import type { Settlement } from "./settlement/settlement.ts";
 import { sealAll } from "./signing/seal.ts";
 import type { TicketKeys } from "./signing/ticket-keys.ts";
-import { advertisements, liveAddresses } from "./store/advertisements.ts";
-import { saveAnswer } from "./store/replies.ts";
-import { closeRequest, keyOfPrincipal } from "./store/requests.ts";
-import { memberChanges } from "./store/slice-members.ts";
-import { countedSlices, outstandingTickets } from "./store/tickets.ts";
+import { advertisements, liveAddresses } from "./store/issuing/advertisements.ts";
+import { saveAnswer } from "./store/issuing/replies.ts";
+import { closeRequest, keyOfPrincipal } from "./store/issuing/requests.ts";
+import { countedSlices, outstandingTickets } from "./store/issuing/tickets.ts";
+import { memberChanges } from "./store/registry/slice-members.ts";
 import {
   advertisementStruct,
   orderOfCall,

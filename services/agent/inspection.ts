@@ -16,12 +16,17 @@ import { peopleRoutes } from "./pages/people/routes.ts";
 import { agentRoutes } from "./pages/routes.ts";
 import { shortages } from "./pages/shortage.ts";
 import type { TicketKeys } from "./signing/ticket-keys.ts";
-import { type Advertisement, advertisementPages } from "./store/advertisements.ts";
-import { FRESH_SECONDS, knownConditions } from "./store/conditions.ts";
-import { fleetHistory, KEPT_SECONDS, nodeHistory } from "./store/history.ts";
 import { ticketFates } from "./store/inspection/fates.ts";
-import { monitorRecords } from "./store/monitors.ts";
-import { countIdleNodes, nodesOverview, slicesOverview, sliversOverview } from "./store/overview.ts";
+import {
+  countIdleNodes,
+  nodesOverview,
+  slicesOverview,
+  sliversOverview,
+} from "./store/inspection/overview.ts";
+import { type Advertisement, advertisementPages } from "./store/issuing/advertisements.ts";
+import { FRESH_SECONDS, knownConditions } from "./store/monitors/conditions.ts";
+import { fleetHistory, KEPT_SECONDS, nodeHistory } from "./store/monitors/history.ts";
+import { monitorRecords } from "./store/monitors/monitors.ts";
 
 export type InspectionParts = {
   readonly database: Database;

@@ -3,7 +3,7 @@ import type { Fault } from "#shared/model/errors.ts";
 import type { Clock } from "#shared/runtime/clock.ts";
 import type { Database } from "#shared/runtime/database.ts";
 import type { Log } from "#shared/runtime/log.ts";
-import { addStrangerRefusals, auditPrincipal } from "./store/audit.ts";
+import { addStrangerRefusals, auditPrincipal } from "./store/audit/audit.ts";
 
 /** The call that was refused. `peer` is null on the plain port, or when nobody could be made out. */
 export type RefusedCall = { readonly peer: { readonly name: KeyName } | null; readonly method: string };

@@ -40,8 +40,8 @@ import { Release } from "./settlement/release.ts";
 import { Settlement } from "./settlement/settlement.ts";
 import { Succession } from "./signing/succession.ts";
 import { openTicketKeys, type TicketKeys, ticketKeyFiles } from "./signing/ticket-keys.ts";
-import { latestAudit } from "./store/audit.ts";
-import { forgetRequests } from "./store/requests.ts";
+import { latestAudit } from "./store/audit/audit.ts";
+import { forgetRequests } from "./store/issuing/requests.ts";
 import { saveTicketKey } from "./store/ticket-keys.ts";
 import { resourcesOf } from "./struct.ts";
 

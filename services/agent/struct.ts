@@ -8,7 +8,7 @@ import { formatInstant, type Instant } from "#shared/model/time.ts";
 import { type AdvertisementStruct, ANY_NODE, type agentApi } from "#shared/wire/agent-api.ts";
 import { readImage } from "#shared/wire/fields.ts";
 import type { Among, Order } from "./issuing/order.ts";
-import type { Advertisement } from "./store/advertisements.ts";
+import type { Advertisement } from "./store/issuing/advertisements.ts";
 
 /** How our nouns stand in the structs of the contract. */
 

@@ -14,7 +14,7 @@ import {
 } from "#shared/wire/audit-chain.ts";
 import { loadAgentConfig } from "../config.ts";
 import { AuditChain } from "../registry/audit-chain.ts";
-import { chainedRows, chainHeads, latestHead } from "../store/audit-chain.ts";
+import { chainedRows, chainHeads, latestHead } from "../store/audit/chain.ts";
 import { positive } from "./arguments.ts";
 import { type BooksOptions, onConfig, type WithBooks } from "./books.ts";
 

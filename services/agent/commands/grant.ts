@@ -7,8 +7,8 @@ import { type AgentConfig, loadAgentConfig } from "../config.ts";
 import { Granting } from "../holdings/granting.ts";
 import { type Neighbour, type NotTaken, reachNeighbour } from "../holdings/neighbour.ts";
 import { openTicketKeys } from "../signing/ticket-keys.ts";
-import { type Grant, grantsBeginning } from "../store/grants.ts";
-import { nodeCalled, nodesHeld } from "../store/held.ts";
+import { type Grant, grantsBeginning } from "../store/holdings/grants.ts";
+import { nodeCalled, nodesHeld } from "../store/holdings/held.ts";
 import { type BooksOptions, onConfig, type WithBooks } from "./books.ts";
 import { type GrantOptions, grantOptions, type ToOptions, toAgent, wishOf } from "./grant-options.ts";
 

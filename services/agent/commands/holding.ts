@@ -2,7 +2,7 @@ import type { Command } from "commander";
 import { OperatorError } from "#shared/model/errors.ts";
 import type { ServiceTerminal } from "#shared/runtime/command-line.ts";
 import { withLineage } from "#shared/wire/document.ts";
-import { lineagesBeginning } from "../store/held.ts";
+import { lineagesBeginning } from "../store/holdings/held.ts";
 import { type BooksOptions, onBooks, type WithBooks } from "./books.ts";
 import { addGrantCommands } from "./grant.ts";
 

@@ -3,10 +3,10 @@ import { formatInstant, type Instant } from "#shared/model/time.ts";
 import type { ServiceTerminal } from "#shared/runtime/command-line.ts";
 import type { Database } from "#shared/runtime/database.ts";
 import { type Column, listingText, outputOption } from "#shared/runtime/listing.ts";
-import { heldAndGranted } from "../store/held.ts";
-import { allPrincipals } from "../store/principals.ts";
-import { allQuotas } from "../store/quotas.ts";
-import { allNodes, allPrivileges, allSites, type RegisteredNode } from "../store/registry.ts";
+import { heldAndGranted } from "../store/holdings/held.ts";
+import { allPrincipals } from "../store/registry/principals.ts";
+import { allQuotas } from "../store/registry/quotas.ts";
+import { allNodes, allPrivileges, allSites, type RegisteredNode } from "../store/registry/registry.ts";
 import { type BooksOptions, onBooks, type WithBooks } from "./books.ts";
 
 /** One `list` command: what it lists, and what of it in which column. */

@@ -6,7 +6,7 @@ import { listingText, outputOption } from "#shared/runtime/listing.ts";
 import { loadAgentConfig } from "../config.ts";
 import { rotateTicketKey } from "../signing/rotation.ts";
 import { openTicketKeys, ticketKeyFiles } from "../signing/ticket-keys.ts";
-import { writeAudit } from "../store/audit.ts";
+import { writeAudit } from "../store/audit/audit.ts";
 import { markKeyClosing, type TicketKeyRecord, ticketKeyRecords } from "../store/ticket-keys.ts";
 import { onConfig, type WithBooks } from "./books.ts";
 

@@ -13,10 +13,15 @@ import {
   invitationOf,
   type StoredEnrolment,
   type StoredInvitation,
-} from "../store/enrolment.ts";
-import { isNodeAddress } from "../store/nodes.ts";
-import { findPrincipal, type Role } from "../store/principals.ts";
-import { copyRolePrivileges, insertNode, insertPrincipal, type Location } from "../store/registry.ts";
+} from "../store/enrolment/enrolment.ts";
+import { isNodeAddress } from "../store/registry/nodes.ts";
+import { findPrincipal, type Role } from "../store/registry/principals.ts";
+import {
+  copyRolePrivileges,
+  insertNode,
+  insertPrincipal,
+  type Location,
+} from "../store/registry/registry.ts";
 import type { Registrar } from "./registrar.ts";
 
 /** What an administrator says of a newcomer; what is not said is taken from its invitation. */

@@ -6,7 +6,12 @@ import { MAX_LISTED } from "#shared/wire/administration-api.ts";
 import type { enrolmentAdministrationApi, enrolmentApi } from "#shared/wire/enrolment-api.ts";
 import type { Call, Handlers } from "#shared/wire/xmlrpc/dispatch.ts";
 import { callingAdministrator, done, Office, told } from "../registry/office.ts";
-import { enrolments, invitations, type StoredEnrolment, type StoredInvitation } from "../store/enrolment.ts";
+import {
+  enrolments,
+  invitations,
+  type StoredEnrolment,
+  type StoredInvitation,
+} from "../store/enrolment/enrolment.ts";
 import { approve, refuse } from "./decisions.ts";
 import { addInvitation, invitationState, withdraw } from "./invitations.ts";
 import { authoritiesOf, placeOf } from "./place.ts";

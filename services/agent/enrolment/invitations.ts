@@ -14,8 +14,8 @@ import {
   type NewcomerKind,
   type StoredInvitation,
   withdrawInvitation,
-} from "../store/enrolment.ts";
-import type { Role } from "../store/principals.ts";
+} from "../store/enrolment/enrolment.ts";
+import type { Role } from "../store/registry/principals.ts";
 
 /** An invitation to be given out. */
 export type NewInvitation = {

@@ -17,8 +17,8 @@ import {
   type StoredEnrolment,
   type StoredInvitation,
   strangersWaiting,
-} from "../store/enrolment.ts";
-import { principalNamed } from "../store/principals.ts";
+} from "../store/enrolment/enrolment.ts";
+import { principalNamed } from "../store/registry/principals.ts";
 import { useInvitation } from "./invitations.ts";
 
 /** What somebody asks with who is not known yet. */

@@ -8,8 +8,8 @@ import type { Clock } from "#shared/runtime/clock.ts";
 import type { Database } from "#shared/runtime/database.ts";
 import type { certificateApi } from "#shared/wire/certificate-api.ts";
 import type { Handlers } from "#shared/wire/xmlrpc/dispatch.ts";
-import { writeAudit } from "../store/audit.ts";
-import { principalNamed } from "../store/principals.ts";
+import { writeAudit } from "../store/audit/audit.ts";
+import { principalNamed } from "../store/registry/principals.ts";
 import type { Registrar } from "./registrar.ts";
 
 export type RenewalsParts = {

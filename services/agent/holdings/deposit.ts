@@ -7,7 +7,7 @@ import type { Database, Tx } from "#shared/runtime/database.ts";
 import { type Chain, type Link, openHolding } from "#shared/wire/chain.ts";
 import { parseDocument } from "#shared/wire/document.ts";
 import type { TicketKeys } from "../signing/ticket-keys.ts";
-import { writeAudit } from "../store/audit.ts";
+import { writeAudit } from "../store/audit/audit.ts";
 import {
   countHoldings,
   insertHolding,
@@ -16,9 +16,15 @@ import {
   mergeAccounts,
   openAccount,
   relatedHoldings,
-} from "../store/holdings.ts";
-import { type AcceptedNode, acceptedNodes, hearNode, type NodeFacts, saveFacts } from "../store/nodes.ts";
-import { principalNamed } from "../store/principals.ts";
+} from "../store/holdings/holdings.ts";
+import {
+  type AcceptedNode,
+  acceptedNodes,
+  hearNode,
+  type NodeFacts,
+  saveFacts,
+} from "../store/registry/nodes.ts";
+import { principalNamed } from "../store/registry/principals.ts";
 
 /** A call of deposittickets. */
 export type Deposit = { readonly tickets: readonly string[]; readonly facts?: NodeFacts };

@@ -9,7 +9,7 @@ import { readBase64 } from "#shared/wire/fields.ts";
 import { type XmlRpcClient, xmlRpcClient } from "#shared/wire/xmlrpc/client.ts";
 import type { Connections } from "#shared/wire/xmlrpc/connections.ts";
 import type { AgentConfig } from "../config.ts";
-import { type GatheredNode, nodesThrough, saveAgentKey, saveGathered } from "../store/gathered.ts";
+import { type GatheredNode, nodesThrough, saveAgentKey, saveGathered } from "../store/holdings/gathered.ts";
 
 /** Another agent, which hands on parts of its nodes. */
 export type OtherAgent = { readonly identity: KeyName; readonly client: XmlRpcClient<typeof agentApi> };

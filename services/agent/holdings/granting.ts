@@ -14,8 +14,8 @@ import { documentId, withLineage } from "#shared/wire/document.ts";
 import { writeTicket } from "#shared/wire/ticket-document.ts";
 import { sealAll } from "../signing/seal.ts";
 import type { TicketKeys } from "../signing/ticket-keys.ts";
-import { writeAudit } from "../store/audit.ts";
-import { markClosing } from "../store/closing-grants.ts";
+import { writeAudit } from "../store/audit/audit.ts";
+import { markClosing } from "../store/holdings/closing-grants.ts";
 import {
   chargeLine,
   type Grant,
@@ -27,9 +27,9 @@ import {
   portsInTheWay,
   unchargeLine,
   unsealedGrants,
-} from "../store/grants.ts";
-import { type SplittableHolding, splittableHoldings } from "../store/holdings.ts";
-import { type Standing, standingOf } from "../store/standing.ts";
+} from "../store/holdings/grants.ts";
+import { type SplittableHolding, splittableHoldings } from "../store/holdings/holdings.ts";
+import { type Standing, standingOf } from "../store/registry/standing.ts";
 import { type Piece, piecesOf } from "./grant-line.ts";
 
 /** Another agent, as grants name it: the ticket key they are for, and the identity key its calls are made with. */

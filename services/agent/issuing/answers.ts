@@ -3,8 +3,8 @@ import type { Database } from "#shared/runtime/database.ts";
 import type { KeptReply, ReplayScope, ReplyFinder } from "#shared/wire/xmlrpc/replay.ts";
 import { sealAll } from "../signing/seal.ts";
 import type { TicketKeys } from "../signing/ticket-keys.ts";
-import { type Answer, findAnswer, forgetAnswers } from "../store/replies.ts";
-import { ticketsOf } from "../store/tickets.ts";
+import { type Answer, findAnswer, forgetAnswers } from "../store/issuing/replies.ts";
+import { ticketsOf } from "../store/issuing/tickets.ts";
 import { ticketsReply } from "./tickets-reply.ts";
 
 /** Answers given before, byte for byte: tickets are signed again, which gives the same signatures. */

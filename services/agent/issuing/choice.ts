@@ -2,7 +2,7 @@ import { randomBytes } from "node:crypto";
 import { Fault } from "#shared/model/errors.ts";
 import { advice, explanation, type Misfit } from "#shared/model/misfit.ts";
 import type { Queries } from "#shared/runtime/database.ts";
-import { type Candidates, type Offers, offersOf } from "../store/offers.ts";
+import { type Candidates, type Offers, offersOf } from "../store/issuing/offers.ts";
 import { type Fit, misfit, type Offer, preferred } from "./offer.ts";
 import type { Order } from "./order.ts";
 import type { TicketTerms } from "./slice-ticket.ts";

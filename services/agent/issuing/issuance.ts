@@ -14,10 +14,10 @@ import { type Privilege, privilegeFor } from "../registry/privilege.ts";
 
 import { inBatches, sealAll, type Unsealed } from "../signing/seal.ts";
 import type { TicketKeys } from "../signing/ticket-keys.ts";
-import { issueTickets, type NewTicket, Overtaken } from "../store/issued.ts";
-import { readPermit } from "../store/permits.ts";
-import { quotaExcess } from "../store/quotas.ts";
-import { issueRequested, mandateUse } from "../store/requests.ts";
+import { issueTickets, type NewTicket, Overtaken } from "../store/issuing/issued.ts";
+import { issueRequested, mandateUse } from "../store/issuing/requests.ts";
+import { readPermit } from "../store/registry/permits.ts";
+import { quotaExcess } from "../store/registry/quotas.ts";
 import { chooseNodes } from "./choice.ts";
 import { type Mandate, narrowed, type Part } from "./mandate.ts";
 import type { Fit } from "./offer.ts";

@@ -1,6 +1,6 @@
 import type { Instant } from "#shared/model/time.ts";
 import type { DumpHost, DumpMetric } from "#shared/wire/ganglia/host.ts";
-import type { Condition } from "../store/conditions.ts";
+import type { Condition } from "../store/monitors/conditions.ts";
 
 /** What a node's monitor names the node by: the SHA-256 of its key. */
 const NODE_METRIC = "slicelab_node";

@@ -3,8 +3,8 @@ import type { Database } from "#shared/runtime/database.ts";
 import type { Log } from "#shared/runtime/log.ts";
 import { startBackground } from "../background.ts";
 import type { AgentConfig } from "../config.ts";
-import { recordHistory } from "../store/history.ts";
-import { sampleLiveness } from "../store/liveness.ts";
+import { recordHistory } from "../store/monitors/history.ts";
+import { sampleLiveness } from "../store/monitors/liveness.ts";
 import { Monitors } from "./monitors.ts";
 import type { PollLimits } from "./poll.ts";
 

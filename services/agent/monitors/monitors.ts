@@ -2,8 +2,8 @@ import { hostAndPort } from "#shared/model/address.ts";
 import { Fault } from "#shared/model/errors.ts";
 import type { Log } from "#shared/runtime/log.ts";
 import type { Work } from "../background.ts";
-import { recordAnswer, recordFailure } from "../store/monitors.ts";
-import { takeTurns } from "../store/turns.ts";
+import { recordAnswer, recordFailure } from "../store/monitors/monitors.ts";
+import { takeTurns } from "../store/monitors/turns.ts";
 import type { DumpAddress } from "./dump-connection.ts";
 import { isStoreFailure, type PollParts, poll } from "./poll.ts";
 

@@ -2,7 +2,7 @@ import { Fault, refuseUnless } from "#shared/model/errors.ts";
 import type { Clock } from "#shared/runtime/clock.ts";
 import type { Database } from "#shared/runtime/database.ts";
 import { readDump } from "#shared/wire/ganglia/dump-reader.ts";
-import { type Condition, type PollName, saveConditions } from "../store/conditions.ts";
+import { type Condition, type PollName, saveConditions } from "../store/monitors/conditions.ts";
 import { type DumpAddress, dumpChunks } from "./dump-connection.ts";
 import { conditionOf } from "./host-condition.ts";
 

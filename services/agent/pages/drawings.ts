@@ -2,7 +2,7 @@ import { formatInstant } from "#shared/model/time.ts";
 import type { Panel } from "#shared/web/page.ts";
 import { ring, type Spoke } from "#shared/web/ring.ts";
 import { type Lane, timeline } from "#shared/web/timeline.ts";
-import { ENDING_SECONDS, type SliverOverview } from "../store/overview.ts";
+import { ENDING_SECONDS, type SliverOverview } from "../store/inspection/overview.ts";
 import { nodePath, slicePath } from "./addresses.ts";
 import { type Fleet, isSilent } from "./fleet.ts";
 

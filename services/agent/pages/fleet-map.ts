@@ -1,6 +1,6 @@
 import type { Panel } from "#shared/web/page.ts";
 import { type Pin, worldMap } from "#shared/web/world-map.ts";
-import type { Advertisement } from "../store/advertisements.ts";
+import type { Advertisement } from "../store/issuing/advertisements.ts";
 import { nodePath, sitePath } from "./addresses.ts";
 import { type Fleet, isSilent } from "./fleet.ts";
 

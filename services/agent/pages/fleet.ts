@@ -1,10 +1,10 @@
 import type { Instant } from "#shared/model/time.ts";
 import { ago } from "#shared/web/age.ts";
 import { SILENT_SECONDS } from "../issuing/offer.ts";
-import type { Advertisement } from "../store/advertisements.ts";
-import { FRESH_SECONDS, type KnownCondition } from "../store/conditions.ts";
-import type { MonitorRecord } from "../store/monitors.ts";
-import type { SliceOverview } from "../store/overview.ts";
+import type { SliceOverview } from "../store/inspection/overview.ts";
+import type { Advertisement } from "../store/issuing/advertisements.ts";
+import { FRESH_SECONDS, type KnownCondition } from "../store/monitors/conditions.ts";
+import type { MonitorRecord } from "../store/monitors/monitors.ts";
 import type { Shortage } from "./shortage.ts";
 
 /** Everything an agent's pages are made of, of one moment: what is in the answers to plain methods, and what monitors tell. */

@@ -1,7 +1,12 @@
 import type { Instant } from "#shared/model/time.ts";
 import { beginning, type Chart, type Series } from "#shared/web/chart.ts";
 import type { Page } from "#shared/web/page.ts";
-import { type FleetRecord, HISTORY_SECONDS, KEPT_SECONDS, type NodeRecord } from "../store/history.ts";
+import {
+  type FleetRecord,
+  HISTORY_SECONDS,
+  KEPT_SECONDS,
+  type NodeRecord,
+} from "../store/monitors/history.ts";
 
 /** Reads how a node, or all of them together, were. */
 export type ReadHistory = {

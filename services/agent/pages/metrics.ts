@@ -1,7 +1,7 @@
 import type { Instant } from "#shared/model/time.ts";
 import { type Family, openMetrics } from "#shared/runtime/open-metrics.ts";
-import type { MonitorRecord } from "../store/monitors.ts";
-import type { NodesOverview } from "../store/overview.ts";
+import type { NodesOverview } from "../store/inspection/overview.ts";
+import type { MonitorRecord } from "../store/monitors/monitors.ts";
 
 /** What an agent tells of its work in numbers. */
 export type AgentNumbers = {

@@ -3,7 +3,7 @@ import { ago } from "#shared/web/age.ts";
 import { note, toned } from "#shared/web/cells.ts";
 import { html } from "#shared/web/html.ts";
 import { type Table, table } from "#shared/web/table.ts";
-import type { MonitorRecord } from "../store/monitors.ts";
+import type { MonitorRecord } from "../store/monitors/monitors.ts";
 import { isFailing } from "./fleet.ts";
 
 /** The monitors this agent polls, and what came of it. */

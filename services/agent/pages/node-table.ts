@@ -3,7 +3,7 @@ import { ago, lasting } from "#shared/web/age.ts";
 import { bar, link, note, toned } from "#shared/web/cells.ts";
 import { html } from "#shared/web/html.ts";
 import { type Column, type Table, table } from "#shared/web/table.ts";
-import type { Advertisement } from "../store/advertisements.ts";
+import type { Advertisement } from "../store/issuing/advertisements.ts";
 import { nodePath, sitePath } from "./addresses.ts";
 import { type Fleet, isSilent, silence } from "./fleet.ts";
 

@@ -1,7 +1,7 @@
 import type { Share } from "#shared/model/resources.ts";
 import { formatInstant, type Instant } from "#shared/model/time.ts";
 import { field, group, type Part } from "#shared/wire/element.ts";
-import type { Advertisement } from "../store/advertisements.ts";
+import type { Advertisement } from "../store/issuing/advertisements.ts";
 
 /** What stands before the nodes: whose document it is, and of when. */
 export type NodesHead = {

@@ -3,7 +3,7 @@ import type { Page } from "#shared/web/page.ts";
 import type { Route } from "#shared/web/route.ts";
 import type { Table } from "#shared/web/table.ts";
 import type { Viewer } from "#shared/web/viewer.ts";
-import type { SliverOverview } from "../store/overview.ts";
+import type { SliverOverview } from "../store/inspection/overview.ts";
 import type { Fleet } from "./fleet.ts";
 import { historyPage, nodeCharts, type ReadHistory } from "./history.ts";
 import {

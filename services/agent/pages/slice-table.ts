@@ -1,6 +1,6 @@
 import { link, toned, utc } from "#shared/web/cells.ts";
 import { type Table, table } from "#shared/web/table.ts";
-import type { SliceOverview, SliverOverview } from "../store/overview.ts";
+import type { SliceOverview, SliverOverview } from "../store/inspection/overview.ts";
 import { nodePath, sitePath, slicePath } from "./addresses.ts";
 
 export function sliceTable(slices: readonly SliceOverview[]): Table {

@@ -3,7 +3,7 @@ import { ago } from "#shared/web/age.ts";
 import { link, type Tone, toned } from "#shared/web/cells.ts";
 import { html } from "#shared/web/html.ts";
 import { type Table, table } from "#shared/web/table.ts";
-import { ENDING_SECONDS } from "../store/overview.ts";
+import { ENDING_SECONDS } from "../store/inspection/overview.ts";
 import { nodePath, slicePath } from "./addresses.ts";
 import { type Fleet, isFailing, isSilent, silence } from "./fleet.ts";
 

@@ -11,7 +11,7 @@ import {
   headBytes,
   type SignedHead,
 } from "#shared/wire/audit-chain.ts";
-import { chainRows, insertHead, latestHead, lockChain, unchainedRows } from "../store/audit-chain.ts";
+import { chainRows, insertHead, latestHead, lockChain, unchainedRows } from "../store/audit/chain.ts";
 
 /** How many rows one transaction chains. */
 const BATCH = 1000;

@@ -2,7 +2,12 @@ import type { KeyName } from "#shared/identity/key.ts";
 import { OperatorError, refuseUnless } from "#shared/model/errors.ts";
 import type { Instant } from "#shared/model/time.ts";
 import type { Queries } from "#shared/runtime/database.ts";
-import { lockSliceOwner, membershipOf, type SliceMembership, writeMember } from "../store/slice-members.ts";
+import {
+  lockSliceOwner,
+  membershipOf,
+  type SliceMembership,
+  writeMember,
+} from "../store/registry/slice-members.ts";
 import type { Office } from "./office.ts";
 import { nameOf } from "./registry.ts";
 

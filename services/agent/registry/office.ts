@@ -5,9 +5,9 @@ import type { Instant } from "#shared/model/time.ts";
 import type { Clock } from "#shared/runtime/clock.ts";
 import type { Database, Tx } from "#shared/runtime/database.ts";
 import type { Replay } from "#shared/wire/xmlrpc/replay.ts";
-import { writeAudit } from "../store/audit.ts";
-import { lockPrincipal } from "../store/principals.ts";
-import { saveAnswer } from "../store/replies.ts";
+import { writeAudit } from "../store/audit/audit.ts";
+import { saveAnswer } from "../store/issuing/replies.ts";
+import { lockPrincipal } from "../store/registry/principals.ts";
 
 /** In whose name an agent's books are changed. */
 export type Administrator = {

@@ -1,6 +1,6 @@
 import { refuseUnless } from "#shared/model/errors.ts";
-import { isOut, writeMember } from "../store/slice-members.ts";
-import { transferName } from "../store/slice-names.ts";
+import { isOut, writeMember } from "../store/registry/slice-members.ts";
+import { transferName } from "../store/registry/slice-names.ts";
 import type { Office } from "./office.ts";
 import { nameOf } from "./registry.ts";
 

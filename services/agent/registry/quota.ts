@@ -1,6 +1,6 @@
 import type { KeyName } from "#shared/identity/key.ts";
 import { OperatorError } from "#shared/model/errors.ts";
-import { deleteQuota, lockMembers, type QuotaOf, upsertQuota } from "../store/quotas.ts";
+import { deleteQuota, lockMembers, type QuotaOf, upsertQuota } from "../store/registry/quotas.ts";
 import type { Limits } from "./limits.ts";
 import type { Office } from "./office.ts";
 import { nameOf } from "./registry.ts";

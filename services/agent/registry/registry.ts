@@ -4,7 +4,7 @@ import { type KeyName, publicKeyOf } from "#shared/identity/key.ts";
 import { OperatorError } from "#shared/model/errors.ts";
 import type { Clock } from "#shared/runtime/clock.ts";
 import type { Database, Tx } from "#shared/runtime/database.ts";
-import { findPrincipal, type Principal, type Role } from "../store/principals.ts";
+import { findPrincipal, type Principal, type Role } from "../store/registry/principals.ts";
 import {
   copyRolePrivileges,
   deletePrivilege,
@@ -16,8 +16,8 @@ import {
   setRole,
   setSuspended,
   siteExists,
-} from "../store/registry.ts";
-import { lockStanding } from "../store/standing.ts";
+} from "../store/registry/registry.ts";
+import { lockStanding } from "../store/registry/standing.ts";
 import { type Administrator, Office } from "./office.ts";
 import type { Privilege } from "./privilege.ts";
 

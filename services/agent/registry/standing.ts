@@ -1,9 +1,9 @@
 import type { KeyName } from "#shared/identity/key.ts";
 import { OperatorError } from "#shared/model/errors.ts";
 import type { Tx } from "#shared/runtime/database.ts";
-import { nodeCalled } from "../store/held.ts";
-import { setSuspended } from "../store/registry.ts";
-import { countedOn, lockStanding, setOverbooking, setStanding } from "../store/standing.ts";
+import { nodeCalled } from "../store/holdings/held.ts";
+import { setSuspended } from "../store/registry/registry.ts";
+import { countedOn, lockStanding, setOverbooking, setStanding } from "../store/registry/standing.ts";
 import type { Office } from "./office.ts";
 
 /**

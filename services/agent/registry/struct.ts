@@ -1,5 +1,5 @@
 import { formatInstant } from "#shared/model/time.ts";
-import type { GrantedPrivilege } from "../store/registry.ts";
+import type { GrantedPrivilege } from "../store/registry/registry.ts";
 import type { Limits } from "./limits.ts";
 
 /** How the nouns of administration stand in the structs of its contract. */

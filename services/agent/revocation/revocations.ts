@@ -10,8 +10,8 @@ import type { Database, Tx } from "#shared/runtime/database.ts";
 import { claimedList, openRevocations, sealRevocations } from "#shared/wire/revocation-document.ts";
 import { type HeldList, RevocationLists } from "#shared/wire/revocation-lists.ts";
 import type { Office } from "../registry/office.ts";
-import { writeAudit } from "../store/audit.ts";
-import { findPrincipal } from "../store/principals.ts";
+import { writeAudit } from "../store/audit/audit.ts";
+import { findPrincipal } from "../store/registry/principals.ts";
 import {
   addRevoked,
   barRevoked,

@@ -8,9 +8,15 @@ import type { Log } from "#shared/runtime/log.ts";
 import { MAX_STATED_TICKETS, openStatement } from "#shared/wire/statement-document.ts";
 import { sealAll } from "../signing/seal.ts";
 import type { TicketKeys } from "../signing/ticket-keys.ts";
-import { closingGrants, lapseGrants, linesOf, markClosed, markClosing } from "../store/closing-grants.ts";
-import { lockAccountsOf, unsealedGrants } from "../store/grants.ts";
-import type { Doubt } from "../store/tickets.ts";
+import {
+  closingGrants,
+  lapseGrants,
+  linesOf,
+  markClosed,
+  markClosing,
+} from "../store/holdings/closing-grants.ts";
+import { lockAccountsOf, unsealedGrants } from "../store/holdings/grants.ts";
+import type { Doubt } from "../store/issuing/tickets.ts";
 import { type AskNode, askNodes } from "./node-questions.ts";
 
 export type ClosingParts = {

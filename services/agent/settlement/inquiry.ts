@@ -6,8 +6,8 @@ import { withLineage } from "#shared/wire/document.ts";
 import { MAX_STATED_TICKETS, openStatement } from "#shared/wire/statement-document.ts";
 import { sealAll } from "../signing/seal.ts";
 import type { TicketKeys } from "../signing/ticket-keys.ts";
-import { stopSplitting, type Unreported, unreported } from "../store/gathered.ts";
-import { ticketsOf } from "../store/tickets.ts";
+import { stopSplitting, type Unreported, unreported } from "../store/holdings/gathered.ts";
+import { ticketsOf } from "../store/issuing/tickets.ts";
 import { type AskNode, askNodes } from "./node-questions.ts";
 import type { Settlement } from "./settlement.ts";
 

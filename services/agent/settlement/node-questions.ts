@@ -4,7 +4,7 @@ import type { Log } from "#shared/runtime/log.ts";
 import { nodeManagerApi } from "#shared/wire/node-manager-api.ts";
 import { xmlRpcClient } from "#shared/wire/xmlrpc/client.ts";
 import type { Connections } from "#shared/wire/xmlrpc/connections.ts";
-import type { Doubt } from "../store/tickets.ts";
+import type { Doubt } from "../store/issuing/tickets.ts";
 
 /** Puts tickets to their node; gives its signed statement of what became of them. */
 export type AskNode = (node: Doubt, tickets: readonly string[], signal?: AbortSignal) => Promise<string>;

@@ -10,8 +10,8 @@ import { parseDocument, verifyLink } from "#shared/wire/document.ts";
 import { MAX_STATED_TICKETS, openStatement } from "#shared/wire/statement-document.ts";
 import { inBatches, sealAll } from "../signing/seal.ts";
 import type { TicketKeys } from "../signing/ticket-keys.ts";
-import { writeAudit } from "../store/audit.ts";
-import { requestedBy } from "../store/requests.ts";
+import { writeAudit } from "../store/audit/audit.ts";
+import { requestedBy } from "../store/issuing/requests.ts";
 import {
   type Doubt,
   doubtfulTickets,
@@ -20,7 +20,7 @@ import {
   lockTickets,
   markReleased,
   ticketsOf,
-} from "../store/tickets.ts";
+} from "../store/issuing/tickets.ts";
 import { type AskNode, askNodes } from "./node-questions.ts";
 import type { Settlement } from "./settlement.ts";
 

@@ -4,9 +4,9 @@ import type { DocumentId } from "#shared/model/ticket.ts";
 import type { Clock } from "#shared/runtime/clock.ts";
 import type { Database, Tx } from "#shared/runtime/database.ts";
 import type { StatedTicket } from "#shared/wire/statement-document.ts";
-import { writeAudit } from "../store/audit.ts";
-import { hearNode } from "../store/nodes.ts";
-import { type KnownTicket, lockTickets, markSettled, type SettledState } from "../store/tickets.ts";
+import { writeAudit } from "../store/audit/audit.ts";
+import { type KnownTicket, lockTickets, markSettled, type SettledState } from "../store/issuing/tickets.ts";
+import { hearNode } from "../store/registry/nodes.ts";
 import { closeLinesOf } from "./closing.ts";
 
 /** What a node says of tickets, each state with the ids it is true of. */

@@ -6,7 +6,7 @@ import type { Log } from "#shared/runtime/log.ts";
 import { withLineage } from "#shared/wire/document.ts";
 import { MAX_STATED_TICKETS, openStatement } from "#shared/wire/statement-document.ts";
 import { type AskNode, askNodes } from "../settlement/node-questions.ts";
-import { writeAudit } from "../store/audit.ts";
+import { writeAudit } from "../store/audit/audit.ts";
 import {
   type HoldingsToClose,
   holdingsToClose,

@@ -3,7 +3,7 @@ import type { Revoked } from "#shared/model/revocation.ts";
 import type { DocumentId } from "#shared/model/ticket.ts";
 import { CLOCK_SLACK, type Instant } from "#shared/model/time.ts";
 import type { Queries, Tx } from "#shared/runtime/database.ts";
-import { lockStanding } from "./standing.ts";
+import { lockStanding } from "./registry/standing.ts";
 
 /** Told on this channel, with the signer: a list was replaced. */
 export const REVOCATIONS_CHANNEL = "slicelab_agent_revocations";

@@ -12,8 +12,8 @@ import {
   holdingsOverview,
   labelsOf,
 } from "../../store/inspection/holdings.ts";
+import { sliversOverview } from "../../store/inspection/overview.ts";
 import { countedTickets, type TicketOverview, ticketRecord } from "../../store/inspection/tickets.ts";
-import { sliversOverview } from "../../store/overview.ts";
 import { keysOf, type OpenedChain, openChain } from "./chain.ts";
 import { holdingTable } from "./holding-tables.ts";
 import { holdingPage, holdingsPage, ticketPage, ticketsPage } from "./pages.ts";

@@ -2,7 +2,7 @@ import { keyText, link, type Tone, toned, utc } from "#shared/web/cells.ts";
 import { html } from "#shared/web/html.ts";
 import { type Column, type Table, table } from "#shared/web/table.ts";
 import type { TicketOverview } from "../../store/inspection/tickets.ts";
-import type { TicketState } from "../../store/tickets.ts";
+import type { TicketState } from "../../store/issuing/tickets.ts";
 import { nodePath, principalPath, slicePath, ticketPath } from "../addresses.ts";
 
 /** How a ticket's state is told, and in which colour. */

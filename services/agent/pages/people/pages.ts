@@ -2,6 +2,7 @@ import type { Instant } from "#shared/model/time.ts";
 import { keyText, link, note, toned, utc } from "#shared/web/cells.ts";
 import { html } from "#shared/web/html.ts";
 import type { Page } from "#shared/web/page.ts";
+import type { SliceOverview } from "../../store/inspection/overview.ts";
 import type {
   AuditEntryShown,
   HeldPrivilege,
@@ -10,7 +11,6 @@ import type {
   StrangerRefusal,
 } from "../../store/inspection/principals.ts";
 import type { TicketOverview } from "../../store/inspection/tickets.ts";
-import type { SliceOverview } from "../../store/overview.ts";
 import { sitePath } from "../addresses.ts";
 import { ticketTable } from "../books/ticket-table.ts";
 import { sliceTable } from "../slice-table.ts";

@@ -3,6 +3,7 @@ import type { Clock } from "#shared/runtime/clock.ts";
 import type { Queries } from "#shared/runtime/database.ts";
 import type { Page } from "#shared/web/page.ts";
 import type { Route } from "#shared/web/route.ts";
+import { slicesOverview } from "../../store/inspection/overview.ts";
 import {
   latestAuditEntries,
   latestStrangerRefusals,
@@ -12,7 +13,6 @@ import {
   quotaUses,
 } from "../../store/inspection/principals.ts";
 import { countedTickets } from "../../store/inspection/tickets.ts";
-import { slicesOverview } from "../../store/overview.ts";
 import { auditPage, principalPage, principalsPage } from "./pages.ts";
 
 type Books = { readonly database: Queries; readonly clock: Clock };

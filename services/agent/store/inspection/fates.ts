@@ -1,7 +1,7 @@
 import type { KeyName } from "#shared/identity/key.ts";
 import type { Instant } from "#shared/model/time.ts";
 import type { Queries } from "#shared/runtime/database.ts";
-import type { TicketState } from "../tickets.ts";
+import type { TicketState } from "../issuing/tickets.ts";
 
 /** What became of a ticket whose time is not over. */
 export type SliceTicketFate = {

@@ -1,7 +1,7 @@
 import type { KeyName } from "#shared/identity/key.ts";
 import type { Instant } from "#shared/model/time.ts";
 import type { Queries } from "#shared/runtime/database.ts";
-import type { Principal } from "../principals.ts";
+import type { Principal } from "../registry/principals.ts";
 
 /** A person or service an agent knows, with what counts of it now or later. */
 export type PrincipalOverview = Principal & {

@@ -3,7 +3,7 @@ import type { Resources } from "#shared/model/resources.ts";
 import type { DocumentId } from "#shared/model/ticket.ts";
 import type { Instant } from "#shared/model/time.ts";
 import type { Queries } from "#shared/runtime/database.ts";
-import type { TicketState } from "../tickets.ts";
+import type { TicketState } from "../issuing/tickets.ts";
 
 /** An issued ticket, and whose it is. */
 export type TicketOverview = Resources & {

@@ -3,7 +3,7 @@ import { test } from "node:test";
 import fc from "fast-check";
 import { Granting } from "#services/agent/holdings/granting.ts";
 import { openTicketKeys } from "#services/agent/signing/ticket-keys.ts";
-import { type Grant, grantsBeginning } from "#services/agent/store/grants.ts";
+import { type Grant, grantsBeginning } from "#services/agent/store/holdings/grants.ts";
 import { Fault, OperatorError } from "#shared/model/errors.ts";
 import type { Share } from "#shared/model/resources.ts";
 import { DAY, KEYS, NOW, serial } from "../../../support/documents.ts";

@@ -2,7 +2,7 @@ import assert from "node:assert/strict";
 import { test } from "node:test";
 import { Granting } from "#services/agent/holdings/granting.ts";
 import { openTicketKeys } from "#services/agent/signing/ticket-keys.ts";
-import { type Grant, grantsBeginning } from "#services/agent/store/grants.ts";
+import { type Grant, grantsBeginning } from "#services/agent/store/holdings/grants.ts";
 import { OperatorError } from "#shared/model/errors.ts";
 import type { Share } from "#shared/model/resources.ts";
 import { DAY, KEYS, NOW, serial } from "../../../support/documents.ts";

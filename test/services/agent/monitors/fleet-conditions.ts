@@ -1,5 +1,5 @@
-import { saveConditions } from "#services/agent/store/conditions.ts";
-import { sampleLiveness } from "#services/agent/store/liveness.ts";
+import { saveConditions } from "#services/agent/store/monitors/conditions.ts";
+import { sampleLiveness } from "#services/agent/store/monitors/liveness.ts";
 import type { Database } from "#shared/runtime/database.ts";
 import type { FleetNode } from "../fleet.ts";
 

@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import { openTicketKeys } from "#services/agent/signing/ticket-keys.ts";
-import { fleetHistory, nodeHistory, recordHistory } from "#services/agent/store/history.ts";
+import { fleetHistory, nodeHistory, recordHistory } from "#services/agent/store/monitors/history.ts";
 import { type AgentLab, agentLab } from "../agent-lab.ts";
 import { enrolFleet } from "../fleet.ts";
 import { fedLab } from "./fed-lab.ts";

@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import { openTicketKeys } from "#services/agent/signing/ticket-keys.ts";
-import { sampleLiveness } from "#services/agent/store/liveness.ts";
+import { sampleLiveness } from "#services/agent/store/monitors/liveness.ts";
 import { DAY } from "../../../support/documents.ts";
 import { type AgentLab, agentLab, type LabNode } from "../agent-lab.ts";
 import { enrolFleet } from "../fleet.ts";

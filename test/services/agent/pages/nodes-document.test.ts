@@ -5,7 +5,7 @@ import { test } from "node:test";
 import { type NodesHead, nodesDocument } from "#services/agent/pages/nodes-document.ts";
 import { addNodesRoute, MAX_READERS, type NodesFeed } from "#services/agent/pages/nodes-route.ts";
 import { openTicketKeys } from "#services/agent/signing/ticket-keys.ts";
-import type { Advertisement } from "#services/agent/store/advertisements.ts";
+import type { Advertisement } from "#services/agent/store/issuing/advertisements.ts";
 import { Fault } from "#shared/model/errors.ts";
 import { silentLog } from "#shared/runtime/log.ts";
 import { startWebServer, type WebServer } from "#shared/web/server.ts";

@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import type { Privilege } from "#services/agent/registry/privilege.ts";
-import { issueTickets, Overtaken } from "#services/agent/store/issued.ts";
-import { deletePrivilege, insertPrivilege } from "#services/agent/store/registry.ts";
+import { issueTickets, Overtaken } from "#services/agent/store/issuing/issued.ts";
+import { deletePrivilege, insertPrivilege } from "#services/agent/store/registry/registry.ts";
 import { Fault } from "#shared/model/errors.ts";
 import type { Database, Tx } from "#shared/runtime/database.ts";
 import { DAY, NOW } from "../../../support/documents.ts";

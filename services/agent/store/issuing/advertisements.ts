@@ -3,8 +3,8 @@ import type { EngineAbilities } from "#shared/model/ability.ts";
 import type { Resources, Share } from "#shared/model/resources.ts";
 import type { Instant, Term } from "#shared/model/time.ts";
 import type { Queries } from "#shared/runtime/database.ts";
-import { FRESH_SECONDS } from "./conditions.ts";
-import { type ShareRow, shareOf } from "./share-columns.ts";
+import { type ShareRow, shareOf } from "../columns/share.ts";
+import { FRESH_SECONDS } from "../monitors/conditions.ts";
 
 /** What is held on one node and how it stands (paper §2.2: an agent "advertises the tickets it is holding"). */
 export type Advertisement = {

@@ -3,7 +3,7 @@ import type { EngineAbilities } from "#shared/model/ability.ts";
 import type { PortRange } from "#shared/model/ports.ts";
 import type { Instant } from "#shared/model/time.ts";
 import type { Queries, Tx } from "#shared/runtime/database.ts";
-import { portSet } from "./port-set.ts";
+import { portSet } from "../columns/port-set.ts";
 
 /** A node an administrator has accepted. */
 export type AcceptedNode = {

@@ -1,6 +1,6 @@
 import type { Instant } from "#shared/model/time.ts";
-import type { Allowed } from "../issuing/offer.ts";
-import { portsIn } from "./port-set.ts";
+import type { Allowed } from "../../issuing/offer.ts";
+import { portsIn } from "../columns/port-set.ts";
 
 /**
  * What the holdings on node `n` that are valid now allow of an order, each by itself, where no holding `best` will do.

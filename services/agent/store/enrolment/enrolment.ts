@@ -1,7 +1,7 @@
 import type { KeyName } from "#shared/identity/key.ts";
 import type { Instant } from "#shared/model/time.ts";
 import type { Queries, Tx } from "#shared/runtime/database.ts";
-import type { Role } from "./principals.ts";
+import type { Role } from "../registry/principals.ts";
 
 export type NewcomerKind = "person" | "node" | "service";
 export type EnrolmentState = "waiting" | "approved" | "refused";

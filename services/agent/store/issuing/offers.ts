@@ -4,13 +4,13 @@ import { isNothing } from "#shared/model/ports.ts";
 import type { EngineName } from "#shared/model/ticket.ts";
 import type { Instant, Term } from "#shared/model/time.ts";
 import type { Queries, Sql } from "#shared/runtime/database.ts";
-import type { Offer, OfferedHolding } from "../issuing/offer.ts";
-import type { Order } from "../issuing/order.ts";
-import type { OfferedPorts } from "../issuing/port-choice.ts";
+import type { Offer, OfferedHolding } from "../../issuing/offer.ts";
+import type { Order } from "../../issuing/order.ts";
+import type { OfferedPorts } from "../../issuing/port-choice.ts";
+import { portRanges, portSet, portsIn } from "../columns/port-set.ts";
+import { type CeilingRow, ceilingsOf, type ShareRow, shareOf } from "../columns/share.ts";
+import { FRESH_SECONDS } from "../monitors/conditions.ts";
 import { ALLOWED, type AllowedRow, allowedOf } from "./allowed.ts";
-import { FRESH_SECONDS } from "./conditions.ts";
-import { portRanges, portSet, portsIn } from "./port-set.ts";
-import { type CeilingRow, ceilingsOf, type ShareRow, shareOf } from "./share-columns.ts";
 
 /** Which nodes are looked at: those named, or a stretch of the ring of all nodes by name, beginning at `pivot`. */
 export type Candidates =

@@ -1,8 +1,8 @@
 import type { KeyName } from "#shared/identity/key.ts";
 import type { Instant } from "#shared/model/time.ts";
 import type { Queries, Tx } from "#shared/runtime/database.ts";
-import type { Order } from "../issuing/order.ts";
-import type { Excess, Limit, Limits } from "../registry/limits.ts";
+import type { Order } from "../../issuing/order.ts";
+import type { Excess, Limit, Limits } from "../../registry/limits.ts";
 
 /** Whose a quota is, once names are looked up. */
 export type QuotaOf = { readonly principal: KeyName } | { readonly site: string };

@@ -1,7 +1,7 @@
 import type { KeyName } from "#shared/identity/key.ts";
 import type { Instant } from "#shared/model/time.ts";
 import type { Queries } from "#shared/runtime/database.ts";
-import { SILENT_SECONDS } from "../issuing/offer.ts";
+import { SILENT_SECONDS } from "../../issuing/offer.ts";
 import { FRESH_SECONDS } from "./conditions.ts";
 
 /** How often it is written down how nodes are. */

@@ -2,7 +2,7 @@ import type { KeyName, PublicKey } from "#shared/identity/key.ts";
 import type { Capability } from "#shared/model/capability.ts";
 import type { Instant } from "#shared/model/time.ts";
 import type { Queries, Tx } from "#shared/runtime/database.ts";
-import type { Privilege, SliceType } from "../registry/privilege.ts";
+import type { Privilege, SliceType } from "../../registry/privilege.ts";
 import type { Role } from "./principals.ts";
 
 /** Where a node is, as far as anybody knows. */

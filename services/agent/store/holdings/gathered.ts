@@ -3,7 +3,7 @@ import type { EngineAbilities } from "#shared/model/ability.ts";
 import type { DocumentId } from "#shared/model/ticket.ts";
 import type { Instant } from "#shared/model/time.ts";
 import type { Queries } from "#shared/runtime/database.ts";
-import type { Doubt } from "./tickets.ts";
+import type { Doubt } from "../issuing/tickets.ts";
 
 /** What this agent knows of nodes that it holds through other agents, and that therefore do not report to it. */
 

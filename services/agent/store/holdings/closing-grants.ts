@@ -2,7 +2,7 @@ import type { KeyName } from "#shared/identity/key.ts";
 import type { DocumentId } from "#shared/model/ticket.ts";
 import type { Instant } from "#shared/model/time.ts";
 import type { Queries, Tx } from "#shared/runtime/database.ts";
-import type { Doubt } from "./tickets.ts";
+import type { Doubt } from "../issuing/tickets.ts";
 
 /** What ends of what was handed on: by its giver, by whoever has it, by its node's word, or by time. */
 

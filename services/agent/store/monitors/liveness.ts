@@ -1,6 +1,6 @@
 import type { Instant } from "#shared/model/time.ts";
 import type { Queries } from "#shared/runtime/database.ts";
-import { SILENT_SECONDS } from "../issuing/offer.ts";
+import { SILENT_SECONDS } from "../../issuing/offer.ts";
 
 /** How often it is written down which nodes are heard. */
 const SAMPLE_SECONDS = 60;

@@ -3,10 +3,10 @@ import { refuseUnless } from "#shared/model/errors.ts";
 import type { DocumentId } from "#shared/model/ticket.ts";
 import type { Instant } from "#shared/model/time.ts";
 import type { Database, Queries, Tx } from "#shared/runtime/database.ts";
-import type { Mandate, MandateUse } from "../issuing/mandate.ts";
-import type { Brought } from "../issuing/order.ts";
-import type { Unsealed } from "../signing/seal.ts";
-import { type AuditEntry, writeAudit } from "./audit.ts";
+import type { Mandate, MandateUse } from "../../issuing/mandate.ts";
+import type { Brought } from "../../issuing/order.ts";
+import type { Unsealed } from "../../signing/seal.ts";
+import { type AuditEntry, writeAudit } from "../audit/audit.ts";
 import { issueTickets, type NewTickets, Overtaken } from "./issued.ts";
 import { saveAnswer } from "./replies.ts";
 

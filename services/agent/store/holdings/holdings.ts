@@ -4,7 +4,7 @@ import type { Instant } from "#shared/model/time.ts";
 import type { Queries, Tx } from "#shared/runtime/database.ts";
 import type { Link } from "#shared/wire/chain.ts";
 import { lineageOf } from "#shared/wire/document.ts";
-import { portSet } from "./port-set.ts";
+import { portSet } from "../columns/port-set.ts";
 
 /** Makes deposits for a node come one after the other until the transaction ends. */
 export async function lockNodes(tx: Tx, nodes: readonly KeyName[]): Promise<void> {

@@ -1,7 +1,7 @@
 import type { KeyName } from "#shared/identity/key.ts";
 import type { Instant } from "#shared/model/time.ts";
 import type { Queries, Tx } from "#shared/runtime/database.ts";
-import { lockAccountsOf } from "./grants.ts";
+import { lockAccountsOf } from "../holdings/grants.ts";
 
 /**
  * Keeps what is being deposited, issued or handed on for a node waiting until the transaction ends: its accounts are

@@ -5,9 +5,9 @@ import type { DocumentId } from "#shared/model/ticket.ts";
 import type { Instant, Term } from "#shared/model/time.ts";
 import type { Queries } from "#shared/runtime/database.ts";
 import { AlreadyAnswered, type ReplyToKeep } from "#shared/wire/xmlrpc/replay.ts";
-import type { Order } from "../issuing/order.ts";
-import { type Privilege, sliceTypeOf } from "../registry/privilege.ts";
-import { portSet } from "./port-set.ts";
+import type { Order } from "../../issuing/order.ts";
+import { type Privilege, sliceTypeOf } from "../../registry/privilege.ts";
+import { portSet } from "../columns/port-set.ts";
 
 /** One ticket of an order, as it goes into the books. */
 export type NewTicket = {

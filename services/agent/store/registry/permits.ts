@@ -2,7 +2,7 @@ import type { KeyName } from "#shared/identity/key.ts";
 import type { Capability } from "#shared/model/capability.ts";
 import type { Instant } from "#shared/model/time.ts";
 import type { Queries } from "#shared/runtime/database.ts";
-import type { Privilege, SliceType } from "../registry/privilege.ts";
+import type { Privilege, SliceType } from "../../registry/privilege.ts";
 
 /** What decides whether a principal may have tickets for a slice. Checked again, under locks, when they are issued. */
 export type Permit = {

@@ -3,10 +3,10 @@ import type { Share } from "#shared/model/resources.ts";
 import type { DocumentId, Holding } from "#shared/model/ticket.ts";
 import type { Instant } from "#shared/model/time.ts";
 import type { Queries, Tx } from "#shared/runtime/database.ts";
-import type { GrantLimit, Piece } from "../holdings/grant-line.ts";
-import type { Unsealed } from "../signing/seal.ts";
-import { portRanges, portSet, portsIn } from "./port-set.ts";
-import { type ShareRow, shareOf } from "./share-columns.ts";
+import type { GrantLimit, Piece } from "../../holdings/grant-line.ts";
+import type { Unsealed } from "../../signing/seal.ts";
+import { portRanges, portSet, portsIn } from "../columns/port-set.ts";
+import { type ShareRow, shareOf } from "../columns/share.ts";
 
 /**
  * How a grant stands. `closing`: nobody is to use it, but its node has not said yet that nothing is leased beneath it;

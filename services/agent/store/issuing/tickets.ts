@@ -2,7 +2,7 @@ import type { KeyName } from "#shared/identity/key.ts";
 import type { DocumentId } from "#shared/model/ticket.ts";
 import type { Instant } from "#shared/model/time.ts";
 import type { Queries, Tx } from "#shared/runtime/database.ts";
-import type { Unsealed } from "../signing/seal.ts";
+import type { Unsealed } from "../../signing/seal.ts";
 
 /** How an issued ticket stands. `redeemed` counts on as `issued` does; the other three have freed what it took. */
 export type TicketState = "issued" | "redeemed" | "ended" | "unredeemed" | "cancelled";
