@@ -37,6 +37,9 @@ export const ANY_NODE = "0.0.0.0";
 /** The most advertisements one answer has; `after` asks for those that follow. */
 export const MAX_ADS = 1000;
 
+/** The most tickets, or changes of members, one answer lists. */
+export const MAX_LISTED = 1000;
+
 /** The most tickets one call deposits, releases or settles. */
 const MAX_TICKETS = 1000;
 

@@ -2,7 +2,7 @@ import { type KeyName, type PublicKey, publicKeyFromSpki } from "#shared/identit
 import { Fault } from "#shared/model/errors.ts";
 import type { Resources } from "#shared/model/resources.ts";
 import { formatInstant, parseInstant, type Term } from "#shared/model/time.ts";
-import { type AdvertisementStruct, agentApi, MAX_ADS } from "#shared/wire/agent-api.ts";
+import { type AdvertisementStruct, agentApi, MAX_ADS, MAX_LISTED } from "#shared/wire/agent-api.ts";
 import { parseDocument } from "#shared/wire/document.ts";
 import { readBase64 } from "#shared/wire/fields.ts";
 import { writeSliceDescription } from "#shared/wire/slice-description.ts";
@@ -46,9 +46,6 @@ export type AgentConnection = TicketAgent & {
   /** The same agent, which issues tickets for what this signed request asks, in the name of its principal. */
   requesting(request: string): TicketAgent;
 };
-
-/** The most tickets one answer lists. */
-const LISTED_AT_ONCE = 1_000;
 
 /** More nodes than that no agent holds: what goes on and on is no list. */
 const MAX_PAGES = 50;
@@ -142,7 +139,7 @@ export function agentConnection(
       for (let after: string | undefined; ; after = parseDocument(tickets.at(-1)!).id) {
         const page = await api.closerequest({ request, after }, options);
         tickets.push(...page);
-        if (page.length < LISTED_AT_ONCE) return tickets;
+        if (page.length < MAX_LISTED) return tickets;
       }
     },
   };
