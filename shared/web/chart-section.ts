@@ -12,12 +12,26 @@ const TIMES = 5;
 
 /** A chart as a section of a page: curves with axes, what they stand at now, and the same as a table, hour by hour. */
 export function chartSection(chart: Chart): Html {
-  const { id, title, unit, series, hint } = chart;
-  const known = series.some(({ spans }) => spans.length > 0);
+  const { id, title, unit, hint } = chart;
   return html`<section id="${id}" class="chart">
 <h2 id="${id}-title">${title}${unit === "" ? undefined : html` <span class="count">${unit}</span>`}</h2>
 ${hint === undefined ? undefined : html`<p class="none">${hint}</p>`}
-${known ? picture(chart) : html`<p class="none">Nothing is known of this time yet.</p>`}
+${picture(chart)}
+</section>
+`;
+}
+
+export function isKnown({ series }: Chart): boolean {
+  return series.some(({ spans }) => spans.length > 0);
+}
+
+/** Charts without anything to draw yet, all in one section. */
+export function unknownSection(id: string, charts: readonly Chart[]): Html {
+  const titles = charts.map(({ title }) => html`<li>${title}</li>`);
+  return html`<section id="${id}">
+<h2>Not known yet</h2>
+<p class="none">Nothing has been measured of this in the time that is kept. A curve begins a few minutes after the first measurement.</p>
+<ul class="none">${titles}</ul>
 </section>
 `;
 }

@@ -1,6 +1,6 @@
 import { formatInstant, type Instant } from "../model/time.ts";
 import type { Chart } from "./chart.ts";
-import { chartJson, chartSection } from "./chart-section.ts";
+import { chartJson, chartSection, isKnown, unknownSection } from "./chart-section.ts";
 import { type Content, type Html, html } from "./html.ts";
 import type { Table } from "./table.ts";
 import { tableSection } from "./table-section.ts";
@@ -79,7 +79,7 @@ export function pageSections(page: Page, frame: Frame): Map<string, string> {
   return new Map([[HEAD, headSection(page).text], ...main, [FOOT, footSection(page, frame).text]]);
 }
 
-const [HEAD, FACTS, FOOT] = ["page-head", "facts", "page-foot"];
+const [HEAD, FACTS, UNKNOWN, FOOT] = ["page-head", "facts", "not-known-yet", "page-foot"];
 
 function headSection({ title, lead, notices = [] }: Page): Html {
   return html`<div id="${HEAD}"><h1>${title}</h1>
@@ -93,8 +93,16 @@ function mainSections(
   { facts = [], parts }: Page,
   { parameters, path }: Frame,
 ): { readonly id: string; readonly body: Html }[] {
-  const of = parts.map((part) => ({ id: part.id, body: partSection(part, parameters, path) }));
+  const unknown = parts.filter(isUnknown);
+  const of = parts.flatMap((part) => {
+    if (part === unknown[0]) return [{ id: UNKNOWN, body: unknownSection(UNKNOWN, unknown) }];
+    return isUnknown(part) ? [] : [{ id: part.id, body: partSection(part, parameters, path) }];
+  });
   return facts.length === 0 ? of : [{ id: FACTS, body: factsSection(facts) }, ...of];
+}
+
+function isUnknown(part: Part): part is Chart {
+  return "series" in part && !isKnown(part);
 }
 
 function footSection({ now }: Page, { service, path, parameters }: Frame): Html {

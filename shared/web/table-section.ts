@@ -33,15 +33,20 @@ ${keptParameters(shown)}<div class="scroll" tabindex="0" role="region" aria-labe
 <table>
 <thead>
 <tr>${of.columns.map((column) => headCell(shown, column))}</tr>
-<tr class="filters">${of.columns.map((column) => filterCell(shown, column))}</tr>
+${isFiltered(selection) ? html`<tr class="filters">${of.columns.map((column) => filterCell(shown, column))}</tr>` : undefined}
 </thead>
 <tbody>
 ${selection.rows.map(({ cells }) => row(of, cells))}</tbody>
 </table>
 </div>
 ${selection.rows.length === 0 ? html`<p class="none">No row matches.</p>` : undefined}
-${controls(shown)}
+${isFiltered(selection) ? controls(shown) : undefined}
 </form>`;
+}
+
+/** A single row has nothing to be found among. */
+function isFiltered({ total, query }: Selection): boolean {
+  return total > 1 || query.filters.size > 0;
 }
 
 function row(of: Table, cells: Selection["rows"][number]["cells"]): Html {

@@ -20,6 +20,8 @@ type Terms = {
   readonly lanes: readonly Lane[];
   /** Says where the same stands as a table. */
   readonly beside: Content;
+  /** What stands there instead where there is no line. */
+  readonly none: string;
 };
 
 const [WIDTH, NAMES, LANE, HEAD, BAR] = [1000, 190, 24, 26, 15];
@@ -49,7 +51,8 @@ const MOST_TICKS = 9;
 const [BACK, AHEAD, LEAST] = [14 * DAY, 120 * DAY, 3600];
 
 /** A calendar: what lasts from when to when, now and later, a line for each thing it is about. */
-export function timeline(id: string, title: string, { now, lanes, beside }: Terms): Panel {
+export function timeline(id: string, title: string, { now, lanes, beside, none }: Terms): Panel {
+  if (lanes.length === 0) return { id, title, body: html`<p class="none">${none}</p>` };
   const shown = lanes.slice(0, MOST_LANES);
   const span = spanOf(shown, now);
   const height = HEAD + shown.length * LANE + 6;

@@ -65,9 +65,8 @@ export function calendar(
     }));
     return { name, href, bars };
   });
+  const none = "Nothing is leased now or later.";
   const beside =
-    lanes.length === 0
-      ? "Nothing is leased now or later."
-      : "Full bars are leases, to the end of what may be renewed; outlined ones are tickets to redeem. The table has the same.";
-  return timeline("calendar", by === "slice" ? "Calendar" : "When", { now, lanes, beside });
+    "Full bars are leases, to the end of what may be renewed; outlined ones are tickets to redeem. The table has the same.";
+  return timeline("calendar", by === "slice" ? "Calendar" : "When", { now, lanes, beside, none });
 }

@@ -1,7 +1,8 @@
 import type { ShareDimension } from "#shared/model/resources.ts";
 import { ago, lasting } from "#shared/web/age.ts";
 import { bar, link, note, toned } from "#shared/web/cells.ts";
-import { html } from "#shared/web/html.ts";
+import { type Html, html } from "#shared/web/html.ts";
+import type { Fact } from "#shared/web/page.ts";
 import { type Column, type Table, table } from "#shared/web/table.ts";
 import type { Advertisement } from "../store/issuing/advertisements.ts";
 import { nodePath, sitePath } from "./addresses.ts";
@@ -88,18 +89,36 @@ export function machineText({ node }: Advertisement, { conditions, now }: Fleet)
   return [up, memory == null ? undefined : `${memory} MiB unused`].filter((text) => text).join(", ");
 }
 
-/** Used of what may be issued now. */
-function usedColumn({ dimension, title, unit }: (typeof SHOWN)[number]): Column<Advertisement> {
-  const limit = ({ resources, overbooking }: Advertisement) =>
-    Math.floor((resources[dimension] * overbooking) / 1000);
-  // Of a drained node nothing is free, whatever is used.
-  const used = (ad: Advertisement) => (ad.drained ? undefined : Math.max(0, limit(ad) - ad.free[dimension]));
+type Used = (typeof SHOWN)[number];
+
+function usedColumn(of: Used): Column<Advertisement> {
   return {
-    ...{ key: dimension, title, value: used },
-    show: (ad) => {
-      const part = used(ad);
-      if (part === undefined) return html`${toned("plain", "nothing new")}`;
-      return html`${part} / ${limit(ad)} ${unit}${bar(part, limit(ad))}`;
-    },
+    ...{ key: of.dimension, title: of.title, value: (ad) => usedOf(ad, of) },
+    show: (ad) => usedCell(ad, of),
   };
+}
+
+/** The same of one node, on its own page. */
+export function usedFacts(ad: Advertisement): Fact[] {
+  return SHOWN.map((of) => {
+    return {
+      ...{ key: `used_${of.dimension}`, title: of.title, value: usedOf(ad, of) },
+      show: usedCell(ad, of),
+    };
+  });
+}
+
+/** Used of what may be issued now. Of a drained node nothing is free, whatever is used. */
+function usedOf(ad: Advertisement, { dimension }: Used): number | undefined {
+  return ad.drained ? undefined : Math.max(0, limitOf(ad, dimension) - ad.free[dimension]);
+}
+
+function limitOf({ resources, overbooking }: Advertisement, dimension: ShareDimension): number {
+  return Math.floor((resources[dimension] * overbooking) / 1000);
+}
+
+function usedCell(ad: Advertisement, of: Used): Html {
+  const [part, whole] = [usedOf(ad, of), limitOf(ad, of.dimension)];
+  if (part === undefined) return toned("plain", "nothing new");
+  return html`${part} / ${whole} ${of.unit}${bar(part, whole)}`;
 }

@@ -10,7 +10,7 @@ import { calendar, topology } from "./drawings.ts";
 import { type Fleet, isSilent, silence } from "./fleet.ts";
 import { fleetMap } from "./fleet-map.ts";
 import { monitorTable } from "./monitor-table.ts";
-import { livenessText, machineText, nodeTable } from "./node-table.ts";
+import { livenessText, machineText, nodeTable, usedFacts } from "./node-table.ts";
 import { siteTable } from "./site-table.ts";
 import { sliceTable, sliverTable } from "./slice-table.ts";
 import { type Trouble, troubles, troubleTable } from "./trouble.ts";
@@ -88,8 +88,9 @@ export function nodePage(fleet: Fleet, ad: Advertisement, slivers: readonly Sliv
       { key: "engines", title: "Engines", value: ad.engines },
       { key: "images", title: "Images", value: ad.images },
       { key: "tags", title: "Tags", value: ad.tags },
+      ...usedFacts(ad),
     ],
-    parts: [nodeTable(fleet, [ad]), calendar(fleet, slivers, "slice"), sliverTable(slivers)],
+    parts: [calendar(fleet, slivers, "slice"), sliverTable(slivers)],
   };
 }
 

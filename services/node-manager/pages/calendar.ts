@@ -14,11 +14,10 @@ export function leaseCalendar(
   const lanes = [...Map.groupBy(leases, ({ slice }) => slice)].map(([name, there]): Lane => {
     return { name, bars: there.flatMap((lease) => barsOf(lease, stateOf(lease, suspensions))) };
   });
+  const none = "Nothing is leased now or later.";
   const beside =
-    lanes.length === 0
-      ? "Nothing is leased now or later."
-      : "Full bars are leases; outlined, what they may be renewed for without a new ticket. The table has the same.";
-  return timeline("calendar", "Calendar", { now, lanes, beside });
+    "Full bars are leases; outlined, what they may be renewed for without a new ticket. The table has the same.";
+  return timeline("calendar", "Calendar", { now, lanes, beside, none });
 }
 
 function barsOf({ slice, term: { start, end }, renewableUntil }: StoredLease, state: string): Bar[] {

@@ -2,6 +2,7 @@ import assert from "node:assert/strict";
 import { test } from "node:test";
 import { beginning, type Chart, meanOf, roundedUp, runsOf } from "#shared/web/chart.ts";
 import { chartJson, chartSection } from "#shared/web/chart-section.ts";
+import { pageSections } from "#shared/web/page.ts";
 
 const HOUR = 3600;
 
@@ -57,9 +58,18 @@ test("what it stands at now is said, and that it is not known where it is not", 
   const { text } = chartSection(CHART);
   assert.match(text, /In use: <strong>6 MiB<\/strong>/);
   assert.match(text, /Other: <strong>not known now<\/strong>/);
-  const empty = chartSection({ ...CHART, series: [] }).text;
-  assert.match(empty, /Nothing is known of this time yet/);
-  assert.doesNotMatch(empty, /<svg/);
+});
+
+test("charts of which nothing is known are named in one section, where the first would be", () => {
+  const [first, second] = [{ ...CHART, id: "a", title: "A", series: [] }, CHART];
+  const third = { ...first, id: "b", title: "B" };
+  const frame = { service: "S", links: [], path: "/", parameters: new URLSearchParams() };
+  const look = { style: "s", script: "s", icon: "i" };
+  const sections = pageSections({ title: "T", now: 0, parts: [first, second, third] }, { ...frame, ...look });
+  assert.deepEqual([...sections.keys()], ["page-head", "not-known-yet", CHART.id, "page-foot"]);
+  const unknown = sections.get("not-known-yet")!;
+  assert.match(unknown, /<li>A<\/li><li>B<\/li>/);
+  assert.doesNotMatch(unknown, /<svg/);
 });
 
 test("programs get the spans themselves", () => {

@@ -66,6 +66,14 @@ test("long tables come in pages, and a page beyond the last is the last", () => 
   assert.match(tableSection(of, new URLSearchParams("o.sort=x"), "/").text, /\?o\.sort=x&amp;m\.page=2#m/);
 });
 
+test("a single row has nothing to filter, unless a filter left it alone", () => {
+  const filters = (rows: readonly Machine[], query = "") =>
+    tableSection(machines(rows), new URLSearchParams(query), "/").text.match(/placeholder="filter"/g)?.length;
+  assert.equal(filters(MACHINES.slice(0, 1)), undefined);
+  assert.equal(filters(MACHINES.slice(0, 1), "m.is.ip=9"), 3);
+  assert.equal(filters(MACHINES, "m.is.ip=0.9"), 3);
+});
+
 test("links and forms keep how other tables are seen, and begin again at the first page", () => {
   const { text } = tableSection(machines(), new URLSearchParams("o.sort=x&m.page=1&m.sort=ip"), "/nodes");
   assert.match(text, /href="\/nodes\?o\.sort=x&amp;m\.sort=-ip#m"/);

@@ -93,9 +93,10 @@ test("whatever a name says, it is only text, on pages for those with certificate
   const panels = [
     chainPanel({ ...TERMS, chain: { wrong: NASTY } }),
     timeline("t", NASTY, {
-      ...{ now: NOW, beside: NASTY },
+      ...{ now: NOW, beside: NASTY, none: NASTY },
       lanes: [{ name: NASTY, href: NASTY, bars: [{ start: NOW, end: NOW + 9, tone: "good", label: NASTY }] }],
     }),
+    timeline("n", NASTY, { now: NOW, beside: NASTY, none: NASTY, lanes: [] }),
     ring("r", NASTY, {
       ...{ middle: NASTY, beside: NASTY },
       spokes: [{ name: NASTY, href: NASTY, tone: "bad", label: NASTY, group: NASTY, through: NASTY }],
