@@ -15,6 +15,8 @@ import type { Clock } from "#shared/runtime/clock.ts";
 import { checkCertificates } from "./certificates.ts";
 import { checkEngines } from "./engines.ts";
 import type { Report } from "./finding.ts";
+import { checkImages } from "./images.ts";
+import { isServedWith } from "./listeners.ts";
 import { checkAuthority, checkNames, checkReachable, checkServices, isServing } from "./peers.ts";
 import { checkPorts, type ServedPort } from "./ports.ts";
 import { asOwnerOf, withUser } from "./service-account.ts";
@@ -68,7 +70,7 @@ async function examineAuthority({ report, config: file, env, clock }: Examinatio
     identity = await checkCertificates(report, certified, new Date(clock.milliseconds()));
   }
   const { address, tls_port: port } = listen;
-  const running = async () => identity !== undefined && isServing(identity, rpc(address, port));
+  const running = () => isRunning(file, identity, { address, port });
   await checkPorts(report, [{ name: "calls", address, port }], running);
 }
 
@@ -76,7 +78,7 @@ async function examineAgent({ report, config: file, env, clock }: Examination): 
   const config = loaded(report, file, () => loadAgentConfig(file, env));
   if (!config) return;
   await checkStore({ report, clock }, config, "agent");
-  const identity = await examineService({ report, clock }, config);
+  const identity = await examineService({ report, clock, config: file }, config);
   if (identity) await checkServices(report, identity, "agent", config.agents);
   if (identity && config.authority) await checkAuthority(report, identity, config.authority);
   await checkReachable(report, "monitor", config.monitors);
@@ -87,7 +89,7 @@ async function examineBroker({ report, config: file, env, clock }: Examination):
   if (!config) return;
   await checkStore({ report, clock }, config, "broker");
   if (config.redis !== undefined) await checkRedis(report, config.redis);
-  const identity = await examineService({ report, clock }, config);
+  const identity = await examineService({ report, clock, config: file }, config);
   if (identity) await checkServices(report, identity, "agent", config.agents);
 }
 
@@ -117,13 +119,13 @@ async function checkStore(
 
 /** What agent and broker have in common. */
 async function examineService(
-  { report, clock }: Pick<Examination, "report" | "clock">,
+  { report, clock, config: file }: Pick<Examination, "report" | "clock" | "config">,
   { identity: files, listen }: Served,
 ) {
   const { address, tls_port, plain_port, web_port, web_tls_port } = listen;
   const certified = { files, kind: "server", address: concrete(address) } as const;
   const identity = await checkCertificates(report, certified, new Date(clock.milliseconds()));
-  const running = async () => identity !== undefined && isServing(identity, rpc(address, tls_port));
+  const running = () => isRunning(file, identity, { address, port: tls_port });
   const ports: ServedPort[] = [
     { name: "calls", address, port: tls_port },
     { name: "calls without TLS", address, port: plain_port },
@@ -141,7 +143,7 @@ async function examineNodeManager({ report, config: file, env, clock }: Examinat
   const { key, cert: certificate, ca: authority } = config.identity;
   const certified = { files: { key, certificate, authority }, kind: "server", address: ip } as const;
   const identity = await checkCertificates(report, certified, new Date(clock.milliseconds()));
-  const running = async () => identity !== undefined && isServing(identity, rpc(host, ports.tls));
+  const running = () => isRunning(file, identity, { address: host, port: ports.tls });
   const served = {
     calls: ports.tls,
     "calls without TLS": ports.plain,
@@ -155,6 +157,7 @@ async function examineNodeManager({ report, config: file, env, clock }: Examinat
     all.map(([name, port]) => ({ name, address: host, port })),
     running,
   );
+  await checkImages(report, config);
   await checkEngines(report, config, clock);
   if (config.agents.length === 0) {
     report.warning("agent", "no agent may hand this node out", "write an [[agents]] with its key and URL");
@@ -175,6 +178,16 @@ async function examineMonitor({ report, config: file, env }: Examination): Promi
   ];
   await checkPorts(report, ports, running);
   await checkNames(report, "monitor", config.announce.to);
+}
+
+/** Whether the service that is examined answers there with its key or, where none can be asked for it, is seen to run. */
+async function isRunning(
+  config: string,
+  identity: Identity | undefined,
+  { address, port }: { address: string; port: number },
+): Promise<boolean> {
+  if (identity && (await isServing(identity, rpc(address, port)))) return true;
+  return await isServedWith(config, port);
 }
 
 async function isMonitoring(url: string): Promise<boolean> {

@@ -6,6 +6,7 @@ import { after, before, test } from "node:test";
 import { checkClock } from "#packaging/doctor/clock.ts";
 import { runDoctor } from "#packaging/doctor/commands.ts";
 import { type Finding, findingsText, Report } from "#packaging/doctor/finding.ts";
+import { checkImages } from "#packaging/doctor/images.ts";
 import { asOwnerOf, withUser } from "#packaging/doctor/service-account.ts";
 import { initAuthority } from "#services/authority/authority.ts";
 import { validityFrom } from "#shared/identity/certificate.ts";
@@ -166,6 +167,58 @@ test("ports that another program has, and addresses the machine has not", async 
   assert.match((await troubleOf(taken, "port")).found, /EADDRINUSE/);
   const foreign = await changed("agent", "address.toml", /address = .*/, 'address = "192.0.2.99"');
   assert.match((await troubleOf(foreign, "port")).found, /EADDRNOTAVAIL/);
+});
+
+test("a service's own ports are not taken, whatever is wrong with its key or certificate", async () => {
+  const key = join(lab.home, "broker/broker.key");
+  await chmod(key, 0o644);
+  try {
+    const { findings } = await examine({ config: [`broker=${join(lab.home, FILES.broker)}`] });
+    const of = (check: string) => findings.filter((one) => one.check === check);
+    assert.deepEqual(
+      of("certificate").map(({ state }) => state),
+      ["trouble"],
+    );
+    assert.ok(of("port").length > 1);
+    assert.ok(
+      of("port").every(({ found }) => found.endsWith("is served")),
+      JSON.stringify(of("port")),
+    );
+    const copy = await changed("broker", "copy.toml", /$/, "# not what it was started with");
+    assert.match((await troubleOf(copy, "port")).found, /EADDRINUSE/);
+  } finally {
+    await chmod(key, 0o600);
+  }
+});
+
+test("a node's images: there, to be made with what that takes, and such as can't be made", async () => {
+  const imagesDirectory = join(scratch.path, "images");
+  await mkdir(join(imagesDirectory, "mine/root"), { recursive: true });
+  await writeFile(join(imagesDirectory, "mine/image.json"), "{}");
+  const layout = { name: "layout", source: `oci:${scratch.path}/layout` };
+  const images = [
+    "mine",
+    "busybox",
+    { name: "gone", source: "/nowhere/root.tar" },
+    "nonsense",
+    layout,
+  ] as const;
+  const report = new Report("node-manager");
+  await checkImages(report, { engines: ["container", "microvm"], images: [...images], imagesDirectory });
+  assert.deepEqual(
+    report.findings.map(({ check, state, found }) => `${state} ${check}: ${found}`),
+    [
+      "well image mine: the machine has it",
+      "well image busybox: the next start makes it, which takes a second",
+      "trouble image gone: there is no /nowhere/root.tar",
+      "trouble image nonsense: there is no recipe nonsense; give it a source",
+      `well image layout: the next start makes it, which takes as long as copying oci:${scratch.path}/layout`,
+      "well kernel: the next start fetches Debian's for microvms, from a mirror of its packages",
+    ],
+  );
+  const without = new Report("node-manager");
+  await checkImages(without, { engines: ["simulated"], imagesDirectory });
+  assert.deepEqual(without.findings, []);
 });
 
 test("agents that are not there, and agents with another key than was configured", async () => {

@@ -1,16 +1,17 @@
 import { randomBytes } from "node:crypto";
-import { access, constants, mkdir, mkdtemp, realpath, rmdir } from "node:fs/promises";
+import { mkdir, mkdtemp, realpath, rmdir } from "node:fs/promises";
 import { join } from "node:path";
 import { Fault } from "#shared/model/errors.ts";
 import type { Instant } from "#shared/model/time.ts";
 import type { SliverPlan } from "../backend.ts";
 import { Cgroups } from "../machine/cgroups.ts";
 import { deleteTree, mountOverlay, unmountAll } from "../machine/mounts.ts";
-import { ENVIRONMENT, runProgram } from "../machine/program.ts";
+import { lackOf, type Programs } from "../machine/presence.ts";
+import { runProgram } from "../machine/program.ts";
 import { containerBackend } from "./engine.ts";
 
 /** What the engine runs, and the Debian package that has it. The rest is on every Debian machine. */
-const PROGRAMS: Readonly<Record<string, string>> = {
+const PROGRAMS: Programs = {
   runc: "runc",
   catatonit: "catatonit",
   busybox: "busybox-static",
@@ -43,7 +44,7 @@ export async function probeContainerEngine(options: ProbeOptions): Promise<Probe
 
 /** As `probeContainerEngine`, but only what the machine must have: says nothing of whether the engine itself works. */
 export function probeMachine(options: ProbeOptions): Promise<Probe> {
-  const looks = [lookForRoot, lookForPrograms, lookForCgroups, lookForNamespaces, tryOverlay];
+  const looks = [lookForRoot, () => lackOf(PROGRAMS), lookForCgroups, lookForNamespaces, tryOverlay];
   return firstReason(looks, options);
 }
 
@@ -60,22 +61,6 @@ async function firstReason(looks: readonly Look[], options: ProbeOptions): Promi
 
 function lookForRoot(): Reason {
   return process.getuid?.() === 0 ? undefined : "containers need root; run it as root";
-}
-
-async function lookForPrograms(): Promise<Reason> {
-  const missing: string[] = [];
-  for (const [program, debianPackage] of Object.entries(PROGRAMS)) {
-    if (!(await isInstalled(program))) missing.push(debianPackage);
-  }
-  if (missing.length === 0) return undefined;
-  return `${missing.join(", ")} must be installed first; on Debian: apt-get install ${missing.join(" ")}`;
-}
-
-async function isInstalled(program: string): Promise<boolean> {
-  for (const directory of ENVIRONMENT.PATH.split(":")) {
-    if (await succeeds(() => access(join(directory, program), constants.X_OK))) return true;
-  }
-  return false;
 }
 
 async function lookForCgroups(): Promise<Reason> {

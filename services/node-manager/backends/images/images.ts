@@ -96,7 +96,12 @@ export function lockName({ imagesDirectory, name }: Pick<ImageOptions, "imagesDi
   return lockFile(join(imagesDirectory, `.${name}.lock`), `the image ${name}`, BUILD_MILLISECONDS);
 }
 
-async function presentImage({ imagesDirectory, name, source }: ImageOptions): Promise<Image | undefined> {
+/** The image that `ensureImage` would take without making it. */
+export async function presentImage({
+  imagesDirectory,
+  name,
+  source,
+}: Pick<ImageOptions, "imagesDirectory" | "name" | "source">): Promise<Image | undefined> {
   const id =
     source === undefined || source === name
       ? await currentId(imagesDirectory, name)

@@ -3,6 +3,9 @@ import type { ImageLimits } from "./image-limits.ts";
 import { recordUse } from "./image-uses.ts";
 import { ensureImage, type Image, type ImageWish } from "./images.ts";
 
+/** What is offered where nobody says anything else. */
+export const DEFAULT_IMAGES: readonly [ImageWish, ...ImageWish[]] = ["debian-12"];
+
 /** What of an engine's options says which images it offers. */
 export type ImageOffer = {
   readonly imagesDirectory: string;
@@ -18,7 +21,7 @@ export type ImageOffer = {
  * does. `holder` is the node's short id and the engine; `slivers` its directory of slivers, each with a file `image`.
  */
 export async function openImages(
-  { images: wishes = ["debian-12"], imagesDirectory, imageLimits: limits, now }: ImageOffer,
+  { images: wishes = DEFAULT_IMAGES, imagesDirectory, imageLimits: limits, now }: ImageOffer,
   { holder, slivers }: { holder: string; slivers: string },
 ): Promise<ReadonlyMap<string, Image>> {
   const images = new Map<string, Image>();

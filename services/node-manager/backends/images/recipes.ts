@@ -1,5 +1,6 @@
 import { chmod, copyFile, mkdir, symlink, writeFile } from "node:fs/promises";
 import { join } from "node:path";
+import type { Programs } from "../machine/presence.ts";
 import { runProgram } from "../machine/program.ts";
 import { debianSources } from "./debian-sources.ts";
 
@@ -9,11 +10,23 @@ const BUILD_MILLISECONDS = 15 * 60_000;
  * How an image is made. Another recipe has another version: its image is built beside the earlier one, over which
  * slivers that have it go on.
  */
-export type Recipe = { readonly version: number; readonly build: (root: string) => Promise<void> };
+export type Recipe = {
+  readonly version: number;
+  readonly build: (root: string) => Promise<void>;
+  /** What whoever waits for it is told, and the programs it runs. */
+  readonly takes: string;
+  readonly programs: Programs;
+};
 
 export const RECIPES: Readonly<Record<string, Recipe>> = {
-  "debian-12": { version: 2, build: buildDebian },
-  busybox: { version: 1, build: buildBusybox },
+  "debian-12": {
+    ...{ version: 2, build: buildDebian, programs: { mmdebstrap: "mmdebstrap" } },
+    takes: "half a minute, and a mirror of Debian's packages",
+  },
+  busybox: {
+    ...{ version: 1, build: buildBusybox, programs: { busybox: "busybox-static" } },
+    takes: "a second",
+  },
 };
 
 /** Small things one wants in a sliver. A change here takes another version of the recipe. */

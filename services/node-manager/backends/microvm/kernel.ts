@@ -52,6 +52,11 @@ export async function ensureKernel(imagesDirectory: string): Promise<Kernel> {
   return { version, file: join(place, "vmlinux"), agent, initramfs: await initramfs(place, agent) };
 }
 
+/** Whether the machine has one already. */
+export async function hasKernel(imagesDirectory: string): Promise<boolean> {
+  return (await versionAt(join(microvmDirectory(imagesDirectory), "kernel"))) !== undefined;
+}
+
 async function versionAt(place: string): Promise<string | undefined> {
   return (await readIfPresent(join(place, "version")))?.toString();
 }
