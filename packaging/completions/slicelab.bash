@@ -533,13 +533,17 @@ _slicelab_command() {
     options=('--config' '--help')
     operands=() ;;
   'slicelab broker')
-    subcommands=('serve')
+    subcommands=('serve' 'join')
     options=('--help')
     operands=() ;;
   'slicelab broker serve')
     subcommands=()
     options=('--config' '--help')
     operands=() ;;
+  'slicelab broker join')
+    subcommands=()
+    options=('--address' '--dir' '--state' '--database' '--redis' '--name' '--note' '--help')
+    operands=('other') ;;
   'slicelab doctor')
     subcommands=()
     options=('--config' '--output' '-o' '--help')
@@ -1100,6 +1104,13 @@ _slicelab_value() {
   'slicelab authority revoke --dir') kind='directory' ;;
   'slicelab authority serve --config') kind='file' ;;
   'slicelab broker serve --config') kind='file' ;;
+  'slicelab broker join --address') kind='other' ;;
+  'slicelab broker join --dir') kind='directory' ;;
+  'slicelab broker join --state') kind='directory' ;;
+  'slicelab broker join --database') kind='other' ;;
+  'slicelab broker join --redis') kind='other' ;;
+  'slicelab broker join --name') kind='other' ;;
+  'slicelab broker join --note') kind='other' ;;
   'slicelab doctor --config') kind='other' ;;
   'slicelab doctor --output') kind='=text json' ;;
   'slicelab doctor -o') kind='=text json' ;;

@@ -2,6 +2,7 @@ import type { Command } from "commander";
 import { commandOf, runCommandLine, type ServiceTerminal } from "#shared/runtime/command-line.ts";
 import { runService } from "#shared/runtime/lifecycle.ts";
 import { loadBrokerConfig } from "./config.ts";
+import { addJoin } from "./join-command.ts";
 import { startBroker } from "./service.ts";
 
 /** Runs one `slicelab broker` command and gives its exit code: 0 ok, 1 error, 2 usage. A start that fails sets 1. */
@@ -24,5 +25,6 @@ export function brokerCommand(terminal: ServiceTerminal): Command {
     .action(async ({ config }: { config?: string }) => {
       await runService("broker", ({ log }) => startBroker(loadBrokerConfig(config, env), { clock, log }));
     });
+  addJoin(command, terminal);
   return command;
 }

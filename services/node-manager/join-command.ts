@@ -42,13 +42,12 @@ export function addJoin(
     .option("--slivers <number>", "how many (default: one for each 128 MiB)", whole)
     .action(async (invitation: string, { ip, dir, state, engine, name, note, ...capacity }: JoinOptions) => {
       const { joinNode } = await import("./joining.ts");
+      const { waitingText } = await import("#shared/wire/joining.ts");
       const file = await joinNode({
         ...{ invitation, ip, directory: dir, state, note, capacity, env },
         ...{ engines: engine ?? ["container"], name: name ?? labelOf(hostname()) },
-        onWaiting: (enrolment) =>
-          err(
-            `an administrator has to approve enrolment ${enrolment.slice(0, 12)}; waiting, and this may be run again later\n`,
-          ),
+        onWaiting: (enrolment) => err(`${waitingText(enrolment)}\n`),
+        onNotice: (text) => err(`${text}\n`),
       });
       out(`${file}\n`);
     });

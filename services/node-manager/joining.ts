@@ -1,15 +1,12 @@
 import { existsSync } from "node:fs";
-import { mkdir, statfs } from "node:fs/promises";
+import { statfs } from "node:fs/promises";
 import { availableParallelism, totalmem } from "node:os";
 import { dirname, join as path } from "node:path";
 import { stringify } from "smol-toml";
-import { keyFileFor } from "#shared/identity/key-file.ts";
-import { Trust } from "#shared/identity/trust.ts";
 import { OperatorError } from "#shared/model/errors.ts";
 import type { EngineName } from "#shared/model/ticket.ts";
-import { readIfPresent, writeDurably } from "#shared/runtime/durable-file.ts";
-import { type Invitation, readInvitation } from "#shared/wire/invitation.ts";
-import { join } from "#shared/wire/joining.ts";
+import { writeDurably } from "#shared/runtime/durable-file.ts";
+import { joinAsService, type ServiceWish } from "#shared/wire/service-joining.ts";
 import { loadNodeManagerConfig } from "./config.ts";
 
 /** What a node gives away, where its owner says otherwise than three quarters of what the machine has. */
@@ -35,8 +32,7 @@ export type NodeWish = {
   readonly note?: string;
   readonly capacity: Amounts;
   readonly env: NodeJS.ProcessEnv;
-  readonly onWaiting: (enrolment: string) => void;
-};
+} & Pick<ServiceWish, "onWaiting" | "onNotice">;
 
 const MIB = 1024 ** 2;
 const EGRESS_KBPS = 100_000;
@@ -47,26 +43,17 @@ const SLIVER_MIB = 128;
  * anywhere and called again it goes on with the same key. A configuration that is there is not touched; it has to name
  * the agent already. Gives the configuration's path.
  */
-export async function joinNode({ invitation: text, ip, directory, env, ...wish }: NodeWish): Promise<string> {
-  const invitation = readInvitation(text);
+export async function joinNode({ ip, directory, env, ...wish }: NodeWish): Promise<string> {
   const file = path(directory, "node-manager.toml");
-  await mkdir(directory, { recursive: true });
   const at = (name: string) => path(directory, name);
-  await refuseOtherAuthority(at("ca.pem"), invitation);
-  const key = await keyFileFor(at("node-manager.key"), { type: "rsa" });
-  const { certificate, authorities, agent } = await join(
-    { key, invitation, kind: "node", name: wish.name, address: ip, note: wish.note },
-    wish,
-  );
-  if (!existsSync(at("ca.pem"))) await writeDurably(at("ca.pem"), authorities, 0o644);
-  await writeDurably(at("node-manager.crt"), certificate, 0o644);
+  const identity = {
+    ...{ key: at("node-manager.key"), certificate: at("node-manager.crt"), authority: at("ca.pem") },
+  };
+  const { agent } = await joinAsService({ ...wish, kind: "node", address: ip, files: identity });
   if (existsSync(file)) {
     refuseUnlessNamed(file, { ip, agent }, env);
     return file;
   }
-  const identity = {
-    ...{ key: at("node-manager.key"), certificate: at("node-manager.crt"), authority: at("ca.pem") },
-  };
   const config = { ip, state: wish.state, engines: wish.engines, identity };
   const capacity = await capacityOf(wish.state, wish.capacity);
   const body = stringify({ ...config, capacity, agents: [agent] });
@@ -77,15 +64,6 @@ export async function joinNode({ invitation: text, ip, directory, env, ...wish }
 const HEADING = `# Slicelab node-manager. What else it can be told stands, with what it means, in packaging/config/node-manager.toml.
 
 `;
-
-/** Whom a node believes is not for somebody's invitation to change: everybody else's slices there depend on it. */
-async function refuseOtherAuthority(file: string, { authority }: Invitation): Promise<void> {
-  const there = await readIfPresent(file);
-  if (!there || new Trust(there.toString("utf8")).keys.some(({ name }) => name === authority)) return;
-  throw new OperatorError(
-    `the invitation is of another consortium, by whose authority nobody in ${file} is certified; join with --dir and --state of its own, or, if the authority was replaced, add its certificate to that file first`,
-  );
-}
 
 type Agent = { readonly identity: string; readonly url: string };
 

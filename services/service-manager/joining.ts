@@ -8,7 +8,7 @@ import { keyFileFor } from "#shared/identity/key-file.ts";
 import { OperatorError } from "#shared/model/errors.ts";
 import { writeDurably } from "#shared/runtime/durable-file.ts";
 import { readInvitation } from "#shared/wire/invitation.ts";
-import { join } from "#shared/wire/joining.ts";
+import { join, unnamedText } from "#shared/wire/joining.ts";
 import { loadServiceManagerConfig, type ServiceManagerConfig } from "./config.ts";
 
 /** What a person joins with. */
@@ -22,8 +22,11 @@ export type Wish = {
   readonly onWaiting: (enrolment: string) => void;
 };
 
-/** The agent's address; `had`: the file of a key that was certified before, where nothing was done. */
-export type Joined = { readonly url: string; readonly had?: string };
+/**
+ * The agent's address. `had`: the file of a key that was certified before, where nothing was done. `notice`: what the
+ * person is to know of authorities that the agent named, and is not made to believe.
+ */
+export type Joined = { readonly url: string; readonly had?: string; readonly notice?: string };
 
 /** The files a home is made of. */
 type Files = Pick<ServiceManagerConfig, "authority" | "key" | "certificate">;
@@ -43,13 +46,17 @@ export async function joinHome({ home, invitation: text, ...wish }: Wish): Promi
   const key = await keyFileFor(files.key, { type: "rsa" });
   if (before && (await isCertified(before.certificate, key.public.name)))
     return { url: invitation.url, had: files.key };
-  const { certificate, authorities, agent } = await join({ key, invitation, kind: "person", ...wish }, wish);
+  const { certificate, authorities, agent, ...more } = await join(
+    { key, invitation, kind: "person", ...wish },
+    wish,
+  );
   if (!before || !existsSync(before.authority)) await writeDurably(files.authority, authorities, 0o644);
   await writeDurably(files.certificate, certificate, 0o644);
-  if (before) return { url: agent.url };
+  const joined = { url: agent.url, notice: unnamedText(more) };
+  if (before) return joined;
   const config = { authority: "ca.pem", key: "me.key", certificate: "me.crt", agents: [agent] };
   await writeDurably(configuration, `${stringify(config)}\n`, 0o600);
-  return { url: agent.url };
+  return joined;
 }
 
 function newFiles(home: string): Files {

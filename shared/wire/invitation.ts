@@ -5,23 +5,29 @@ import { type SigningKey, signBytes, verifyBytes } from "../identity/signature.t
 import { Fault } from "../model/errors.ts";
 
 /**
- * What an administrator hands a newcomer, as one word: where the agent is, the SHA-256 of the authority's key, by which
- * the newcomer knows that it speaks to that very agent, and the secret by which the agent knows the newcomer. Without
- * a secret it is for anybody, and only says where to ask.
+ * What an administrator hands a newcomer, as one word: where the agent is, the SHA-256 of the keys of all authorities
+ * that the newcomer is to believe, by which it knows that it speaks to that very agent, and the secret by which the
+ * agent knows the newcomer. Without a secret it is for anybody, and only says where to ask.
  */
 export type Invitation = {
   readonly url: string;
-  readonly authority: KeyName;
+  /** At least one. */
+  readonly authorities: readonly KeyName[];
   /** 32 hex digits. */
   readonly secret?: string;
 };
 
 const PREFIX = "slicelab1.";
-const MAX_CHARACTERS = 2048;
+const MAX_CHARACTERS = 4096;
+
+/** More than ever take over from each other at a time. */
+const MAX_AUTHORITIES = 16;
+
+const keyName = z.string().regex(/^[0-9a-f]{64}$/);
 
 const written = z.strictObject({
   u: z.url({ protocol: /^https$/ }).max(1024),
-  a: z.string().regex(/^[0-9a-f]{64}$/),
+  a: z.union([keyName, z.array(keyName).min(1).max(MAX_AUTHORITIES)]),
   s: z
     .string()
     .regex(/^[0-9a-f]{32}$/)
@@ -38,8 +44,9 @@ export function secretHash(secret: string): string {
   return createHash("sha256").update(secret).digest("hex");
 }
 
-export function writeInvitation({ url, authority, secret }: Invitation): string {
-  const json = JSON.stringify({ u: url, a: authority, ...(secret !== undefined && { s: secret }) });
+export function writeInvitation({ url, authorities, secret }: Invitation): string {
+  const a = authorities.length === 1 ? authorities[0] : authorities;
+  const json = JSON.stringify({ u: url, a, ...(secret !== undefined && { s: secret }) });
   return `${PREFIX}${Buffer.from(json).toString("base64url")}`;
 }
 
@@ -53,8 +60,8 @@ export function readInvitation(text: string): Invitation {
       "MALFORMED",
       `this is not an invitation; it is one word that begins with ${PREFIX}: copy all of it`,
     );
-  const { u: url, a: authority, s: secret } = outcome.data;
-  return { url, authority, ...(secret !== undefined && { secret }) };
+  const { u: url, a, s: secret } = outcome.data;
+  return { url, authorities: typeof a === "string" ? [a] : a, ...(secret !== undefined && { secret }) };
 }
 
 function json(word: string): unknown {

@@ -1,3 +1,4 @@
+import type { X509Certificate } from "node:crypto";
 import { setTimeout as pause } from "node:timers/promises";
 import { parseCertificate } from "../identity/certificate.ts";
 import { createCertificateRequest } from "../identity/certificate-request.ts";
@@ -28,8 +29,10 @@ export type Newcomer = {
 export type Membership = {
   /** PEM. */
   readonly certificate: string;
-  /** The certificates of all authorities that the agent believes, one PEM text after the other. */
+  /** The certificates of the authorities that the invitation names, one PEM text after the other. */
   readonly authorities: string;
+  /** The keys of others that the agent named besides: not believed, and nobody else's to add. */
+  readonly unnamed: readonly KeyName[];
   readonly agent: { readonly url: string; readonly identity: KeyName };
 };
 
@@ -43,9 +46,20 @@ export type JoiningTerms = {
 
 const EVERY_MS = 2_000;
 
+/** What whoever joins is told while somebody has to decide. */
+export function waitingText(enrolment: string): string {
+  return `an administrator has to approve enrolment ${enrolment.slice(0, 12)}; waiting, and this may be run again later`;
+}
+
+/** What whoever joined is told of authorities that were not believed; undefined where there are none. */
+export function unnamedText({ unnamed }: Pick<Membership, "unnamed">): string | undefined {
+  if (unnamed.length === 0) return undefined;
+  return `the agent also believes an authority that your invitation does not name, and you do not: key ${unnamed.join(", ")}; if the administrator knows it, take its certificate from them`;
+}
+
 /**
- * Enrols at the agent of an invitation and waits for the certificate. Nothing is believed but what is proved by the
- * authority's key that the invitation names, and nothing is told before. Ended anywhere and called again with the same
+ * Enrols at the agent of an invitation and waits for the certificate. Nothing is believed but what is proved by a
+ * key of an authority that the invitation names, now or later, and nothing is told before. Ended anywhere and called again with the same
  * key, it goes on where it was.
  *
  * Throws FOREIGN_CERTIFICATE where somebody else answers in the agent's place, NO_PRIVILEGE when refused, the agent's
@@ -54,8 +68,8 @@ const EVERY_MS = 2_000;
 export async function join(newcomer: Newcomer, terms: JoiningTerms): Promise<Membership> {
   const { key, invitation, kind, name, address, note } = newcomer;
   const { url, secret } = invitation;
-  const authority = await authorityOf(invitation);
-  using connections = new Connections(strangerTlsOptions(authority));
+  const believed = await authoritiesAt(invitation);
+  using connections = new Connections(strangerTlsOptions(believed));
   let agent: KeyName | undefined;
   const onPeer = (peer: { readonly name: KeyName }) => {
     agent = peer.name;
@@ -98,24 +112,40 @@ function isRetryable(error: unknown): boolean {
 }
 
 /**
- * The authority's certificate, got from a server that nobody vouches for yet: it counts because its key is the one of
- * the invitation, and signed it. What it certified is checked by TLS from then on.
+ * The authorities' certificates, got from a server that nobody vouches for yet: they count because their keys are those
+ * of the invitation, and signed them. What they certified is checked by TLS from then on.
  */
-async function authorityOf({ url, authority }: Invitation): Promise<string> {
+async function authoritiesAt({ url, authorities }: Invitation): Promise<string> {
   using connections = new Connections(blindTlsOptions());
   const offered = await xmlRpcClient(enrolmentApi, { url, connections }).getauthority();
-  const genuine = offered.find((pem) => isOwn(pem, authority));
+  const { named } = toldApart(offered, authorities);
   refuseUnless(
-    genuine !== undefined,
+    named !== "",
     "FOREIGN_CERTIFICATE",
     `whoever answers at ${new URL(url).host} does not know the authority of this invitation: somebody is in the agent's place, or the invitation is an old one; nothing was told there`,
   );
-  return genuine;
+  return named;
+}
+
+/** Of what an agent offers, the certificates (PEM) of authorities with these keys, and the keys of the others. */
+function toldApart(
+  offered: readonly string[],
+  keys: readonly KeyName[],
+): { readonly named: string; readonly unnamed: readonly KeyName[] } {
+  const certificates = offered.flatMap((pem) => new Trust(pem).authorities);
+  const isNamed = (one: X509Certificate) => keys.some((key) => isOwn(one, key));
+  const others = certificates.filter((one) => !isNamed(one));
+  return {
+    named: certificates
+      .filter(isNamed)
+      .map((one) => `${one.toString().trim()}\n`)
+      .join(""),
+    unnamed: [...new Set(others.map(({ publicKey }) => publicKeyOf(publicKey).name))],
+  };
 }
 
 /** Whether a certificate is that which the holder of this key made of itself. */
-function isOwn(pem: string, key: KeyName): boolean {
-  const certificate = parseCertificate(pem);
+function isOwn(certificate: X509Certificate, key: KeyName): boolean {
   if (!certificate.ca || certificate.publicKey.asymmetricKeyType !== "rsa") return false;
   return publicKeyOf(certificate.publicKey).name === key && certificate.verify(certificate.publicKey);
 }
@@ -138,12 +168,11 @@ function membership(
     "WRONG_TYPE",
     "the agent gave a certificate that is not of your key; tell its administrator",
   );
-  const trust = new Trust(authorities.join(""));
+  const { named, unnamed } = toldApart(authorities, invitation.authorities);
   refuseUnless(
-    trust.keys.some(({ name }) => name === invitation.authority) &&
-      trust.vouchesFor(parseCertificate(certificate)),
+    named !== "" && new Trust(named).vouchesFor(parseCertificate(certificate)),
     "FOREIGN_CERTIFICATE",
-    "the agent gave a certificate that is of none of its authorities, or authorities without that of the invitation; tell its administrator",
+    "the agent gave a certificate that is of no authority your invitation names; tell its administrator, or ask for another invitation",
   );
-  return { certificate, authorities: authorities.join(""), agent };
+  return { certificate, authorities: named, unnamed, agent };
 }

@@ -1,17 +1,20 @@
 import assert from "node:assert/strict";
 import { existsSync } from "node:fs";
-import { mkdir, readdir, readFile, rm, stat, writeFile } from "node:fs/promises";
+import { chmod, mkdir, readdir, readFile, rm, stat, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { after, before, describe, test } from "node:test";
 import { runAgent } from "#services/agent/commands.ts";
+import { runBroker } from "#services/broker/commands.ts";
+import { loadBrokerConfig } from "#services/broker/config.ts";
 import { runNodeManager } from "#services/node-manager/commands.ts";
 import { loadNodeManagerConfig } from "#services/node-manager/config.ts";
 import { runAdministration } from "#services/service-manager/administration/command-line.ts";
 import { runServiceManager } from "#services/service-manager/service.ts";
-import { validityFrom } from "#shared/identity/certificate.ts";
+import { certificateFacts, parseCertificate, validityFrom } from "#shared/identity/certificate.ts";
 import { issueCertificate } from "#shared/identity/certificate-authority.ts";
 import { publicKeyFromRequest } from "#shared/identity/certificate-request.ts";
 import { peerOf, serverTlsOptions } from "#shared/identity/tls.ts";
+import { Trust } from "#shared/identity/trust.ts";
 import { OperatorError } from "#shared/model/errors.ts";
 import { silentLog } from "#shared/runtime/log.ts";
 import { enrolmentApi } from "#shared/wire/enrolment-api.ts";
@@ -183,7 +186,7 @@ describe("joining", () => {
     assert.equal((await local(runNodeManager, ...argv)).code, 0, "and again");
     const mistyped = await local(runNodeManager, ...argv.with(3, "10.9.8.6"));
     assert.equal(mistyped.code, 1);
-    assert.match(mistyped.err, /says ip = "10\.9\.8\.7", and you say 10\.9\.8\.6/);
+    assert.match(mistyped.err, /is certified for 10\.9\.8\.7, and you say 10\.9\.8\.6/);
     await writeFile(out.trim(), (await readFile(out.trim(), "utf8")).replace(identity, "0".repeat(64)));
     const changed = await local(runNodeManager, ...argv);
     assert.equal(changed.code, 1);
@@ -207,6 +210,60 @@ describe("joining", () => {
     assert.ok(!existsSync(at("node8", "node-manager.toml")));
     const { code, err } = await joinAs("10.9.8.8");
     assert.equal(code, 0, err);
+  });
+
+  test("a node that may not write where it is to be is told the path, why and what to do, before it uses its invitation", async () => {
+    const invited = ["--kind", "node", "--name", "n9", "--address", "10.9.8.9", "--site", "berlin"];
+    const word = await admin("invitation", "create", ...invited, "--approve");
+    const paths = ["--dir", at("node9", "etc"), "--state", at("node9-state"), "--engine", "simulated"];
+    const joins = () => local(runNodeManager, "join", word, "--ip", "10.9.8.9", ...paths);
+    await mkdir(at("node9"), { mode: 0o755 });
+    const isRoot = process.geteuid?.() === 0;
+    if (isRoot) process.seteuid?.(65_534);
+    else await chmod(at("node9"), 0o555);
+    const refused = await joins().finally(() => isRoot && process.seteuid?.(0));
+    assert.equal(refused.code, 1);
+    assert.match(
+      refused.err,
+      new RegExp(`${at("node9", "etc")} cannot be written .*permission denied.*run this as root, or name`),
+    );
+    await chmod(at("node9"), 0o755);
+    const { code, err } = await joins();
+    assert.equal(code, 0, err);
+  });
+
+  test("a broker joins: certified for its address, and configured to ask the agent; what is there already is not changed", async () => {
+    const address = "10.9.8.5";
+    const invited = ["--kind", "service", "--name", "broker", "--address", address, "--approve"];
+    const word = await admin("invitation", "create", ...invited);
+    const argv = ["join", word, "--address", address, "--dir", at("etc"), "--state", at("broker")];
+    const joined = await local(runBroker, ...argv, "--redis", "redis://127.0.0.1:6379");
+    assert.equal(joined.code, 0, joined.err);
+    const file = at("etc", "broker.toml");
+    assert.equal(joined.out.trim(), file);
+    const config = loadBrokerConfig(file, {});
+    const { announce } = here.lab.agent;
+    assert.deepEqual(config.agents, [{ identity: announce.agent, url: announce.tls }]);
+    assert.deepEqual([config.listen.address, config.redis], [address, "redis://127.0.0.1:6379"]);
+    assert.equal((await stat(at("broker", "broker.key"))).mode & 0o777, 0o600);
+    const facts = certificateFacts(parseCertificate(await readFile(config.identity.certificate, "utf8")));
+    assert.deepEqual([facts.name, facts.kind, facts.addresses], ["broker", "server", [address]]);
+    const lines = `url = "https://${address}:9001/RPC2"\nidentity = "${facts.key.name}"\n`;
+    assert.ok(joined.err.includes(lines), "what researchers need is told");
+    assert.doesNotMatch(await admin("principal", "list"), /^broker/m, "it is no principal");
+
+    const written = await readFile(file, "utf8");
+    const again = await local(runBroker, ...argv);
+    assert.equal(again.code, 0, again.err);
+    assert.equal(await readFile(file, "utf8"), written);
+    await writeFile(file, written.replace(announce.agent, "0".repeat(64)));
+    const changed = await local(runBroker, ...argv);
+    assert.equal(changed.code, 1);
+    assert.match(changed.err, /does not name the agent; add to it:[\s\S]*\[\[agents\]\]/);
+    const mistyped = await local(runBroker, ...argv.with(3, "10.9.8.4"), "--dir", at("etc2"));
+    assert.equal(mistyped.code, 1);
+    assert.match(mistyped.err, /is certified for 10\.9\.8\.5, and you say 10\.9\.8\.4/);
+    assert.ok(!existsSync(at("etc2", "broker.toml")));
   });
 
   test("a server of another authority in the agent's place is told nothing, not even with a true copy of ours", async () => {
@@ -238,6 +295,54 @@ describe("joining", () => {
       assert.ok(!existsSync(at(home, "config.toml")));
     }
     assert.deepEqual(told, [], "the secret was never sent");
+  });
+
+  test("an agent makes nobody believe an authority that the invitation does not name; whoever joins is told of it", async () => {
+    const { authority } = here.lab;
+    const other = await testAuthority();
+    const { tls } = await authority.server("agent");
+    let issuer = authority.authority;
+    const certificates = new Map<string, string>();
+    const id = "0".repeat(32);
+    const authorities = [other.caPem, authority.caPem];
+    const handlers = {
+      getauthority: () => authorities,
+      enrol: ({ csr }: { csr: string }) => {
+        const terms = { name: "x", kind: "client", validity: validityFrom(new Date(), 30) } as const;
+        certificates.set(id, issueCertificate(issuer, publicKeyFromRequest(csr), terms).certPem);
+        return { id, state: "approved" as const };
+      },
+      getenrolment: () => ({
+        ...{ state: "approved" as const, reason: null, certificate: certificates.get(id)!, authorities },
+        agent: { url: server.url, identity: id + id },
+      }),
+    };
+    await using server = await startXmlRpcServer(enrolmentApi, handlers, {
+      ...{ clock: here.lab.clock, log: silentLog() },
+      tls: { host: "127.0.0.1", port: 0, options: serverTlsOptions(tls) },
+      authenticate: (socket) => peerOf(socket, { now: new Date() }),
+    });
+    const genuine = readInvitation(await admin("invitation", "create"));
+    const invitation = { ...genuine, url: server.url };
+    const key = (pem: string) => new Trust(pem).keys[0]!.name;
+    assert.deepEqual(genuine.authorities, [key(authority.caPem)]);
+    const joined = await slice("rooted", "join", writeInvitation(invitation));
+    assert.equal(joined.code, 0, joined.err);
+    assert.match(joined.err, new RegExp(`does not name.*key ${key(other.caPem)}`));
+    assert.deepEqual(
+      new Trust(await readFile(at("rooted", "ca.pem"), "utf8")).keys.map(({ name }) => name),
+      [key(authority.caPem)],
+    );
+
+    const both = { ...invitation, authorities: authorities.map(key) };
+    const trusting = await slice("rooted2", "join", writeInvitation(both));
+    assert.doesNotMatch(trusting.err, /does not name/);
+    assert.equal(new Trust(await readFile(at("rooted2", "ca.pem"), "utf8")).keys.length, 2);
+
+    issuer = other.authority;
+    const foreign = await slice("rooted3", "join", writeInvitation(invitation));
+    assert.match(foreign.err, /of no authority your invitation names/);
+    assert.ok(!existsSync(at("rooted3", "ca.pem")));
   });
 
   test("what is no invitation is refused before anything is made", async () => {

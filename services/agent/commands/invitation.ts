@@ -54,13 +54,17 @@ export function addInvitationCommands(
       withBooks({ config: file }, async ({ database }) => {
         const { listen, enrolment, identity } = configuration(file);
         const { key, certificate: cert, authority: ca } = identity;
-        const place = placeOf((await loadIdentity({ key, cert, ca })).tls, listen.tls_port, enrolment.url);
+        const { url, authorities } = placeOf(
+          (await loadIdentity({ key, cert, ca })).tls,
+          listen.tls_port,
+          enrolment.url,
+        );
         const { kind, role, name, site, address: addresses, approve: approves, uses } = options;
         const secret = newInvitationSecret();
         const wanted = { kind, role, name, site, addresses, approves, uses, secretHash: secretHash(secret) };
         const validSeconds = options.hours === undefined ? undefined : options.hours * 3600;
         await addInvitation(new Office(database, clock), { ...wanted, validSeconds }, () => undefined);
-        out(`${writeInvitation({ ...place, secret })}\n`);
+        out(`${writeInvitation({ url, authorities, secret })}\n`);
       }),
     );
 }

@@ -57,7 +57,12 @@ export function enrolmentAdministrationHandlers(parts: Parts): Handlers<typeof e
         addInvitation(
           office(call),
           { ...wanted, secretHash: secret_sha256, validSeconds: valid_seconds },
-          ({ id, expires }) => ({ id, ...place, validto_time: formatInstant(expires) }),
+          ({ id, expires }) => ({
+            id,
+            url: place.url,
+            authority: place.authority,
+            validto_time: formatInstant(expires),
+          }),
         ),
       );
     },

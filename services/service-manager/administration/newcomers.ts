@@ -1,7 +1,7 @@
 import { readFile } from "node:fs/promises";
 import { type Command, InvalidArgumentError, Option } from "commander";
-import { parseCertificate } from "#shared/identity/certificate.ts";
-import { publicKeyOf } from "#shared/identity/key.ts";
+import type { KeyName } from "#shared/identity/key.ts";
+import { Trust } from "#shared/identity/trust.ts";
 import { OperatorError } from "#shared/model/errors.ts";
 import { newInvitationSecret, secretHash, writeInvitation } from "#shared/wire/invitation.ts";
 import { readNamedFile } from "../terminal/named-file.ts";
@@ -49,15 +49,16 @@ function addInvitation(invitation: Command, atDesk: AtDesk): void {
     .option("--uses <number>", "how many may bring it (default: 1)", count)
     .option("--valid <duration>", "until when (default: 7d)")
     .action(({ address: addresses, approve: approves, valid, ...options }: InvitationOptions) =>
-      atDesk(options, async ({ api, once, write }) => {
+      atDesk(options, async ({ api, once, place, write }) => {
         const { kind, role, name, site, uses } = options;
         const secret = newInvitationSecret();
-        const { url, authority } = await api.addinvitation({
+        const authorities = await believedHere(place);
+        const { url } = await api.addinvitation({
           ...{ kind, role, name, site, addresses, approves, uses, ...once },
           valid_seconds: valid === undefined ? undefined : readDuration(valid),
           secret_sha256: secretHash(secret),
         });
-        await write(writeInvitation({ url, authority, secret }));
+        await write(writeInvitation({ url, authorities, secret }));
       }),
     );
 }
@@ -67,10 +68,17 @@ function addOpenInvitation(invitation: Command, atDesk: AtDesk): void {
     .description("print what anybody may be told: who joins with it waits for an administrator")
     .action((options: DeskOptions) =>
       atDesk(options, async ({ place, write }) => {
-        const { publicKey } = parseCertificate(await readFile(place.authority, "utf8"));
-        await write(writeInvitation({ url: place.url, authority: publicKeyOf(publicKey).name }));
+        await write(writeInvitation({ url: place.url, authorities: await believedHere(place) }));
       }),
     );
+}
+
+/**
+ * The keys of the authorities that whoever invites believes: newcomers are to believe these, and no other that an agent
+ * names to them.
+ */
+async function believedHere({ authority }: Desk["place"]): Promise<KeyName[]> {
+  return new Trust(await readFile(authority, "utf8")).keys.map(({ name }) => name);
 }
 
 function addInvitationList(invitation: Command, atDesk: AtDesk): void {

@@ -16,13 +16,12 @@ export function addJoin(parent: Command, tools: Tools): void {
     .action(async (invitation: string, { name, note, ...options }: JoinOptions) => {
       await invoke(tools, options, async ({ home, effort: { signal }, say }) => {
         const { joinHome } = await import("../joining.ts");
-        const { url, had } = await joinHome({
+        const { waitingText } = await import("#shared/wire/joining.ts");
+        const { url, had, notice } = await joinHome({
           ...{ home, invitation, name, note, signal },
-          onWaiting: (enrolment) =>
-            say(
-              `an administrator has to approve enrolment ${enrolment.slice(0, 12)}; waiting, and this may be run again later`,
-            ),
+          onWaiting: (enrolment) => say(waitingText(enrolment)),
         });
+        if (notice) say(notice);
         say(`joined: ${home} is yours, for the agent at ${url}; see what there is with: slice node list`);
         if (had) say(`its key was certified before; for another key move ${had} away and run this again`);
         return EXIT.ok;

@@ -52,7 +52,7 @@ export async function enrolmentLab(options: LabOptions = {}): Promise<EnrolmentL
     async invite(wanted) {
       const secret = newInvitationSecret();
       const added = await admin.addinvitation({ ...wanted, secret_sha256: secretHash(secret) });
-      return { id: added.id, url: added.url, authority: added.authority, secret };
+      return { id: added.id, url: added.url, authorities: [added.authority], secret };
     },
     join: (newcomer, terms = {}) =>
       join(
