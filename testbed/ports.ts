@@ -1,9 +1,9 @@
-import { randomInt } from "node:crypto";
 import { createSocket } from "node:dgram";
 import { once } from "node:events";
 import { type AddressInfo, createServer, isIPv6 } from "node:net";
 import { setTimeout as pause } from "node:timers/promises";
 import { readIfPresent, writeDurably } from "#shared/runtime/durable-file.ts";
+import { ownPort } from "./own-port.ts";
 
 /** Ports of one service on one address. `plain` is there only where v0.5's clients may probe without TLS. */
 export type ServicePorts = {
@@ -31,8 +31,6 @@ export const NODE_PORTS: ServicePorts = {
 };
 export const MONITOR_PORTS: MonitorPorts = { udp: 8649, xml: 8649, web: 8648 };
 
-/** Below what Linux gives away by itself (net.ipv4.ip_local_port_range), above what services usually have. */
-const ANY_PORT = [10_000, 30_000] as const;
 const LET_GO_MILLISECONDS = 10_000;
 const LOOK_AGAIN_MILLISECONDS = 50;
 
@@ -56,7 +54,10 @@ export async function choosePorts<Ports extends { readonly [Use in keyof Ports]?
       const listened = use === "udp" ? boundByUdp : listenedByTcp;
       if (own !== undefined && (await becomesFree(() => listened(ip, own)))) return [use, own] as const;
       const chosen = random ? undefined : await listened(ip, port);
-      return [use, chosen ?? (await anyPort((one) => listened(ip, one)))] as const;
+      return [
+        use,
+        chosen ?? (await ownPort(async (one) => (await listened(ip, one)) !== undefined)),
+      ] as const;
     }),
   );
   const ports = Object.fromEntries(chosen);
@@ -77,14 +78,6 @@ async function becomesFree(listened: () => Promise<number | undefined>): Promise
     await pause(LOOK_AGAIN_MILLISECONDS);
   }
   return true;
-}
-
-/**
- * Any free port, but none of those that the kernel gives to whoever asks for any: somebody else could be given it before
- * the service that is to have it has started.
- */
-async function anyPort(listened: (port: number) => Promise<number | undefined>): Promise<number> {
-  return (await listened(randomInt(...ANY_PORT))) ?? anyPort(listened);
 }
 
 /** The port if it could be listened on; undefined when somebody else does. */

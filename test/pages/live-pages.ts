@@ -5,6 +5,7 @@ import { silentLog } from "#shared/runtime/log.ts";
 import { link } from "#shared/web/cells.ts";
 import { startWebServer, type WebServer } from "#shared/web/server.ts";
 import { table } from "#shared/web/table.ts";
+import { ownPort } from "#testbed/own-port.ts";
 import { looking, tabTo, until, type Visitor } from "../support/browser.ts";
 import { eventually } from "../support/deadline.ts";
 
@@ -43,7 +44,7 @@ export function livePages(browser: () => Visitor["browser"]): void {
   }
 
   before(async () => {
-    site = await start(0);
+    site = await start(await ownPort());
     visitor = { browser: browser(), web: `http://127.0.0.1:${site.port}/` };
   });
 

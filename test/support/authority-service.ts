@@ -4,6 +4,7 @@ import type { AuthorityConfig } from "#services/authority/config.ts";
 import { type AuthorityService, startAuthority } from "#services/authority/service.ts";
 import { privateKeyPem } from "#shared/identity/key-file.ts";
 import { silentLog } from "#shared/runtime/log.ts";
+import { ownPort } from "#testbed/own-port.ts";
 import type { TestAuthority } from "./authority.ts";
 import { temporaryDirectory } from "./directory.ts";
 
@@ -27,11 +28,14 @@ export async function authorityService(
   for (const register of ["issued.jsonl", "revoked.jsonl"]) await writeFile(at(register), "");
   const config: AuthorityConfig = {
     ...{ directory: directory.path, addresses: ["127.0.0.1"], registrars: [...registrars] },
-    ...{ longest_days: 365, certificates_a_day: 1000, listen: { address: "127.0.0.1", tls_port: 0 } },
+    ...{
+      longest_days: 365,
+      certificates_a_day: 1000,
+      listen: { address: "127.0.0.1", tls_port: await ownPort() },
+    },
   };
   let service: AuthorityService | undefined = await startAuthority(config, { log: silentLog() });
   const url = service.announce.tls;
-  const port = Number(new URL(url).port);
   async function stop(): Promise<void> {
     await service?.[Symbol.asyncDispose]();
     service = undefined;
@@ -39,8 +43,7 @@ export async function authorityService(
   return {
     ...{ directory: directory.path, url, stop },
     async start() {
-      const there = { ...config, listen: { address: "127.0.0.1", tls_port: port } };
-      service = await startAuthority(there, { log: silentLog() });
+      service = await startAuthority(config, { log: silentLog() });
     },
     async [Symbol.asyncDispose]() {
       await stop();

@@ -14,6 +14,7 @@ import { agentApi } from "#shared/wire/agent-api.ts";
 import { type Link, openSliceTicket } from "#shared/wire/chain.ts";
 import { type XmlRpcClient, xmlRpcClient } from "#shared/wire/xmlrpc/client.ts";
 import { Connections } from "#shared/wire/xmlrpc/connections.ts";
+import { ownPorts } from "#testbed/own-port.ts";
 import {
   type TestAuthority,
   type TestIdentity,
@@ -133,7 +134,9 @@ export async function agentLab(options: LabOptions = {}): Promise<AgentLab> {
     enrolment: { strangers: 100, request_days: 14 },
     ...options.config,
   };
-  const start = () => startAgent(config, { clock, log: silentLog(), ...options.deps });
+  const deps = { clock, log: silentLog(), ...options.deps };
+  const listen = await ownPorts(config.listen);
+  const start = () => startAgent({ ...config, listen }, deps);
   let agent = await start();
   owned.defer(() => agent[Symbol.asyncDispose]());
   const database = owned.use(openAgentDatabase(url));
@@ -182,17 +185,14 @@ export async function agentLab(options: LabOptions = {}): Promise<AgentLab> {
       return xmlRpcClient(agentApi, { url: agent.announce.plain!, connections });
     },
     async sibling() {
-      const another = await start();
+      const another = await startAgent(config, deps);
       return {
         client: (identity: TestIdentity) => client(identity, another.announce.tls),
         [Symbol.asyncDispose]: () => another[Symbol.asyncDispose](),
       };
     },
     async restart() {
-      const { tls, plain, web } = agent.announce;
       await agent[Symbol.asyncDispose]();
-      const port = (at: string | undefined) => Number(new URL(at!).port);
-      Object.assign(config.listen, { tls_port: port(tls), plain_port: port(plain), web_port: port(web) });
       agent = await start();
     },
     [Symbol.asyncDispose]: () => kept.disposeAsync(),

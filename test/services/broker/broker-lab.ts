@@ -9,6 +9,7 @@ import { brokerApi } from "#shared/wire/broker-api.ts";
 import { describedRequest, sealRequest } from "#shared/wire/request-document.ts";
 import { type XmlRpcClient, xmlRpcClient } from "#shared/wire/xmlrpc/client.ts";
 import { Connections } from "#shared/wire/xmlrpc/connections.ts";
+import { ownPorts } from "#testbed/own-port.ts";
 import { type TestIdentity, writeIdentity } from "../../support/authority.ts";
 import { testDatabase } from "../../support/database.ts";
 import { temporaryDirectory } from "../../support/directory.ts";
@@ -76,7 +77,7 @@ export async function brokerLab(options: BrokerLabOptions = {}): Promise<BrokerL
   const config: BrokerConfig = {
     database: databaseUrl,
     identity: { key: files.key, certificate: files.cert, authority: files.ca },
-    listen: { address: "127.0.0.1", tls_port: 0, web_port: 0, web_tls_port: 0 },
+    listen: await ownPorts({ address: "127.0.0.1", tls_port: 0, web_port: 0, web_tls_port: 0 }),
     agents: [{ identity: announce.agent, url }, ...(options.others ?? [])],
     agent_seconds: 10,
     ads_seconds: 0,
@@ -97,7 +98,6 @@ export async function brokerLab(options: BrokerLabOptions = {}): Promise<BrokerL
       { clock: agents.clock, log: process.env.BLOG ? createLog("b", { level: "debug" }) : silentLog() },
     );
   let broker: BrokerService | undefined = await begin();
-  config.listen.tls_port = Number(new URL(broker.announce.tls).port); // the same when it starts again
   owned.defer(() => broker?.[Symbol.asyncDispose]());
   const database = owned.use(openBrokerDatabase(config.database));
   function running(): BrokerService {
@@ -134,7 +134,7 @@ export async function brokerLab(options: BrokerLabOptions = {}): Promise<BrokerL
       return running();
     },
     async sibling(overrides) {
-      const listen = { ...config.listen, tls_port: 0 };
+      const listen = { address: "127.0.0.1", tls_port: 0, web_port: 0, web_tls_port: 0 };
       return await begin({ listen, ...overrides });
     },
     async stop() {

@@ -1,8 +1,9 @@
 import { chmod, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { temporaryDirectory } from "#test/support/directory.ts";
+import { ownPort } from "#testbed/own-port.ts";
 import { isThere } from "#testbed/packages.ts";
-import { daemon, freePort } from "./gmond.ts";
+import { daemon } from "./gmond.ts";
 
 /** Why tests with Debian's gmetad cannot be run here, or false. */
 export const withoutGmetad: string | false = !isThere("gmetad") && "gmetad is not installed";
@@ -14,13 +15,13 @@ export type Gmetad = AsyncDisposable & { readonly port: number };
 export async function gmetad(...ports: readonly number[]): Promise<Gmetad> {
   await using owned = new AsyncDisposableStack();
   const directory = owned.use(await temporaryDirectory());
-  const port = await freePort();
+  const port = await ownPort();
   const config = join(directory.path, "gmetad.conf");
   const settings = [
     `data_source "lab" 1 ${ports.map((one) => `127.0.0.1:${one}`).join(" ")}`,
     `gridname "grid"`,
     `xml_port ${port}`,
-    `interactive_port ${await freePort()}`,
+    `interactive_port ${await ownPort()}`,
     "setuid off",
     "write_rrds off",
     `rrd_rootdir "${directory.path}"`,

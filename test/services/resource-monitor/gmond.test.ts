@@ -2,7 +2,8 @@ import assert from "node:assert/strict";
 import { describe, test } from "node:test";
 import { eventually } from "#test/support/deadline.ts";
 import { runToSuccess } from "#test/support/program.ts";
-import { freePort, gmond, withoutGmond } from "./gmond.ts";
+import { ownPort } from "#testbed/own-port.ts";
+import { gmond, withoutGmond } from "./gmond.ts";
 import { dumpAt, listener, monitorLab, send, told } from "./monitor-lab.ts";
 
 describe("with Debian's gmond", { skip: withoutGmond }, () => {
@@ -64,7 +65,7 @@ describe("with Debian's gmond", { skip: withoutGmond }, () => {
   });
 
   test("it asks what our metrics mean that it came too late to hear, and is told", async () => {
-    const port = await freePort();
+    const port = await ownPort();
     await using lab = await monitorLab({ announce: { to: [`127.0.0.1:${port}`], metadata_seconds: 3600 } });
     await using real = await gmond(lab.monitor.announce.udp, { port });
     const shown = await eventually(async () => {

@@ -1,11 +1,11 @@
 import { type ChildProcess, spawn } from "node:child_process";
-import { createSocket } from "node:dgram";
 import { once } from "node:events";
 import { globSync } from "node:fs";
 import { chmod, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { eventually } from "#test/support/deadline.ts";
 import { temporaryDirectory } from "#test/support/directory.ts";
+import { ownPort } from "#testbed/own-port.ts";
 import { isThere } from "#testbed/packages.ts";
 import { dumpAt } from "./monitor-lab.ts";
 
@@ -28,7 +28,7 @@ export type GmondOptions = {
 export async function gmond(tellsPort?: number, options: GmondOptions = {}): Promise<Gmond> {
   await using owned = new AsyncDisposableStack();
   const directory = owned.use(await temporaryDirectory());
-  const port = options.port ?? (await freePort());
+  const port = options.port ?? (await ownPort());
   const config = join(directory.path, "gmond.conf");
   await writeFile(config, configuration(port, tellsPort ?? port, options.metadataSeconds ?? 1));
   await chmod(directory.path, 0o755);
@@ -49,16 +49,6 @@ export function daemon(program: string, args: readonly string[]): AsyncDisposabl
       await ended;
     },
   };
-}
-
-/** A port that was free a moment ago, for programs that cannot choose one. */
-export async function freePort(): Promise<number> {
-  const socket = createSocket("udp4").bind(0, "127.0.0.1");
-  await once(socket, "listening");
-  const { port } = socket.address();
-  socket.close();
-  await once(socket, "close");
-  return port;
 }
 
 function configuration(port: number, tellsPort: number, metadataSeconds: number): string {

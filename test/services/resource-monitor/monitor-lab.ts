@@ -8,6 +8,7 @@ import { readDump } from "#shared/wire/ganglia/dump-reader.ts";
 import type { DumpHost } from "#shared/wire/ganglia/host.ts";
 import { type Packet, readPacket, writePacket } from "#shared/wire/ganglia/packet.ts";
 import { type FixedClock, fixedClock } from "#test/support/clock.ts";
+import { ownPort } from "#testbed/own-port.ts";
 
 const PORTS = { udp_port: 0, xml_port: 0, web_port: 0 };
 
@@ -50,7 +51,7 @@ export type Listener = {
 export async function listener(): Promise<Listener> {
   const heard: Packet[] = [];
   const socket = createSocket("udp4").on("message", (bytes) => heard.push(readPacket(bytes)));
-  socket.bind(0, "127.0.0.1");
+  socket.bind(await ownPort(), "127.0.0.1");
   await once(socket, "listening");
   const { port } = socket.address();
   return {

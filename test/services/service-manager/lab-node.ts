@@ -11,7 +11,7 @@ import { type XmlRpcClient, xmlRpcClient } from "#shared/wire/xmlrpc/client.ts";
 import type { Connections } from "#shared/wire/xmlrpc/connections.ts";
 import { type TestIdentity, writeIdentity } from "#test/support/authority.ts";
 import type { FixedClock } from "#test/support/clock.ts";
-import { eventually } from "#test/support/deadline.ts";
+import { ownPorts } from "#testbed/own-port.ts";
 import { type LocalBackend, localBackend } from "./local-backend.ts";
 
 /** A real node manager in this process, over slivers that are processes of this machine. */
@@ -55,10 +55,11 @@ export async function labNode({
   share,
 }: NodeTerms): Promise<SliceLabNode> {
   const capacity = { ...SHARE, ...share };
-  const config: NodeManagerConfig & { ports: { tls: number; web: number; ssh: number } } = {
+  const config: NodeManagerConfig = {
     ...{ ip, host: ip, state: join(state, "state"), capacity },
     identity: await writeIdentity(state, "node", identity.tls),
-    ports: { tls: 0, web: 0, ssh: 0 },
+    // When it starts again it is found where it was.
+    ports: await ownPorts({ tls: 0, web: 0, ssh: 0 }),
     engines: ["simulated"],
     agents: [{ ...agent, share: capacity }],
     leasablePorts: [{ protocol: "tcp", from: 1024, to: 65_535 }],
@@ -90,10 +91,7 @@ export async function labNode({
       const fail = (error: unknown): never => {
         throw error;
       };
-      const begin = () => startNodeManager(config, { log: silentLog(), fail, clock, engines: [backend] });
-      manager = await eventually(begin, { what: "a port that another test took meanwhile being free again" });
-      // The next one is found where this one was.
-      Object.assign(config.ports, { tls: Number(new URL(manager.url).port), ssh: manager.sshPort });
+      manager = await startNodeManager(config, { log: silentLog(), fail, clock, engines: [backend] });
     },
   };
   return node;

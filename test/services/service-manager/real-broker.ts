@@ -4,6 +4,7 @@ import { type BrokerService, startBroker } from "#services/broker/service.ts";
 import { silentLog } from "#shared/runtime/log.ts";
 import { writeIdentity } from "#test/support/authority.ts";
 import { testDatabase } from "#test/support/database.ts";
+import { ownPorts } from "#testbed/own-port.ts";
 import { configureBroker } from "./lab-broker.ts";
 import type { SliceLab } from "./slice-lab.ts";
 
@@ -24,7 +25,7 @@ export async function realBroker(lab: SliceLab): Promise<RealBroker> {
   const config: BrokerConfig = {
     database: url,
     identity: { key: files.key, certificate: files.cert, authority: join(lab.files, "ca.pem") },
-    listen: { address: "127.0.0.1", tls_port: 0, web_port: 0 },
+    listen: await ownPorts({ address: "127.0.0.1", tls_port: 0, web_port: 0 }),
     agents: [{ identity: agent, url: tls }],
     agent_seconds: 10,
     ads_seconds: 0,
@@ -48,7 +49,6 @@ export async function realBroker(lab: SliceLab): Promise<RealBroker> {
     },
     async start() {
       service = await startBroker(config, { clock: lab.clock, log: silentLog() });
-      config.listen.tls_port = Number(new URL(service.announce.tls).port); // the same when it starts again
     },
   };
   owned.defer(() => broker.stop());

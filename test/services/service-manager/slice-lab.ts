@@ -24,6 +24,7 @@ import { type FixedClock, fixedClock } from "#test/support/clock.ts";
 import { testDatabase } from "#test/support/database.ts";
 import { eventually } from "#test/support/deadline.ts";
 import { temporaryDirectory } from "#test/support/directory.ts";
+import { ownPorts } from "#testbed/own-port.ts";
 import { labNode, made, type SliceLabNode } from "./lab-node.ts";
 import { endProcessesIn } from "./local-backend.ts";
 
@@ -103,7 +104,7 @@ export async function sliceLab(options: SliceLabOptions = {}): Promise<SliceLab>
     database: url,
     identity: { key: agentFiles.key, certificate: agentFiles.cert, authority: agentFiles.ca },
     ticket_key: join(directory, "agent", "ticket.key"),
-    listen: { address: "127.0.0.1", tls_port: 0, web_port: 0 },
+    listen: await ownPorts({ address: "127.0.0.1", tls_port: 0, web_port: 0 }),
     max_lease_seconds: 28 * 86_400,
     overbooking: 1000,
     default_resources: { cpu_millis: 100, memory_mib: 128, disk_mib: 512, egress_kbps: 0 },
@@ -121,7 +122,6 @@ export async function sliceLab(options: SliceLabOptions = {}): Promise<SliceLab>
     log: silentLog(),
     cancelTimeoutMs: 2000,
   });
-  agentConfig.listen.tls_port = Number(new URL(agent.announce.tls).port);
   owned.defer(() => agent?.[Symbol.asyncDispose]());
   const agentUrl = agent.announce.tls;
   const registry = new Registry(database, clock);

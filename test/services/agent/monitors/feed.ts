@@ -1,8 +1,9 @@
 import { once } from "node:events";
-import { type AddressInfo, createServer, type Socket } from "node:net";
+import { createServer, type Socket } from "node:net";
 import type { DumpAddress } from "#services/agent/monitors/dump-connection.ts";
 import { dumpText } from "#shared/wire/ganglia/dump-writer.ts";
 import type { DumpHost } from "#shared/wire/ganglia/host.ts";
+import { ownPort } from "#testbed/own-port.ts";
 
 /** A monitor that tells whatever a test wants told. */
 export type Feed = AsyncDisposable & {
@@ -25,10 +26,11 @@ export async function feed(): Promise<Feed> {
     socket.once("close", () => open.delete(socket)).on("error", () => undefined);
     answer(socket);
   });
-  server.listen({ host: "127.0.0.1", port: 0 });
+  const address = { host: "127.0.0.1", port: await ownPort() };
+  server.listen(address);
   await once(server, "listening");
   return {
-    address: { host: "127.0.0.1", port: (server.address() as AddressInfo).port },
+    address,
     get asked() {
       return asked;
     },

@@ -9,6 +9,7 @@ import { startXmlRpcServer, type XmlRpcServer } from "#shared/wire/xmlrpc/server
 import type { TestIdentity } from "#test/support/authority.ts";
 import { eventually } from "#test/support/deadline.ts";
 import { KEYS, type Sealed } from "#test/support/documents.ts";
+import { ownPort } from "#testbed/own-port.ts";
 
 /** What a node told the agent in one call. */
 export type Settled = Readonly<Record<string, readonly string[] | undefined>>;
@@ -42,7 +43,7 @@ export type ListeningAgent = AsyncDisposable & {
 
 export async function listeningAgent(identity: TestIdentity): Promise<ListeningAgent> {
   let server: XmlRpcServer | undefined;
-  let port = 0;
+  const port = await ownPort();
   const agent: ListeningAgent = {
     identity: identity.name,
     get url() {
@@ -77,7 +78,6 @@ export async function listeningAgent(identity: TestIdentity): Promise<ListeningA
         replies: { findReply: () => undefined },
         limits: { closeMs: 100 },
       });
-      port = server.port;
     },
     [Symbol.asyncDispose]: async () => await agent.goAway(),
   };

@@ -13,6 +13,7 @@ import {
 import { join } from "node:path";
 import { after, before, describe, test } from "node:test";
 import { eventually, within } from "#test/support/deadline.ts";
+import { ownPort } from "#testbed/own-port.ts";
 import { engineProbe } from "../backends/container-bench.ts";
 import { type SshSliverLab, sshSliverLab } from "../lab/ssh-sliver-lab.ts";
 
@@ -98,7 +99,7 @@ describe("connections through a sliver", { skip: !probe.ok && probe.reason, time
   });
 
   test("go where a SOCKS client says", async () => {
-    const port = await freePort();
+    const port = await ownPort();
     await using _client = await forward("-D", `127.0.0.1:${port}`);
     const socket = connect({ port, host: "127.0.0.1", allowHalfOpen: true });
     const name = Buffer.from("localhost");
@@ -228,12 +229,3 @@ describe("connections through a sliver", { skip: !probe.ok && probe.reason, time
     return { closed: once(socket.resume(), "close") };
   }
 });
-
-async function freePort(): Promise<number> {
-  const server = createServer().listen(0, "127.0.0.1");
-  await once(server, "listening");
-  const { port } = server.address() as AddressInfo;
-  server.close();
-  await once(server, "close");
-  return port;
-}

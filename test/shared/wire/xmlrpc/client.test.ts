@@ -10,6 +10,7 @@ import { xmlRpcClient } from "#shared/wire/xmlrpc/client.ts";
 import { Connections } from "#shared/wire/xmlrpc/connections.ts";
 import { encodeFault, encodeResponse } from "#shared/wire/xmlrpc/encode.ts";
 import { ForeignFault, TransportError, type TransportFailure } from "#shared/wire/xmlrpc/transport-error.ts";
+import { ownPort } from "#testbed/own-port.ts";
 import { connectionsOf, startToy, toyApi, toyParties } from "./toy-service.ts";
 
 const { authority, server, alice, bob } = await toyParties();
@@ -44,10 +45,8 @@ function plainClient(port: number, connections: Connections, timeoutMs?: number)
 }
 
 test("a server that is not there is refused, and the call can't have happened", async () => {
-  const gone = await listening(createTcpServer());
-  await gone[Symbol.asyncDispose]();
   using connections = connectionsOf(alice);
-  const client = xmlRpcClient(toyApi, { url: `https://127.0.0.1:${gone.port}/RPC2`, connections });
+  const client = xmlRpcClient(toyApi, { url: `https://127.0.0.1:${await ownPort()}/RPC2`, connections });
   await assert.rejects(client.whoami(), (error) => {
     fails("refused", /127\.0\.0\.1:\d+ cannot be reached \(ECONNREFUSED\)/)(error);
     return !(error as TransportError).mayHaveHappened;
