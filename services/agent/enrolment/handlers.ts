@@ -1,11 +1,9 @@
 import type { ServiceIdentity } from "#shared/identity/service-identity.ts";
 import { formatInstant } from "#shared/model/time.ts";
-import type { Clock } from "#shared/runtime/clock.ts";
-import type { Database } from "#shared/runtime/database.ts";
 import { MAX_LISTED } from "#shared/wire/administration-api.ts";
 import type { enrolmentAdministrationApi, enrolmentApi } from "#shared/wire/enrolment-api.ts";
 import type { Call, Handlers } from "#shared/wire/xmlrpc/dispatch.ts";
-import { callingAdministrator, done, Office, told } from "../registry/office.ts";
+import { type AdministeredBooks, done, officeOf, told } from "../registry/office.ts";
 import {
   enrolments,
   invitations,
@@ -17,9 +15,7 @@ import { addInvitation, invitationState, withdraw } from "./invitations.ts";
 import { authoritiesOf, placeOf } from "./place.ts";
 import type { Reception } from "./reception.ts";
 
-type Parts = {
-  readonly database: Database;
-  readonly clock: Clock;
+type Parts = AdministeredBooks & {
   readonly identity: Pick<ServiceIdentity, "name" | "tls">;
   readonly reception: Reception;
   /** Where newcomers find the agent, if not where its certificate says, and its port. */
@@ -46,9 +42,8 @@ const ENROLMENTS_LISTED = 200;
 
 /** Thin handlers of what administrators decide about newcomers. */
 export function enrolmentAdministrationHandlers(parts: Parts): Handlers<typeof enrolmentAdministrationApi> {
-  const { database, clock, identity, reception, at } = parts;
-  const office = (call: Call) =>
-    new Office(database, clock, callingAdministrator({ ...call, peer: call.peer! }));
+  const { identity, reception, at } = parts;
+  const office = (call: Call) => officeOf(parts, { ...call, peer: call.peer! });
   return {
     addinvitation: ({ secret_sha256, valid_seconds, ...wanted }, call) => {
       const { url, port } = at();

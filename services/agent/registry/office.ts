@@ -5,8 +5,8 @@ import type { Instant } from "#shared/model/time.ts";
 import type { Clock } from "#shared/runtime/clock.ts";
 import type { Database, Tx } from "#shared/runtime/database.ts";
 import type { Replay } from "#shared/wire/xmlrpc/replay.ts";
+import { keepAnswer } from "../kept-answer.ts";
 import { writeAudit } from "../store/audit/audit.ts";
-import { saveAnswer } from "../store/issuing/replies.ts";
 import { lockPrincipal } from "../store/registry/principals.ts";
 
 /** In whose name an agent's books are changed. */
@@ -28,10 +28,7 @@ export const OPERATOR: Administrator = {
 /** What a change is answered that has nothing to tell. */
 export const DONE = 1 as const;
 
-/** How long an answer is kept for a repetition of its call. */
-const KEEP_SECONDS = 86_400;
-
-type CallOfAdministrator = {
+export type CallOfAdministrator = {
   readonly peer: { readonly name: KeyName };
   readonly replay?: Replay;
   readonly now: Instant;
@@ -56,11 +53,17 @@ export function callingAdministrator({ peer, replay, now }: CallOfAdministrator)
       refuseUnless(!principal.suspended, "SUSPENDED", "another administrator has suspended you; ask why");
     },
     async remember(tx, answer) {
-      await replay?.remember(answer, now + KEEP_SECONDS, ({ scope, argumentsHash, reply, until }) =>
-        saveAnswer(tx, scope, { argumentsHash, answer: { reply } }, until),
-      );
+      await keepAnswer(tx, replay, answer, now);
     },
   };
+}
+
+/** What the acts of administrators are done in. */
+export type AdministeredBooks = { readonly database: Database; readonly clock: Clock };
+
+/** The office of whoever calls. */
+export function officeOf({ database, clock }: AdministeredBooks, call: CallOfAdministrator): Office {
+  return new Office(database, clock, callingAdministrator(call));
 }
 
 /**

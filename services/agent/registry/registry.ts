@@ -18,7 +18,13 @@ import {
   siteExists,
 } from "../store/registry/registry.ts";
 import { lockStanding } from "../store/registry/standing.ts";
-import { type Administrator, Office } from "./office.ts";
+import {
+  type AdministeredBooks,
+  type Administrator,
+  type CallOfAdministrator,
+  callingAdministrator,
+  Office,
+} from "./office.ts";
 import type { Privilege } from "./privilege.ts";
 
 /** A principal to be added: the key comes from its certificate (PEM), and nothing else of it. */
@@ -144,4 +150,9 @@ async function principalCalled(tx: Tx, labelOrName: string): Promise<Principal> 
 
 function keyIn(certificate: string) {
   return publicKeyOf(parseCertificate(certificate).publicKey);
+}
+
+/** The registry, for whoever calls. */
+export function registryOf({ database, clock }: AdministeredBooks, call: CallOfAdministrator): Registry {
+  return new Registry(database, clock, callingAdministrator(call));
 }

@@ -1,11 +1,9 @@
 import { formatInstant } from "#shared/model/time.ts";
-import type { Clock } from "#shared/runtime/clock.ts";
-import type { Database } from "#shared/runtime/database.ts";
 import type { administrationApi } from "#shared/wire/administration-api.ts";
 import type { agentApi } from "#shared/wire/agent-api.ts";
 import type { Handlers } from "#shared/wire/xmlrpc/dispatch.ts";
 import type { Background } from "../background.ts";
-import { callingAdministrator, DONE, faultOfMistake, Office } from "../registry/office.ts";
+import { type AdministeredBooks, DONE, faultOfMistake, officeOf } from "../registry/office.ts";
 import { listStandings } from "../store/revocations.ts";
 import type { Distribution } from "./distribution.ts";
 import type { Revocations } from "./revocations.ts";
@@ -14,18 +12,14 @@ import type { Revocations } from "./revocations.ts";
 type RevocationMethods = Pick<Handlers<typeof agentApi>, "getrevocations" | "postrevocations"> &
   Pick<Handlers<typeof administrationApi>, "revokeprincipal" | "revoketicket" | "listrevocations">;
 
-export type RevocationDesk = {
-  readonly database: Database;
-  readonly clock: Clock;
+export type RevocationDesk = AdministeredBooks & {
   readonly revocations: Revocations;
   readonly distribution: Distribution;
   readonly inBackground: Background["run"];
 };
 
 export function revocationHandlers(desk: RevocationDesk): RevocationMethods {
-  const { database, clock, revocations, distribution } = desk;
-  const office = (call: Parameters<RevocationMethods["revokeprincipal"]>[1]) =>
-    new Office(database, clock, callingAdministrator(call));
+  const { revocations, distribution } = desk;
 
   /**
    * What was done is answered when it holds here; nodes are told meanwhile. For nothing else: anybody may bring a list, and
@@ -48,13 +42,14 @@ export function revocationHandlers(desk: RevocationDesk): RevocationMethods {
       await told(revocations.take(list, peer.name));
       return DONE;
     },
-    revokeprincipal: ({ principal }, call) => told(revocations.revokePrincipal(office(call), principal)),
+    revokeprincipal: ({ principal }, call) =>
+      told(revocations.revokePrincipal(officeOf(desk, call), principal)),
     async revoketicket({ ticket }, call) {
-      await told(revocations.revokeTicket(office(call), ticket));
+      await told(revocations.revokeTicket(officeOf(desk, call), ticket));
       return DONE;
     },
     async listrevocations(_, call) {
-      const standings = await office(call).read(listStandings);
+      const standings = await officeOf(desk, call).read(listStandings);
       return standings.map(({ received, untold, ...standing }) => ({
         ...standing,
         received: formatInstant(received),
