@@ -1,5 +1,5 @@
-import { toned, utc } from "#shared/web/cells.ts";
-import { html } from "#shared/web/html.ts";
+import { keyText, toned, utc } from "#shared/web/cells.ts";
+import { type Html, html } from "#shared/web/html.ts";
 import { type Table, table } from "#shared/web/table.ts";
 import type { AuditEntryShown, StrangerRefusal } from "../../store/inspection/principals.ts";
 import { whoOf, whoShown } from "./who.ts";
@@ -24,7 +24,7 @@ export function auditTable(entries: readonly AuditEntryShown[], title: string, o
       },
       {
         ...{ key: "detail", title: "Of what", value: detailText },
-        show: (entry: AuditEntryShown) => html`<span class="long">${detailText(entry)}</span>`,
+        show: (entry: AuditEntryShown) => html`<span class="long">${shortened(detailText(entry))}</span>`,
       },
       {
         ...{ key: "position", title: "Place in the chain" },
@@ -41,6 +41,13 @@ function detailText({ detail }: AuditEntryShown): string {
     .filter(([, value]) => value !== null && value !== "" && !(Array.isArray(value) && value.length === 0))
     .map(([key, value]) => `${key} ${typeof value === "string" ? value : JSON.stringify(value)}`)
     .join(", ");
+}
+
+const NAME = /\b([0-9a-f]{64})\b/;
+
+/** Names of 64 digits say no more than their beginnings to whoever reads line by line. */
+function shortened(text: string): Html[] {
+  return text.split(NAME).map((part) => (NAME.test(part) ? keyText(part) : html`${part}`));
 }
 
 /** How often strangers were refused: they are counted, not named. */
