@@ -501,7 +501,7 @@ _slicelab_command() {
     options=('--config' '--head' '--help')
     operands=() ;;
   'slicelab authority')
-    subcommands=('init' 'request' 'issue' 'show' 'list' 'revoke' 'serve')
+    subcommands=('init' 'request' 'issue' 'show' 'list' 'revoke' 'revocations' 'serve')
     options=('--help')
     operands=() ;;
   'slicelab authority init')
@@ -528,6 +528,10 @@ _slicelab_command() {
     subcommands=()
     options=('--dir' '--help')
     operands=('other') ;;
+  'slicelab authority revocations')
+    subcommands=()
+    options=('--dir' '--days' '--help')
+    operands=() ;;
   'slicelab authority serve')
     subcommands=()
     options=('--config' '--help')
@@ -1102,6 +1106,8 @@ _slicelab_value() {
   'slicelab authority list --output') kind='=table json' ;;
   'slicelab authority list -o') kind='=table json' ;;
   'slicelab authority revoke --dir') kind='directory' ;;
+  'slicelab authority revocations --dir') kind='directory' ;;
+  'slicelab authority revocations --days') kind='other' ;;
   'slicelab authority serve --config') kind='file' ;;
   'slicelab broker serve --config') kind='file' ;;
   'slicelab broker join --address') kind='other' ;;

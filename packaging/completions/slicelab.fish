@@ -748,7 +748,7 @@ function __slicelab_command
         case 'slicelab agent audit verify operands'
             true
         case 'slicelab authority subcommands'
-            printf '%s\n' 'init'\t'make a new authority' 'request'\t'make a private key here, where it is used, and a certificate request to send to the authority' 'issue'\t'certify the key of a certificate request; names and usages in the request are ignored' 'show'\t'say whose a certificate, key or certificate request is' 'list'\t'list every certificate ever issued' 'revoke'\t'never again certify a key, and sign the list from which everybody learns not to believe it' 'serve'\t'certify for registrars over the network, until interrupted'
+            printf '%s\n' 'init'\t'make a new authority' 'request'\t'make a private key here, where it is used, and a certificate request to send to the authority' 'issue'\t'certify the key of a certificate request; names and usages in the request are ignored' 'show'\t'say whose a certificate, key or certificate request is' 'list'\t'list every certificate ever issued' 'revoke'\t'never again certify a key, and sign the list from which everybody learns not to believe it' 'revocations'\t'sign the list of revoked keys again where that is due, so that nobody takes it for held back, and say where it is' 'serve'\t'certify for registrars over the network, until interrupted'
         case 'slicelab authority options'
             printf '%s\n' '--help'\t'display help for command'
         case 'slicelab authority operands'
@@ -789,6 +789,12 @@ function __slicelab_command
             printf '%s\n' '--dir'\t'where the authority is kept' '--help'\t'display help for command'
         case 'slicelab authority revoke operands'
             printf '%s\n' 'other'
+        case 'slicelab authority revocations subcommands'
+            true
+        case 'slicelab authority revocations options'
+            printf '%s\n' '--dir'\t'where the authority is kept' '--days'\t'for how long another list is good' '--help'\t'display help for command'
+        case 'slicelab authority revocations operands'
+            true
         case 'slicelab authority serve subcommands'
             true
         case 'slicelab authority serve options'
@@ -1869,6 +1875,10 @@ function __slicelab_value
             echo '=table json'
         case 'slicelab authority revoke --dir'
             echo 'directory'
+        case 'slicelab authority revocations --dir'
+            echo 'directory'
+        case 'slicelab authority revocations --days'
+            echo 'other'
         case 'slicelab authority serve --config'
             echo 'file'
         case 'slicelab broker serve --config'

@@ -111,7 +111,10 @@ export async function startAgent(config: AgentConfig, deps: Partial<AgentDeps> =
     await startInspection(config, {
       ...{ ...host, ...parts, monitors: lookout.monitors.names },
       secure: securePort(config.listen.web_tls_port, parts, (name) => acquaintanceOf(books.database, name)),
-      concerns: () => books.identity.concerns(realTime()),
+      concerns: () => [
+        ...books.identity.concerns(realTime()),
+        ...desk.revocations.concerns(host.clock.now()),
+      ],
     }),
   );
   books.identity.follow((tls) => web.renew(serverTlsOptions(tls)));
@@ -203,6 +206,7 @@ async function openDesk(
   if (registrar) identity.renewWith((request) => renewals.renew(request));
   async function scan(signal?: AbortSignal): Promise<void> {
     await revocations.load();
+    await revocations.signAgain();
     await distribution.scan(signal);
     await release.scan(signal);
     await inquiry.scan(signal);

@@ -6,15 +6,15 @@ import { formatInstant } from "#shared/model/time.ts";
 import type { authorityApi } from "#shared/wire/authority-api.ts";
 import type { Call, Handlers } from "#shared/wire/xmlrpc/dispatch.ts";
 import type { Authority, IssuingOrder } from "./authority.ts";
+import type { AuthorityLimits } from "./followed-limits.ts";
 import type { IssuedRecord } from "./register.ts";
 import { renewalTerms } from "./renewal.ts";
 
 /** What the handlers of an authority that serves work with. */
 export type AuthorityParts = {
   readonly authority: Authority;
-  readonly registrars: ReadonlySet<KeyName>;
-  readonly longestDays: number;
-  readonly certificatesADay: number;
+  /** What its operator allows now: the configuration may change while it serves. */
+  readonly limits: () => AuthorityLimits;
   /** The real time. */
   readonly now: () => Date;
   /** Told of every certificate, once it is in the register. */
@@ -24,39 +24,42 @@ export type AuthorityParts = {
 const DAY_MS = 86_400_000;
 
 export function authorityHandlers(parts: AuthorityParts): Handlers<typeof authorityApi> {
-  const { authority, longestDays, now } = parts;
+  const { authority, limits, now } = parts;
   return {
-    async certify({ csr, name, kind, addresses = [], days = longestDays }, call) {
+    async certify({ csr, name, kind, addresses = [], days }, call) {
+      const { longestDays } = limits();
       await refuseStranger(parts, call.peer.name);
       refuseUnless(
-        days <= longestDays,
+        days === undefined || days <= longestDays,
         "QUOTA",
         `this authority certifies for ${longestDays} days at most; ask for less`,
       );
-      const terms = { name, kind, addresses, validity: validityFrom(now(), days) };
+      const terms = { name, kind, addresses, validity: validityFrom(now(), days ?? longestDays) };
       return issuedStruct(parts, call, await authority.issue(csr, terms, orderOf(parts, call)));
     },
     async renew({ csr, current }, call) {
       await refuseStranger(parts, call.peer.name);
+      const { longestDays } = limits();
       const terms = renewalTerms({ csr, current, authority: authority.trusted, now: now(), longestDays });
       return issuedStruct(parts, call, await authority.issue(csr, terms, orderOf(parts, call)));
     },
     getauthority: () => [authority.caPem],
-    getrevocations: async () => (await authority.revocations(now())) ?? null,
+    getrevocations: async () => (await authority.revocations(now(), limits().listDays)).document,
   };
 }
 
-async function refuseStranger({ authority, registrars }: AuthorityParts, caller: KeyName): Promise<void> {
+async function refuseStranger({ authority, limits }: AuthorityParts, caller: KeyName): Promise<void> {
   await authority.refuseRevoked(caller); // anew for every call: the operator may have revoked it a moment ago
   refuseUnless(
-    registrars.has(caller),
+    limits().registrars.has(caller),
     "NO_PRIVILEGE",
     `this authority certifies for its registrars, and your key ${caller} is none; have its operator name it in authority.toml`,
   );
 }
 
-function orderOf({ certificatesADay, now }: AuthorityParts, { peer, method, replay }: Call): IssuingOrder {
+function orderOf({ limits, now }: AuthorityParts, { peer, method, replay }: Call): IssuingOrder {
   const by = peer!.name;
+  const { certificatesADay } = limits();
   const call = replay?.rememberRemade(0, ({ scope: { requestId }, argumentsHash }) => ({
     ...{ method, requestId, argumentsHash },
   }));

@@ -15,12 +15,11 @@ import type { KeyName } from "#shared/identity/key.ts";
 import { createKeyFile, loadKeyFile } from "#shared/identity/key-file.ts";
 import { createNewFile } from "#shared/identity/new-file.ts";
 import { Fault, OperatorError, refuseUnless } from "#shared/model/errors.ts";
-import { nextListNumber, type RevocationList, type Revoked } from "#shared/model/revocation.ts";
 import { readIfPresent, writeDurably } from "#shared/runtime/durable-file.ts";
 import { lockFile } from "#shared/runtime/lock-file.ts";
-import { claimedList, openRevocations, sealRevocations } from "#shared/wire/revocation-document.ts";
 import { AlreadyAnswered } from "#shared/wire/xmlrpc/replay.ts";
 import { type IssuedRecord, issuedRecord, Register, type RevokedRecord, revokedRecord } from "./register.ts";
+import { currentRevocations, LIST_DAYS, revocationOf, type SignedRevocations } from "./revocation-list.ts";
 
 const AUTHORITY_BITS = 3072;
 const LOCK_PATIENCE_MS = 10_000;
@@ -188,11 +187,11 @@ export class Authority {
   }
 
   /**
-   * Revokes a key, and so every certificate it has or would get; again is the same as once. Gives the file of the
-   * signed list that names it, which everybody has to get. Throws UNKNOWN_KEY for a key that was never certified here,
-   * so that a mistyped name isn't taken for a revocation.
+   * Revokes a key, and so every certificate it has or would get; again is the same as once. The signed list names it from
+   * then on, and everybody has to get it. Throws UNKNOWN_KEY for a key that was never certified here, so that a mistyped
+   * name isn't taken for a revocation.
    */
-  async revoke(key: KeyName, at: Date): Promise<string> {
+  async revoke(key: KeyName, at: Date, goodDays = LIST_DAYS): Promise<SignedRevocations> {
     using _lock = await this.#locked();
     const known = (await this.issued()).some((record) => record.key === key);
     refuseUnless(
@@ -202,42 +201,21 @@ export class Authority {
     );
     const revokedBefore = (await this.revoked()).some((record) => record.key === key);
     if (!revokedBefore) await this.#revoked.append({ key, revokedAt: at.toISOString() });
-    await this.#currentList(at);
-    return this.#files.revocations;
-  }
-
-  /** The signed list of every key that was revoked, as everybody may have it; undefined while none ever was. */
-  async revocations(now: Date): Promise<string | undefined> {
-    using _lock = await this.#locked();
-    return (await this.revoked()).length === 0 ? undefined : await this.#currentList(now);
+    return await this.#currentList(at, goodDays);
   }
 
   /**
-   * The list on the disk, if it says what the register does. Otherwise a new one takes its place: of the two the
-   * register is written first, so a list that was never finished is made up for here.
+   * The signed list of every key that was revoked, as everybody may have it, also while that is none: whoever has it can
+   * tell by its next update that a later one is held back.
    */
-  async #currentList(now: Date): Promise<string> {
-    const { revocations: path } = this.#files;
-    const revoked = (await this.revoked()).map(revocationOf);
-    const text = (await readIfPresent(path))?.toString("utf8");
-    const last = text === undefined ? undefined : this.#ownList(text);
-    if (text !== undefined && last?.revoked.length === revoked.length) return text; // nothing is ever taken out
-    const at = Math.floor(now.getTime() / 1000);
-    const list = { issuer: this.#ca.key.public.name, number: nextListNumber(last?.number, at), at, revoked };
-    const sealed = sealRevocations(list, this.#ca.key);
-    await writeDurably(path, sealed, 0o644);
-    return sealed;
+  async revocations(now: Date, goodDays = LIST_DAYS): Promise<SignedRevocations> {
+    using _lock = await this.#locked();
+    return await this.#currentList(now, goodDays);
   }
 
-  /** A list of an authority that was here before, with another key, counts for nothing. */
-  #ownList(text: string): RevocationList | undefined {
-    const key = this.#ca.key.public;
-    try {
-      return claimedList(text).signer === key.name ? openRevocations(text, key, "authority").list : undefined;
-    } catch (cause) {
-      const { revocations: path } = this.#files;
-      throw new OperatorError(`${path} is damaged; remove it: a new list is made of the register`, { cause });
-    }
+  async #currentList(now: Date, goodDays: number): Promise<SignedRevocations> {
+    const revoked = (await this.revoked()).map(revocationOf);
+    return await currentRevocations(this.#files.revocations, this.#ca.key, revoked, { now, goodDays });
   }
 
   /** Throws CERTIFICATE_REVOKED for a key that was revoked up to now. */
@@ -253,10 +231,6 @@ export class Authority {
   #locked(): Promise<Disposable> {
     return lockFile(this.#files.lock, "the authority", LOCK_PATIENCE_MS);
   }
-}
-
-function revocationOf({ key, revokedAt }: RevokedRecord): Revoked {
-  return { kind: "key", id: key, since: Math.floor(Date.parse(revokedAt) / 1000) };
 }
 
 function isAnswer(

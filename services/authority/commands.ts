@@ -4,6 +4,8 @@ import { join } from "node:path";
 import { type Command, InvalidArgumentError, Option } from "commander";
 import { type CertificateKind, validityFrom } from "#shared/identity/certificate.ts";
 import { createNewFile, taken } from "#shared/identity/new-file.ts";
+import type { RevocationList } from "#shared/model/revocation.ts";
+import { formatInstant } from "#shared/model/time.ts";
 import { commandOf, runCommandLine, type Terminal } from "#shared/runtime/command-line.ts";
 import { runService } from "#shared/runtime/lifecycle.ts";
 import { jsonText, outputOption } from "#shared/runtime/listing.ts";
@@ -11,6 +13,7 @@ import { initAuthority, openAuthority, predecessorIn } from "./authority.ts";
 import { loadAuthorityConfig } from "./config.ts";
 import { enrol } from "./enrolment.ts";
 import { certificateTable, listCertificates, subjectRecord, subjectTable } from "./listing.ts";
+import { LIST_DAYS } from "./revocation-list.ts";
 import { startAuthority } from "./service.ts";
 import { readSmallFile, readSubject } from "./subject.ts";
 
@@ -19,6 +22,8 @@ type AuthorityTerminal = Terminal & { readonly now: Date; readonly env?: NodeJS.
 
 const AUTHORITY_DAYS = 3653; // ten years
 const CERTIFICATE_DAYS = 365;
+/** How often an authority that serves looks whether its operator has written something else. */
+const CONFIG_MS = 2_000;
 
 /** Runs one `slicelab authority` command and gives its exit code: 0 ok, 1 error, 2 usage. */
 export function runAuthority(argv: readonly string[], terminal: AuthorityTerminal): Promise<number> {
@@ -38,6 +43,7 @@ export function authorityCommand(terminal: AuthorityTerminal): Command {
   addShow(command, terminal);
   addList(command, terminal);
   addRevoke(command, terminal);
+  addRevocations(command, terminal);
   addServe(command, terminal);
   return command;
 }
@@ -48,7 +54,9 @@ function addServe(parent: Command, { env = {} }: AuthorityTerminal): void {
     .description("certify for registrars over the network, until interrupted")
     .option("--config <file>", "a TOML file; the environment's SLICELAB_AUTHORITY_… win over it")
     .action(async ({ config }: { config?: string }) => {
-      await runService("authority", ({ log }) => startAuthority(loadAuthorityConfig(config, env), { log }));
+      const read = () => loadAuthorityConfig(config, env);
+      const following = { read, everyMs: CONFIG_MS };
+      await runService("authority", ({ log }) => startAuthority(read(), { log, following }));
     });
 }
 
@@ -171,11 +179,45 @@ function addRevoke(parent: Command, { out, err, now }: AuthorityTerminal): void 
     .action(async (key: string, options: { dir: string }) => {
       const authority = await openAuthority(options.dir);
       const name = /^[0-9a-f]{64}$/.test(key) ? key : (await readSubject(key)).key.name;
-      const list = await authority.revoke(name, now);
-      err(
-        `revoked; nobody knows before the list is published: slicelab admin revocation publish '${list}'\n`,
-      );
+      const { file, list } = await authority.revoke(name, now);
+      err(revokedMessage(file, list));
       out(`${name}\n`);
+    });
+}
+
+function revokedMessage(file: string, { number, nextUpdate = 0 }: RevocationList): string {
+  return `revoked, for ever, in list number ${number}: it is never certified again, and nothing else happens before agents have that list.
+An agent that asks this authority (authority.url in its agent.toml, while "slicelab authority serve" runs) has it within half a
+minute. Give it to every other one by hand, from wherever the agent can be called:
+
+    slicelab admin revocation publish '${file}'
+
+From then on the agent refuses the key at the next call. Nodes that can be reached end what stands on it within seconds,
+those that are away when they are back; brokers and slice commands learn it from the agent. To see it:
+
+    slicelab admin revocation list
+    slicelab admin revocation nodes
+
+Before ${formatInstant(nextUpdate)} UTC the next list is due: see slicelab authority revocations.
+`;
+}
+
+function addRevocations(parent: Command, { out, err, now }: AuthorityTerminal): void {
+  parent
+    .command("revocations")
+    .description(
+      "sign the list of revoked keys again where that is due, so that nobody takes it for held back, and say where it is",
+    )
+    .addOption(directoryOption())
+    .option("--days <days>", "for how long another list is good", wholeDays, LIST_DAYS)
+    .action(async ({ dir, days }: { dir: string; days: number }) => {
+      const authority = await openAuthority(dir);
+      const { file, list } = await authority.revocations(now, days);
+      const { number, revoked, nextUpdate = 0 } = list;
+      const due = `the next is due by ${formatInstant(nextUpdate)} UTC`;
+      err(`list number ${number} names ${revoked.length} keys; ${due}\n`);
+      err(`give it to agents that do not ask: slicelab admin revocation publish '${file}'\n`);
+      out(`${file}\n`);
     });
 }
 

@@ -29,6 +29,14 @@ export const authorityConfig = z.strictObject({
     })
     .prefault({}),
   longest_days: z.int().min(1).max(9999).default(365).describe("the longest that a certificate is valid"),
+  list_days: z
+    .int()
+    .min(1)
+    .max(366)
+    .default(7)
+    .describe(
+      "how long its list of revoked keys is good for; another is signed at half of that, whether more was revoked or not",
+    ),
   certificates_a_day: z
     .int()
     .min(0)

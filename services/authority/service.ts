@@ -13,11 +13,16 @@ import { startXmlRpcServer } from "#shared/wire/xmlrpc/server.ts";
 import { authorityHandlers, issuedAnswer } from "./api.ts";
 import { type Authority, openAuthority } from "./authority.ts";
 import type { AuthorityConfig } from "./config.ts";
+import { FollowedLimits } from "./followed-limits.ts";
 import { serviceIdentity } from "./own-identity.ts";
-import { registrarKeys } from "./registrars.ts";
 
 /** What an authority that serves is given by whoever starts it. Its clock is the real one: TLS has no other. */
-export type AuthorityDeps = { readonly clock: Clock; readonly log: Log };
+export type AuthorityDeps = {
+  readonly clock: Clock;
+  readonly log: Log;
+  /** Its configuration as it is now, read again so often while it serves. Absent: it never changes. */
+  readonly following: { readonly read: () => AuthorityConfig; readonly everyMs: number };
+};
 
 export type AuthorityService = Running & {
   readonly announce: { readonly tls: string; readonly authority: KeyName; readonly identity: KeyName };
@@ -31,17 +36,19 @@ export async function startAuthority(
   config: AuthorityConfig,
   deps: Partial<AuthorityDeps> = {},
 ): Promise<AuthorityService> {
+  await using parts = new AsyncDisposableStack();
   const { clock, log } = { clock: deps.clock ?? systemClock(), log: deps.log ?? createLog("authority") };
   const now = () => new Date(clock.milliseconds());
-  const { directory, addresses, longest_days: longestDays, certificates_a_day: certificatesADay } = config;
+  const { directory, addresses, longest_days: longestDays } = config;
   const authority = await openAuthority(directory);
   const own = () => serviceIdentity(authority, { directory, addresses, days: longestDays, now: now() });
   const identity = await own();
   const trust = new Trust(identity.tls.ca);
   let { cert } = identity.tls;
-  const registrars = await registrarKeys(config.registrars);
+  const following = deps.following ?? { read: () => config, everyMs: RENEWAL_MS };
+  const limits = parts.use(await FollowedLimits.open({ ...following, log }));
   const handlers = authorityHandlers({
-    ...{ authority, registrars, longestDays, certificatesADay, now },
+    ...{ authority, limits: limits.now, now },
     onIssue: (facts) => log.info(facts, "certified a key"),
   });
   const { address: host, tls_port: port } = config.listen;
@@ -59,16 +66,15 @@ export async function startAuthority(
     server.renew(serverTlsOptions(tls));
   }
   const onFailure = (err: unknown) => log.warn({ err }, "the service's own certificate could not be renewed");
-  const renewal = startRounds(renew, { everyMs: RENEWAL_MS, onFailure });
+  parts.defer(() => server.close());
+  parts.use(startRounds(renew, { everyMs: RENEWAL_MS, onFailure }));
+  const whole = parts.move();
   return {
     announce: {
       ...{ tls: server.url, identity: identity.name },
       authority: publicKeyOf(parseCertificate(authority.caPem).publicKey).name,
     },
-    async [Symbol.asyncDispose]() {
-      await renewal[Symbol.asyncDispose]();
-      await server.close();
-    },
+    [Symbol.asyncDispose]: () => whole.disposeAsync(),
   };
 }
 

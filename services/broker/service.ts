@@ -74,7 +74,10 @@ export async function startBroker(
     await serveApi(config, host, identity, { ...desk, database, clock: host.clock, self }),
   );
   identity.follow((tls) => server.renew(serverTlsOptions(tls)));
-  const selfAndConcerns = () => ({ ...self(), concerns: identity.concerns(realTime()) });
+  const selfAndConcerns = () => ({
+    ...self(),
+    concerns: [...identity.concerns(realTime()), ...desk.revocations.concerns(host.clock.now())],
+  });
   const web = owned.use(await servePage(config, host, desk, { database, identity }, selfAndConcerns));
   identity.follow((tls) => web.renew(serverTlsOptions(tls)));
   Object.assign(ports, { plain: server.plainPort ?? 0, tls: server.port, web: web.port });
@@ -144,7 +147,10 @@ async function openDesk(
       stop: () => ending.abort(new Error("the broker is ending")),
     }),
   );
-  const revocations = owned.use(startRevocations(config, { identity, connections, log }));
+  const revocations = owned.use(
+    await startRevocations(config, { identity, database, connections, clock, log }),
+  );
+  owned.use(startConcerns(log, () => revocations.concerns(clock.now())));
   const limits = { atOnce: config.acquisitions_at_once, kept: config.acquisitions_kept };
   const intake = new Intake({ database, agents, broker: identity.name, limits });
   const nudge = (id: string) => void jobs.nudge(id);

@@ -17,6 +17,7 @@ import { IMAGE_LIMITS, type ImageLimits } from "./backends/images/image-limits.t
 import { isImageSource } from "./backends/images/image-source.ts";
 import type { ImageWish } from "./backends/images/images.ts";
 import { REVOKED_LEASES } from "./revocation/ending.ts";
+import { OVERDUE_REVOCATIONS } from "./revocation/revocations.ts";
 import type { MonitorFeed } from "./usage/feeds.ts";
 
 const amount = z.int().min(0).max(999_999_999_999);
@@ -114,6 +115,12 @@ export const nodeManagerConfig = z.strictObject({
     .enum(REVOKED_LEASES)
     .default("end")
     .describe("what becomes of leases that are revoked: end, or suspend, stopped and kept until they end"),
+  overdue_revocations: z
+    .enum(OVERDUE_REVOCATIONS)
+    .default("warn")
+    .describe(
+      "while the next list of revocations of an authority or agent is overdue: warn, or refuse to lease and renew",
+    ),
   revocation_seconds: z
     .int()
     .min(1)
@@ -182,6 +189,8 @@ export type NodeManagerConfig = {
   readonly agents: readonly AgentConfig[];
   /** Absent: they end. */
   readonly revokedLeases?: (typeof REVOKED_LEASES)[number];
+  /** Absent: it is only told. */
+  readonly overdueRevocations?: (typeof OVERDUE_REVOCATIONS)[number];
   /** How often agents are asked for what is revoked; absent: every 30. */
   readonly revocationSeconds?: number;
   readonly leasablePorts: readonly PortRange[];
@@ -213,6 +222,7 @@ export function loadNodeManagerConfig(source: Omit<ConfigSource, "prefix">): Nod
       share: own ? shareFrom(own) : partOf(capacity, read.agents.length),
     })),
     revokedLeases: read.revoked_leases,
+    overdueRevocations: read.overdue_revocations,
     revocationSeconds: read.revocation_seconds,
     leasablePorts: read.leasable_ports,
     reservedPorts: read.reserved_ports,

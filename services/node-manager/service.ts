@@ -114,6 +114,7 @@ export async function startNodeManager(
   ground.identity.follow((tls) => server.renew(serverTlsOptions(tls)));
   Object.assign(listening, { tls: server.port, plain: server.plainPort ?? 0 });
   const connections = parts.use(connectionsOf(ground.identity));
+  connections.heed(ground.revocations.isRevoked);
   const { roots } = api.redemption;
   settlements.push(...openSettlements(ground, { parts, connections, listening, roots, onFewerKeys }));
   parts.use(askAgents({ ...ground, connections, slivers: work, onFewerKeys }));
@@ -161,7 +162,9 @@ async function openGround(
   const revocations = new Revocations({
     ...{ store, time, authorities: () => identity.trust.keys },
     agents: config.agents.map((agent) => agent.identity),
+    overdue: config.overdueRevocations ?? "warn",
   });
+  parts.use(startConcerns(log, () => revocations.concerns()));
   identity.follow(() => revocations.load());
   return {
     config,
@@ -224,7 +227,7 @@ function openPage(ground: Ground, settlements: readonly Settlement[], past: Node
       ...{ self, store, conditions, capacity: config.capacity },
       engines: engines.map(({ statement, retired, trouble }) => ({ ...statement, retired, trouble })),
       ...{ now: time.now, clockIsSure: time.sure },
-      concerns: () => ground.identity.concerns(realTime()),
+      concerns: () => [...ground.identity.concerns(realTime()), ...ground.revocations.concerns()],
       settlements: () => settlements.map(({ state }) => state),
     }),
   });

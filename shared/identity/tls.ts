@@ -131,12 +131,13 @@ export function blindTlsOptions(): BlindTlsOptions {
  * Node's `checkServerIdentity` for one server. With the name of the key it must hold, that key is all that counts and
  * its address may have changed; without, the certificate must carry the address. The chain is verified by TLS before.
  *
- * It runs when a connection is made. An `https.Agent` doesn't tell pins apart when it hands out a kept-alive
+ * `isRevoked`: whether the authority has revoked a key, as far as the caller has heard. It runs when a connection is made. An `https.Agent` doesn't tell pins apart when it hands out a kept-alive
  * connection, so use one agent per pin, or look at `keyOf` the response's socket.
  */
-export function checkServerIdentity(pinned?: KeyName) {
+export function checkServerIdentity(pinned?: KeyName, isRevoked?: (key: KeyName) => boolean) {
   return (host: string, certificate: PeerCertificate): Error | undefined =>
-    pinned === undefined ? checkAddress(host, certificate) : checkPin(pinned, certificate);
+    (pinned === undefined ? checkAddress(host, certificate) : checkPin(pinned, certificate)) ??
+    (isRevoked && checkRevoked(host, certificate, isRevoked));
 }
 
 function checkAddress(host: string, certificate: PeerCertificate): Fault | undefined {
@@ -157,6 +158,23 @@ function checkPin(pinned: KeyName, certificate: PeerCertificate): Fault | undefi
   return new Fault(
     "FOREIGN_CERTIFICATE",
     `the server holds the key ${name}, not ${pinned}; it moved or somebody is in its place`,
+  );
+}
+
+function checkRevoked(
+  host: string,
+  certificate: PeerCertificate,
+  isRevoked: (key: KeyName) => boolean,
+): Fault | undefined {
+  const { name } = keyOfCertificate(new X509Certificate(certificate.raw));
+  return isRevoked(name) ? revokedServer(host, name) : undefined;
+}
+
+/** What is said instead of anything to a server whose key is revoked. */
+export function revokedServer(host: string, key: KeyName): Fault {
+  return new Fault(
+    "CERTIFICATE_REVOKED",
+    `the authority revoked the key ${key} of the server at ${host}, which others may have: nothing is said to it; ask its owner for its new key`,
   );
 }
 

@@ -1,6 +1,6 @@
 import { Fault, refuseUnless } from "./errors.ts";
 import type { DocumentId } from "./ticket.ts";
-import type { Instant } from "./time.ts";
+import { CLOCK_SLACK, formatInstant, type Instant } from "./time.ts";
 
 /** Who may sign a list of what is revoked. */
 export type RevocationSigner = "authority" | "agent" | "node";
@@ -35,6 +35,8 @@ export type RevocationList = {
   readonly issuer: string;
   readonly number: number;
   readonly at: Instant;
+  /** By when its signer will have signed another, whether it revoked more or not. Absent: it promises nothing. */
+  readonly nextUpdate?: Instant;
   /** In the order of their kinds and ids, none twice. */
   readonly revoked: readonly Revoked[];
 };
@@ -68,6 +70,37 @@ export function isNews(held: NumberedList | undefined, offered: NumberedList): b
 export function nextListNumber(last: number | undefined, now: Instant): number {
   return Math.max((last ?? 0) + 1, now);
 }
+
+/**
+ * Whether its signer was to have signed another by now: then somebody may be holding that one back. What it says goes on
+ * being true, since nothing is ever taken off a list.
+ */
+export function isOverdue({ nextUpdate }: Pick<RevocationList, "nextUpdate">, now: Instant): boolean {
+  return nextUpdate !== undefined && now >= nextUpdate + CLOCK_SLACK;
+}
+
+/** Whether its signer is to sign another although it revoked no more: half of `seconds`, what a list is good for, is over. */
+export function isToBeSignedAgain(
+  { at, nextUpdate }: Pick<RevocationList, "at" | "nextUpdate">,
+  now: Instant,
+  seconds: number,
+): boolean {
+  return nextUpdate === undefined || now >= Math.min(nextUpdate, at + seconds / 2);
+}
+
+/** What those are told who go by a list that is overdue, and cannot know what is being kept from them. */
+export function overdueConcern({ signer, list: { issuer, at, nextUpdate = at } }: SignedList): string {
+  const from = `the list of revocations of the ${signer} ${issuer.slice(0, 12)}…`;
+  const told = `is of ${formatInstant(at)} UTC, and another was due by ${formatInstant(nextUpdate)} UTC`;
+  return `${from} ${told}: what was revoked since may not be known here; ${NEXT_LIST[signer]}`;
+}
+
+const NEXT_LIST: Readonly<Record<RevocationSigner, string>> = {
+  authority:
+    "have its operator see that it serves, or sign another (slicelab authority revocations) and publish it (slicelab admin revocation publish)",
+  agent: "see that the agent runs and can be reached",
+  node: "see that the node runs and can be reached",
+};
 
 /** One link of a chain of tickets, the root's first, as far as revoking is about it. */
 export type RevocableLink = {

@@ -49,6 +49,6 @@ export const authorityApi = contract({
   getrevocations: method({
     result: z.string().nullable(),
     open: true,
-    help: "The signed list of revoked keys; nil where none was ever made.",
+    help: "The signed list of revoked keys, also while it names none. An earlier authority's answer may be nil.",
   }),
 });

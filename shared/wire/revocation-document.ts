@@ -67,7 +67,13 @@ export function claimedList(text: string): { readonly signer: KeyName; readonly 
   return { signer, id };
 }
 
-const ELEMENTS = ["issuer_sha256", "number", "at_time", ...REVOKED_KINDS.map((kind) => `${kind}s`)];
+const ELEMENTS = [
+  "issuer_sha256",
+  "number",
+  "at_time",
+  "next_update_time",
+  ...REVOKED_KINDS.map((kind) => `${kind}s`),
+];
 
 function readRevocations(verified: VerifiedBody): RevocationList {
   const fields = new Fields(readRoot(verified.body, "revocations", MAX_LIST_BYTES), ELEMENTS);
@@ -83,10 +89,20 @@ function readRevocations(verified: VerifiedBody): RevocationList {
     "a list of revocations is in the order of its names, none of them twice",
   );
   refuseUnless(revoked.length <= MAX_REVOKED, "TOO_LARGE", `a list names at most ${MAX_REVOKED}`);
+  const at = parseInstant(fields.text("at_time"));
+  const nextUpdate = fields.has("next_update_time")
+    ? parseInstant(fields.text("next_update_time"))
+    : undefined;
+  refuseUnless(
+    nextUpdate === undefined || nextUpdate > at,
+    "MALFORMED",
+    "the next list of revocations is due after this one was made",
+  );
   return {
     issuer: readName256(fields.text("issuer_sha256")),
     number: readNumber(fields.text("number")),
-    at: parseInstant(fields.text("at_time")),
+    at,
+    ...(nextUpdate !== undefined && { nextUpdate }),
     revoked,
   };
 }
@@ -99,7 +115,7 @@ function readRevoked(kind: RevokedKind, element: Element): Revoked {
 }
 
 /** Writes the body of a list: the bytes that are signed and whose hash names it. */
-export function writeRevocations({ issuer, number, at, revoked }: RevocationList): Buffer {
+export function writeRevocations({ issuer, number, at, nextUpdate, revoked }: RevocationList): Buffer {
   const ordered = onceEach(revoked);
   refuseUnless(
     ordered.length <= MAX_REVOKED,
@@ -110,6 +126,7 @@ export function writeRevocations({ issuer, number, at, revoked }: RevocationList
     field("issuer_sha256", issuer),
     field("number", number),
     field("at_time", formatInstant(at)),
+    ...(nextUpdate === undefined ? [] : [field("next_update_time", formatInstant(nextUpdate))]),
     ...REVOKED_KINDS.map((kind) =>
       group(`${kind}s`, ordered.filter((one) => one.kind === kind).map(revokedPart)),
     ),

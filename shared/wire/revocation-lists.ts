@@ -1,6 +1,7 @@
 import type { KeyName, PublicKey } from "../identity/key.ts";
-import { isNews, type SignedList } from "../model/revocation.ts";
+import { isNews, isOverdue, overdueConcern, type SignedList } from "../model/revocation.ts";
 import type { DocumentId } from "../model/ticket.ts";
+import type { Instant } from "../model/time.ts";
 
 /** A list as it is kept: as it was signed, and the key that it is verified with. */
 export type HeldList = SignedList & {
@@ -50,6 +51,16 @@ export class RevocationLists {
 
   /** Whether nobody with this key is listened to any more: what `peerOf` asks at every call. */
   readonly isRevoked = (key: KeyName): boolean => this.#revokedKeys.has(key);
+
+  /** Lists that were to be replaced by now, and whose next ones may be held back. */
+  overdue(now: Instant): readonly HeldList[] {
+    return this.all.filter(({ list }) => isOverdue(list, now));
+  }
+
+  /** The same, as an operator is told of it. */
+  concerns(now: Instant): string[] {
+    return this.overdue(now).map(overdueConcern);
+  }
 
   #isKey(kind: string, issuer: KeyName): boolean {
     return kind === "key" || (kind === "principal" && issuer === this.#self);

@@ -156,7 +156,7 @@ describe("one authority takes over from another", () => {
     newService = await startAuthority(
       {
         ...{ directory: directory.path, addresses: [hostname], registrars: [lab.agent.announce.agent] },
-        ...{ longest_days: 365, certificates_a_day: 1000 },
+        ...{ longest_days: 365, list_days: 7, certificates_a_day: 1000 },
         listen: { address: hostname, tls_port: Number(port) },
       },
       { log: silentLog() },

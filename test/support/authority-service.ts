@@ -30,6 +30,7 @@ export async function authorityService(
     ...{ directory: directory.path, addresses: ["127.0.0.1"], registrars: [...registrars] },
     ...{
       longest_days: 365,
+      list_days: 7,
       certificates_a_day: 1000,
       listen: { address: "127.0.0.1", tls_port: await ownPort() },
     },

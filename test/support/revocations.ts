@@ -1,5 +1,5 @@
 import type { SigningKey } from "#shared/identity/signature.ts";
-import type { Revoked, RevokedKind } from "#shared/model/revocation.ts";
+import type { RevocationList, Revoked, RevokedKind } from "#shared/model/revocation.ts";
 import { sealRevocations } from "#shared/wire/revocation-document.ts";
 import { NOW } from "./documents.ts";
 
@@ -7,9 +7,14 @@ import { NOW } from "./documents.ts";
 export type Named = Partial<Readonly<Record<RevokedKind, readonly string[]>>>;
 
 /** A signed list, right by itself, whoever signs it. */
-export function revocationsBy(signer: SigningKey, number: number, named: Named): string {
+export function revocationsBy(
+  signer: SigningKey,
+  number: number,
+  named: Named,
+  terms: Partial<Pick<RevocationList, "at" | "nextUpdate">> = {},
+): string {
   const revoked = Object.entries(named).flatMap(([kind, ids]) =>
     ids.map((id): Revoked => ({ kind: kind as RevokedKind, id, since: NOW })),
   );
-  return sealRevocations({ issuer: signer.public.name, number, at: NOW, revoked }, signer);
+  return sealRevocations({ issuer: signer.public.name, number, at: NOW, ...terms, revoked }, signer);
 }

@@ -2,6 +2,7 @@ import type { KeyName, PublicKey } from "#shared/identity/key.ts";
 import type { ServiceIdentity } from "#shared/identity/service-identity.ts";
 import { hostAndPort } from "#shared/model/address.ts";
 import type { Clock } from "#shared/runtime/clock.ts";
+import { startConcerns } from "#shared/runtime/concerns.ts";
 import type { Database } from "#shared/runtime/database.ts";
 import type { Log } from "#shared/runtime/log.ts";
 import { listenForNotifications } from "#shared/runtime/notifications.ts";
@@ -45,6 +46,8 @@ export async function openRevocations(
   const { signingKey } = identity;
   const authorities = () => identity.trust.keys;
   const revocations = await Revocations.open({ database, clock, signingKey, authorities });
+  owned.use(startConcerns(log, () => revocations.concerns(clock.now())));
+  connections.heed(revocations.isRevoked);
   const distribution = new Distribution({ database, revocations, tell: tellNode(connections), log });
   const load = () => {
     revocations

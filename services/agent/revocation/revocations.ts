@@ -2,7 +2,7 @@ import type { KeyName, PublicKey } from "#shared/identity/key.ts";
 import { publicKeyFromSpki } from "#shared/identity/key.ts";
 import type { SigningKey } from "#shared/identity/signature.ts";
 import { Fault, OperatorError, refuseUnless } from "#shared/model/errors.ts";
-import { nextListNumber, type Revoked } from "#shared/model/revocation.ts";
+import { isToBeSignedAgain, nextListNumber, type Revoked } from "#shared/model/revocation.ts";
 import type { DocumentId } from "#shared/model/ticket.ts";
 import type { Instant } from "#shared/model/time.ts";
 import type { Clock } from "#shared/runtime/clock.ts";
@@ -25,6 +25,9 @@ import {
   storedLists,
   takeBackRevoked,
 } from "../store/revocations.ts";
+
+/** How long this agent's own list is good for. */
+const LIST_SECONDS = 7 * 86_400;
 
 export type RevocationParts = {
   readonly database: Database;
@@ -67,6 +70,11 @@ export class Revocations {
 
   /** Whether nobody with this key is listened to: asked at every call. */
   readonly isRevoked = (key: KeyName): boolean => this.#lists.isRevoked(key);
+
+  /** Lists whose next ones are missing, as the agent's operator is told of it. */
+  concerns(now: Instant): string[] {
+    return this.#lists.concerns(now);
+  }
 
   get all(): readonly HeldList[] {
     return this.#lists.all;
@@ -154,13 +162,37 @@ export class Revocations {
     const self = signingKey.public;
     await lockRevocations(tx);
     if (!(await addRevoked(tx, self.name, { kind, id, since: now }, until))) return;
+    await this.#sign(tx, now);
+    await this.#enforce(tx, now);
+  }
+
+  /** Signs this agent's own list once more where that is due, so that nobody takes it for one that was replaced. */
+  async signAgain(): Promise<void> {
+    const { database, clock, signingKey } = this.#parts;
+    const now = clock.now();
+    const held = this.#lists.of(signingKey.public.name);
+    if (!held || !isToBeSignedAgain(held.list, now, LIST_SECONDS)) return;
+    await database.transaction(
+      async (tx) => {
+        await lockRevocations(tx);
+        const stored = (await storedLists(tx)).find(({ signer }) => signer === held.key.name);
+        if (stored?.number === held.list.number) await this.#sign(tx, now); // else another process was first
+      },
+      { repeatable: true },
+    );
+    await this.load();
+  }
+
+  async #sign(tx: Tx, now: Instant): Promise<void> {
+    const { signingKey } = this.#parts;
+    const self = signingKey.public;
     const last = (await storedLists(tx)).find(({ signer }) => signer === self.name)?.number;
     const revoked = await revokedBy(tx, self.name, now);
-    const list = { issuer: self.name, number: nextListNumber(last, now), at: now, revoked };
+    const number = nextListNumber(last, now);
+    const list = { issuer: self.name, number, at: now, nextUpdate: now + LIST_SECONDS, revoked };
     const document = sealRevocations(list, signingKey);
     const opened = openRevocations(document, self, "agent");
     await saveList(tx, storedList({ signer: "agent", key: self, document, ...opened }), now);
-    await this.#enforce(tx, now);
   }
 
   async #enforce(tx: Tx, now: Instant): Promise<void> {

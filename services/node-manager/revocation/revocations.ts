@@ -19,7 +19,12 @@ export type RevocationDeps = {
   readonly authorities: () => readonly PublicKey[];
   /** The agents that its owner gives something to. */
   readonly agents: readonly KeyName[];
+  /** Whether anything is leased or renewed while a list is overdue, and what it was to name is not known. */
+  readonly overdue: (typeof OVERDUE_REVOCATIONS)[number];
 };
+
+/** What becomes of new leases and renewals while a list is overdue: they are made all the same, or refused. */
+export const OVERDUE_REVOCATIONS = ["warn", "refuse"] as const;
 
 /** What is revoked at this node, and what that means for tickets and leases (WIRE.md §1, Revocations). */
 export class Revocations {
@@ -80,8 +85,27 @@ export class Revocations {
     return true;
   }
 
+  /** Lists whose next ones are missing, as the node's owner is told of it. */
+  concerns(): string[] {
+    const { time } = this.#deps;
+    return time.sure() ? this.#lists.concerns(time.now()) : [];
+  }
+
+  /** Throws EXPIRED where the node's owner wants that: what was revoked may be kept from this node. */
+  #refuseWhileOverdue(): void {
+    const { overdue, time } = this.#deps;
+    if (overdue === "warn") return;
+    const [held] = this.#lists.overdue(time.now());
+    refuseUnless(
+      !held,
+      "EXPIRED",
+      `this node leases and renews nothing while it lacks the latest list of revocations of the ${held?.signer} ${held?.key.name.slice(0, 12)}…; ask its owner, or choose another node`,
+    );
+  }
+
   /** Throws REVOKED where anything in the chain of a ticket is revoked; `agent` is the one whose root is above it. */
   refuse({ above, leaf }: Chain<Ticket>, agent: KeyName): void {
+    this.#refuseWhileOverdue();
     refuseRevoked(revocableLinks([...above, leaf], agent), this.#lists.all);
   }
 
@@ -111,6 +135,7 @@ export class Revocations {
 
   /** Throws REVOKED for a lease that is not to be renewed. */
   refuseLease(lease: StoredLease): void {
+    this.#refuseWhileOverdue();
     const found = this.ofLease(lease);
     if (found) throw revokedFault(found);
   }

@@ -26,11 +26,12 @@ export class Connections implements Disposable {
   /** Those made under earlier options, with calls on them that are not answered yet. */
   readonly #earlier = new Set<PinningAgent>();
   #https: PinningAgent;
+  #isRevoked: (key: KeyName) => boolean = () => false;
 
   /** Without `tls` only `http:` can be called, for what answers to strangers. */
   constructor(tls?: ClientTlsOptions | BlindTlsOptions) {
     this.http = new HttpAgent(KEPT_ALIVE);
-    this.#https = new PinningAgent({ ...KEPT_ALIVE, ...tls });
+    this.#https = this.#pinning(tls);
   }
 
   get https(): HttpsAgent {
@@ -42,7 +43,19 @@ export class Connections implements Disposable {
     for (const agent of this.#earlier) if (agent.idle) this.#earlier.delete(agent);
     this.#https.retire();
     this.#earlier.add(this.#https);
-    this.#https = new PinningAgent({ ...KEPT_ALIVE, ...tls });
+    this.#https = this.#pinning(tls);
+  }
+
+  /** From now on, and also on connections that are there, speaks to no server whose key `isRevoked` then. */
+  heed(isRevoked: (key: KeyName) => boolean): void {
+    this.#isRevoked = isRevoked;
+  }
+
+  /** Asked when a connection is made, and again whenever it is used once more. */
+  readonly isRevoked = (key: KeyName): boolean => this.#isRevoked(key);
+
+  #pinning(tls?: ClientTlsOptions | BlindTlsOptions): PinningAgent {
+    return new PinningAgent({ ...KEPT_ALIVE, ...tls }, this.isRevoked);
   }
 
   /** Ends every connection, also those in use. */
@@ -61,7 +74,13 @@ export function connectionsOf(identity: Pick<ServiceIdentity, "tls" | "follow">)
 type Created = (error: Error | null, stream: Duplex) => void;
 
 class PinningAgent extends HttpsAgent {
+  readonly #isRevoked: (key: KeyName) => boolean;
   #retired = false;
+
+  constructor(options: AgentOptions, isRevoked: (key: KeyName) => boolean) {
+    super(options);
+    this.#isRevoked = isRevoked;
+  }
 
   get idle(): boolean {
     return Object.keys(this.sockets).length === 0;
@@ -82,7 +101,7 @@ class PinningAgent extends HttpsAgent {
   }
   /** Node does not reuse a connection whose check came with the request, so the check is added here. */
   override createConnection(options: PinnedOptions, callback?: Created): Duplex | null | undefined {
-    const check = checkServerIdentity(options.expectedPeer);
+    const check = checkServerIdentity(options.expectedPeer, this.#isRevoked);
     return super.createConnection({ ...options, checkServerIdentity: check }, callback);
   }
 }

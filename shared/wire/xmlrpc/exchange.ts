@@ -3,7 +3,7 @@ import { request as requestSecure } from "node:https";
 import type { Socket } from "node:net";
 import { TLSSocket } from "node:tls";
 import type { KeyName, PublicKey } from "#shared/identity/key.ts";
-import { keyOf } from "#shared/identity/tls.ts";
+import { keyOf, revokedServer } from "#shared/identity/tls.ts";
 import { Fault } from "#shared/model/errors.ts";
 import { REQUEST_ID_HEADER } from "#shared/runtime/request-context.ts";
 import type { Connections, PinnedOptions } from "./connections.ts";
@@ -40,7 +40,7 @@ type Phase = "connecting" | "handshaking" | "sent" | "answered";
  */
 export async function exchange(target: Target, message: Message): Promise<Buffer> {
   const request = open(target, message);
-  const phase = sendWhenSecure(request, message.body);
+  const phase = sendWhenSecure(request, message.body, target);
   try {
     const response = await answerTo(request);
     phase.now = "answered";
@@ -75,15 +75,20 @@ function open(
 }
 
 /** Writes the request once its connection is ready for it, and says how far it came. */
-function sendWhenSecure(request: ClientRequest, body: Buffer): { now: Phase } {
+function sendWhenSecure(request: ClientRequest, body: Buffer, target: Target): { now: Phase } {
   const phase: { now: Phase } = { now: "connecting" };
   const send = () => {
     phase.now = "sent";
     request.end(body);
   };
+  const refuse = (socket: TLSSocket) => {
+    phase.now = "handshaking";
+    request.destroy(revokedServer(target.url.host, keyOf(socket).name));
+  };
   request.once("socket", (socket: Socket) => {
     if (socket instanceof TLSSocket) {
-      if (socket.authorized) return send(); // kept alive: it was checked when it was made
+      // Kept alive: it was checked when it was made, and its key may have been revoked since.
+      if (socket.authorized) return isRevokedNow(socket, target) ? refuse(socket) : send();
       socket.once("connect", () => {
         phase.now = "handshaking";
       });
@@ -92,6 +97,10 @@ function sendWhenSecure(request: ClientRequest, body: Buffer): { now: Phase } {
     else send();
   });
   return phase;
+}
+
+function isRevokedNow(socket: TLSSocket, { connections }: Target): boolean {
+  return connections.isRevoked(keyOf(socket).name);
 }
 
 function answerTo(request: ClientRequest): Promise<IncomingMessage> {

@@ -185,17 +185,22 @@ test("revoking twice is revoking once; revoking a key nobody certified is a mist
 test("the signed list names every revoked key, and its number rises", async () => {
   await using fresh = await freshAuthority();
   const key = publicKeyOf(parseCertificate(fresh.authority.caPem).publicKey);
-  const read = (text: string | undefined) => openRevocations(text!, key, "authority").list;
-  assert.equal(await fresh.authority.revocations(NOW), undefined, "nothing was ever revoked");
+  const read = (text: string) => openRevocations(text, key, "authority").list;
+  const nobody = (await fresh.authority.revocations(NOW)).list;
+  assert.deepEqual(
+    [nobody.revoked, nobody.nextUpdate! - nobody.at],
+    [[], 90 * 86_400],
+    "nothing was ever revoked",
+  );
   await fresh.authority.issue(request(alice), ALICE);
   await fresh.authority.issue(request(bob), { ...ALICE, name: "bob" });
-  const path = await fresh.authority.revoke(alice.public.name, NOW);
+  const { file: path } = await fresh.authority.revoke(alice.public.name, NOW);
   const first = await readFile(path, "utf8");
   assert.deepEqual(
     read(first).revoked.map(({ kind, id }) => [kind, id]),
     [["key", alice.public.name]],
   );
-  await fresh.authority.revoke(alice.public.name, new Date("2027-01-01T00:00:00Z"));
+  await fresh.authority.revoke(alice.public.name, new Date("2026-07-01T00:00:00Z"));
   assert.equal(await readFile(path, "utf8"), first, "nothing was new");
   await fresh.authority.revoke(bob.public.name, NOW);
   const second = read(await readFile(path, "utf8"));
@@ -204,11 +209,21 @@ test("the signed list names every revoked key, and its number rises", async () =
   assert.equal((await stat(path)).mode & 0o777, 0o644);
 
   await writeFile(path, first); // killed between the register and the list
-  const made = read(await fresh.authority.revocations(new Date("2026-06-01T12:00:09Z")));
+  const made = read((await fresh.authority.revocations(new Date("2026-06-01T12:00:09Z"))).document);
   assert.equal(made.revoked.length, 2);
   await rm(path);
-  const again = read(await fresh.authority.revocations(new Date("2026-06-01T12:00:20Z")));
+  const again = read((await fresh.authority.revocations(new Date("2026-06-01T12:00:20Z"))).document);
   assert.ok(again.number > made.number, "also where its last number is forgotten");
+  const lists = async (days: number[], good: number) => {
+    const made = await Promise.all(
+      days.map((day) => fresh.authority.revocations(new Date(Date.UTC(2026, 5, 1 + day, 12, 0, 20)), good)),
+    );
+    return made.map(({ list }) => list.number - again.number);
+  };
+  assert.deepEqual(await lists([1, 44], 90), [0, 0]);
+  assert.deepEqual(await lists([4], 7), [4 * 86_400], "signed again when half of its time is over");
+  assert.deepEqual(await lists([7], 7), [4 * 86_400]);
+  assert.deepEqual(await lists([11], 90), [11 * 86_400], "and when the next is due");
   await writeFile(path, "nonsense");
   await assert.rejects(fresh.authority.revocations(NOW), OperatorError);
 });

@@ -143,6 +143,15 @@ test("a revoked key is listed as revoked and not certified again", async () => {
     at("eve", "eve-2.crt"),
   );
   assert.deepEqual([revoked.code, again.code, again.out], [0, 1, ""]);
+  const [, file] = /slicelab admin revocation publish '(.+)'/.exec(revoked.err)!;
+  assert.match(
+    revoked.err,
+    /within half a\nminute[\s\S]*at the next call[\s\S]*slicelab admin revocation nodes\n/,
+  );
+  const lists = await authority("revocations");
+  assert.deepEqual([lists.code, lists.out], [0, `${file}\n`]);
+  assert.match(lists.err, /^list number \d+ names 1 keys; the next is due by [0-9-]{10} /);
+  assert.equal((await authority("revocations", "--days", "none")).code, 2);
   assert.match(again.err, /^slicelab authority: CERTIFICATE_REVOKED: .*make a new key\n$/);
   await assert.rejects(stat(at("eve", "eve-2.crt")), { code: "ENOENT" });
   assert.match((await authority("list")).out, /^eve +client +[0-9a-f]{16} +[0-9-]{10} +revoked$/m);

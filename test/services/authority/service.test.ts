@@ -1,11 +1,11 @@
 import assert from "node:assert/strict";
-import { readFile } from "node:fs/promises";
+import { readFile, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { after, before, test } from "node:test";
 import forge from "node-forge";
 import { type Authority, initAuthority, openAuthority } from "#services/authority/authority.ts";
-import type { AuthorityConfig } from "#services/authority/config.ts";
-import { type AuthorityService, startAuthority } from "#services/authority/service.ts";
+import { type AuthorityConfig, loadAuthorityConfig } from "#services/authority/config.ts";
+import { type AuthorityDeps, type AuthorityService, startAuthority } from "#services/authority/service.ts";
 import {
   type CertificateKind,
   certificateFacts,
@@ -14,14 +14,17 @@ import {
 } from "#shared/identity/certificate.ts";
 import { createCertificateRequest } from "#shared/identity/certificate-request.ts";
 import { type Identity, identityFrom } from "#shared/identity/identity.ts";
+import { publicKeyOf } from "#shared/identity/key.ts";
 import { generateSigningKey } from "#shared/identity/key-file.ts";
 import type { SigningKey } from "#shared/identity/signature.ts";
 import { clientTlsOptions, strangerTlsOptions } from "#shared/identity/tls.ts";
 import { createLog } from "#shared/runtime/log.ts";
 import { authorityApi } from "#shared/wire/authority-api.ts";
+import { openRevocations } from "#shared/wire/revocation-document.ts";
 import { type XmlRpcClient, xmlRpcClient } from "#shared/wire/xmlrpc/client.ts";
 import { Connections } from "#shared/wire/xmlrpc/connections.ts";
 import { TransportError } from "#shared/wire/xmlrpc/transport-error.ts";
+import { eventually } from "#test/support/deadline.ts";
 import { type TemporaryDirectory, temporaryDirectory } from "#test/support/directory.ts";
 
 type Client = XmlRpcClient<typeof authorityApi>;
@@ -59,15 +62,23 @@ async function certified(name: string, kind: CertificateKind): Promise<Identity>
   return identityFrom(own, certPem, authority.caPem);
 }
 
-async function serving(changes: Partial<AuthorityConfig> = {}): Promise<AuthorityService> {
+async function serving(
+  changes: Partial<AuthorityConfig> = {},
+  deps: Partial<AuthorityDeps> = {},
+): Promise<AuthorityService> {
   return cleanup.use(
     await startAuthority(
       {
         ...{ directory: directory.path, addresses: ["127.0.0.1"], registrars: [registrar.name] },
-        ...{ listen: { address: "127.0.0.1", tls_port: 0 }, longest_days: 100, certificates_a_day: 6 },
+        ...{
+          listen: { address: "127.0.0.1", tls_port: 0 },
+          longest_days: 100,
+          certificates_a_day: 6,
+          list_days: 7,
+        },
         ...changes,
       },
-      { log: createLog("authority", { level: "silent" }) },
+      { log: createLog("authority", { level: "silent" }), ...deps },
     ),
   );
 }
@@ -139,8 +150,60 @@ test("nobody but a registrar gets anything, and nobody without a certificate", a
   const stranger = xmlRpcClient(authorityApi, { url: service.announce.tls, connections });
   await assert.rejects(stranger.certify(wanted), { name: "NO_CERTIFICATE" });
   assert.deepEqual(await stranger.getauthority(), [authority.caPem]);
-  assert.equal(await stranger.getrevocations(), null);
+  const key = publicKeyOf(parseCertificate(authority.caPem).publicKey);
+  const { revoked, at, nextUpdate } = openRevocations(
+    (await stranger.getrevocations())!,
+    key,
+    "authority",
+  ).list;
+  assert.deepEqual(
+    [revoked, nextUpdate! - at],
+    [[], 7 * 86_400],
+    "nobody is, and until when that can be believed",
+  );
   assert.equal((await authority.issued()).length, before + 1); // eve's own
+});
+
+test("registrars and limits follow the configuration while it serves, as far as that can be used", async () => {
+  const file = join(directory.path, "authority.toml");
+  const certificate = join(directory.path, "newcomer.crt");
+  const write = (registrars: string[], more = "") =>
+    writeFile(
+      file,
+      `directory = "${directory.path}"\naddresses = ["127.0.0.1"]\nregistrars = ${JSON.stringify(registrars)}\n${more}`,
+    );
+  await write([registrar.name]);
+  let reads = 0;
+  const read = () => {
+    reads += 1;
+    return loadAuthorityConfig(file, {});
+  };
+  const followed = await serving({}, { following: { read, everyMs: 10 } });
+  const newcomer = clientOf(await certified("newcomer", "server"), followed);
+  const wanted = { csr, name: "n", kind: "client", days: 101 } as const;
+  await assert.rejects(newcomer.certify(wanted), { name: "NO_PRIVILEGE" });
+
+  const other = await certified("agent two", "server");
+  await writeFile(certificate, other.tls.cert);
+  await write([certificate], "longest_days = 100\n");
+  const asOther = clientOf(other, followed);
+  const answers = (client: Client, name: string) => () =>
+    client.certify(wanted).then(
+      () => false,
+      (error) => error.name === name,
+    );
+  await eventually(answers(asOther, "QUOTA"), { what: "the new registrar being one" });
+  await assert.rejects(clientOf(registrar, followed).certify(wanted), { name: "NO_PRIVILEGE" });
+
+  await write([certificate, "/nowhere.crt"], "longest_days = 3\n");
+  await writeFile(certificate, registrar.tls.cert);
+  const seen = reads + 2; // the first of these looks may have begun before that was written
+  await eventually(() => reads > seen);
+  await assert.rejects(asOther.certify(wanted), { name: "QUOTA" }, "what was there before still counts");
+  await write([certificate], "longest_days = 100\n");
+  await eventually(answers(clientOf(registrar, followed), "QUOTA"), {
+    what: "the certificate of another key",
+  });
 });
 
 test("weak keys, bad names, bad addresses and certificates that last too long are refused", async () => {

@@ -69,6 +69,11 @@ describe("a broker", () => {
     await lab.broker.poll();
     await assert.rejects(client.getconfig(), refusal("CERTIFICATE_REVOKED"));
     await lab.client.getconfig();
+    // As if this broker had been started again while none of its agents answers.
+    const nobody = [{ identity: lab.agent, url: "https://127.0.0.1:9/RPC2" }];
+    await using again = await lab.sibling({ agents: nobody });
+    await assert.rejects(lab.clientOf(carol, again).getconfig(), refusal("CERTIFICATE_REVOKED"));
+    await lab.clientOf(bob, again).getconfig();
   });
 
   test("a request is acted on for its principal alone, by the broker it names, until it ends", async () => {

@@ -36,6 +36,23 @@ test("a list is read as it was written, by whoever trusts its signer", () => {
   assert.deepEqual(openRevocations(sealRevocations(list([]), node), node.public, "node").list.revoked, []);
 });
 
+test("a list may say when the next one is due, and is overdue when that has passed, never before", () => {
+  const due = list([], { nextUpdate: NOW + 100 });
+  const opened = openRevocations(sealRevocations(due, node), node.public, "authority");
+  assert.deepEqual(opened.list, due);
+  const lists = new RevocationLists();
+  lists.put({ signer: "authority", key: node.public, document: "", ...opened });
+  assert.deepEqual(lists.concerns(NOW + 100 + 299), []);
+  assert.match(
+    lists.concerns(NOW + 100 + 300).join(),
+    /of the authority [0-9a-f]{12}… is of .* another was due by/,
+  );
+  lists.put({ signer: "authority", key: node.public, document: "", id, list: keys });
+  assert.deepEqual(lists.concerns(NOW + 1e9), [], "lists of before say nothing of it");
+  const backwards = sealRevocations(list([], { nextUpdate: NOW }), node);
+  assert.throws(() => openRevocations(backwards, node.public, "authority"), /^MALFORMED.*after this one/);
+});
+
 test("a list of another signer, altered, or in another's name is refused", () => {
   const text = sealRevocations(keys, node);
   assert.throws(() => openRevocations(text, otherNode.public, "authority"), /^UNKNOWN_KEY/);

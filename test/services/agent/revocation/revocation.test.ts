@@ -5,7 +5,7 @@ import { Fault } from "#shared/model/errors.ts";
 import { parseDocument } from "#shared/wire/document.ts";
 import { openRevocations } from "#shared/wire/revocation-document.ts";
 import { eventually } from "#test/support/deadline.ts";
-import { DAY } from "#test/support/documents.ts";
+import { DAY, NOW } from "#test/support/documents.ts";
 import { revocationsBy } from "#test/support/revocations.ts";
 import { type AgentLab, agentLab, audited, charges, type LabNode, refusal } from "../agent-lab.ts";
 import { FACTS } from "../facts.ts";
@@ -115,6 +115,32 @@ test("an administrator revokes a principal and a ticket, and the agent's own lis
   await admin.api.revokeprincipal({ principal: "bob" });
   await eventually(() => node.lists.length === 3);
   assert.deepEqual(new Set(own().revoked.map((one) => one.id)), new Set([lab.alice.name, lab.bob.name]));
+
+  // Another is signed and given to all before it is due, so that nobody who has the latest can take it for an old one.
+  await lab.agent.scan();
+  assert.equal(node.lists.length, 3);
+  const third = own();
+  lab.clock.advance(4 * DAY);
+  await lab.agent.scan();
+  await eventually(() => node.lists.length === 4);
+  assert.deepEqual([own().revoked, own().nextUpdate], [third.revoked, lab.clock.now() + 7 * DAY]);
+  assert.ok(own().number > third.number && lab.clock.now() < third.nextUpdate!);
+});
+
+test("that the authority's next list is overdue is among what is wrong, until it comes", async () => {
+  await using lab = await agentLab();
+  const list = (number: number, nextUpdate: number) =>
+    revocationsBy(authorityOf(lab), number, {}, { nextUpdate });
+  const wrong = async () => await (await fetch(new URL("/trouble", lab.agent.announce.web))).text();
+  await lab.bob.client.postrevocations({ list: list(5, NOW + DAY) });
+  assert.doesNotMatch(await wrong(), /another was due/);
+  lab.clock.advance(DAY + 300);
+  assert.match(
+    await wrong(),
+    /of the authority [0-9a-f]{12}…[^<]* another was due by [^<]*slicelab authority revocations/,
+  );
+  await lab.bob.client.postrevocations({ list: list(6, NOW + 9 * DAY) });
+  assert.doesNotMatch(await wrong(), /another was due/);
 });
 
 test("lists that are forged, foreign, older or contradicting are refused and change nothing", async () => {

@@ -4,7 +4,7 @@ import { test } from "node:test";
 import type { KeyName } from "#shared/identity/key.ts";
 import { testAuthority } from "#test/support/authority.ts";
 import { eventually } from "#test/support/deadline.ts";
-import { KEYS } from "#test/support/documents.ts";
+import { KEYS, NOW } from "#test/support/documents.ts";
 import { revocationsBy } from "#test/support/revocations.ts";
 import { hang } from "../lab/faulty-backend.ts";
 import { type NodeLab, nodeLab, sshKey } from "../lab/node-lab.ts";
@@ -51,6 +51,34 @@ test("whoever the authority revoked is refused on its open connection, and its l
   await assert.rejects(lab.alice.getslivers(), /^CERTIFICATE_REVOKED/);
   await leased(lab, "of_bob");
   assert.equal(await lab.bob.postrevocations({ list }), 1, "again is the same as once");
+});
+
+test("a list that is overdue is told of, and new leases are refused only where the owner wants that", async () => {
+  await using lab = await nodeLab();
+  const list = (number: number, nextUpdate: number) =>
+    revocationsBy(authorityOf(lab), number, {}, { nextUpdate });
+  await lab.bob.postrevocations({ list: list(5, NOW + 60) });
+  const page = async () => await (await fetch(lab.node.webUrl)).text();
+  assert.doesNotMatch(await page(), /another was due/);
+  lab.clock.advance(60 + 300);
+  assert.match(await page(), /list of revocations of the authority [0-9a-f]{12}…[^<]* another was due by 2/);
+  await lab.alice.newlease({ ticketdata: (await lab.ticket({ slice: "before" })).text });
+
+  Object.assign(lab.config, { overdueRevocations: "refuse" });
+  await lab.restart();
+  const ticket = await lab.ticket({ slice: "web" });
+  const redeem = () => lab.alice.newlease({ ticketdata: ticket.text });
+  await assertRefused(lab, redeem, "EXPIRED", /lacks the latest list of revocations of the authority/);
+  await assertRefused(
+    lab,
+    () => lab.alice.renewlease({ slice: "before" }),
+    "EXPIRED",
+    /lacks the latest list/,
+  );
+  await leased(lab, "before");
+  await lab.bob.postrevocations({ list: list(6, NOW + 86_400) });
+  await redeem();
+  await lab.alice.renewlease({ slice: "before" });
 });
 
 test("an agent's list ends what it gave a principal, and makes nobody a stranger to the node", async () => {

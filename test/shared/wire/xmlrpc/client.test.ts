@@ -82,6 +82,28 @@ test("a pinned client talks to its key wherever that is, and writes nothing to a
   assert.equal(toy.store.count, 1);
 });
 
+test("nothing is said to a server whose key is revoked, on a connection that is open or on a new one", async () => {
+  await using toy = await startToy(server);
+  await using other = await startToy(await authority.server("other"));
+  using connections = connectionsOf(alice);
+  const clients = [undefined, server.name].map((expectedPeer) =>
+    xmlRpcClient(toyApi, { url: toy.url, connections, expectedPeer }),
+  );
+  for (const client of clients) await client.add({ amount: 1 });
+  const revoked = new Set<string>();
+  connections.heed((key) => revoked.has(key));
+  for (const client of clients) await client.add({ amount: 1 });
+  const open = toy.sockets.size;
+  revoked.add(server.name);
+  const refused = fails(
+    "wrong-peer",
+    new RegExp(`revoked the key ${server.name} of the server at 127.0.0.1`),
+  );
+  for (const client of [...clients, ...clients]) await assert.rejects(client.add({ amount: 1 }), refused);
+  assert.deepEqual([toy.store.count, open], [4, 2]);
+  await xmlRpcClient(toyApi, { url: other.url, connections }).whoami();
+});
+
 test("a kept-alive connection is not lent to a client with another pin", async () => {
   await using toy = await startToy(server);
   using connections = connectionsOf(alice);
