@@ -18,7 +18,7 @@ describe("slice create goes on where an agent's fault has left it:", () => {
   let beginning: TestbedState;
   let database: string;
   before(async () => {
-    lab = await testbedProcess();
+    lab = await testbedProcess({ ownPostgres: true });
     beginning = await settledState(lab);
     const config = await readFile(join(lab.home, "agent", "agent.toml"), "utf8");
     database = /^database = "(.*)"$/m.exec(config)![1]!;

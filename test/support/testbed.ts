@@ -7,8 +7,9 @@ import { createInterface } from "node:readline";
 import { fileURLToPath } from "node:url";
 import type { TestbedDescription } from "#testbed/description.ts";
 import type { PEOPLE, TestbedEngine } from "#testbed/layout.ts";
+import { testDatabase } from "./database.ts";
 import { eventually, within } from "./deadline.ts";
-import { type TemporaryDirectory, temporaryDirectory } from "./directory.ts";
+import { temporaryDirectory } from "./directory.ts";
 import { type ProgramResult, runProgram } from "./program.ts";
 import { TestbedClients } from "./testbed-clients.ts";
 
@@ -27,6 +28,8 @@ export type TestbedProcessOptions = {
   readonly monitors?: boolean;
   /** With a broker, which `slice` asks first. */
   readonly broker?: boolean;
+  /** With a PostgreSQL of its own, as people have it, for tests that kill it; else it is on that of the test run. */
+  readonly ownPostgres?: boolean;
 };
 
 export const PROJECT = fileURLToPath(new URL("../../", import.meta.url));
@@ -39,29 +42,29 @@ const STOP_MILLISECONDS = 60_000;
  * disposed of it is interrupted, and its home is removed.
  */
 export async function testbedProcess(options: TestbedProcessOptions = {}): Promise<TestbedProcess> {
-  const directory = await temporaryDirectory();
-  const lab = new TestbedProcess(directory, options);
-  try {
-    await lab.start();
-    return lab;
-  } catch (error) {
-    await lab[Symbol.asyncDispose]();
-    throw error;
-  }
+  await using owned = new AsyncDisposableStack();
+  const directory = owned.use(await temporaryDirectory());
+  const database = options.ownPostgres ? undefined : owned.use(await testDatabase());
+  const lab = new TestbedProcess(join(directory.path, "home"), options, database?.url);
+  await lab.start();
+  lab.keep(owned.move());
+  return lab;
 }
 
 export class TestbedProcess implements AsyncDisposable {
   readonly home: string;
   /** Everything it has told people, line by line. */
   readonly said: string[] = [];
-  readonly #directory: TemporaryDirectory;
+  readonly #database: string | undefined;
+  /** What goes after it has ended. */
+  #kept = new AsyncDisposableStack();
   readonly #args: readonly string[];
   #running: { child: ChildProcess; description: TestbedDescription; clients: TestbedClients } | undefined;
 
-  constructor(directory: TemporaryDirectory, options: TestbedProcessOptions) {
+  constructor(home: string, options: TestbedProcessOptions, database?: string) {
     const { nodes = 3, engine = "simulated", plain = false, monitors = false, broker = false } = options;
-    this.#directory = directory;
-    this.home = join(directory.path, "home");
+    this.home = home;
+    this.#database = database;
     const given = ["--home", this.home, "--nodes", String(nodes), "--engine", engine, "--ports", "random"];
     const without = [...(monitors ? [] : ["--no-monitors"]), ...(broker ? [] : ["--no-broker"])];
     this.#args = [...given, ...(plain ? ["--plain"] : []), ...without];
@@ -87,11 +90,16 @@ export class TestbedProcess implements AsyncDisposable {
     return this.#now.clients;
   }
 
+  /** Makes `kept` go with it, after it has ended. */
+  keep(kept: AsyncDisposableStack): void {
+    this.#kept = kept;
+  }
+
   /** Starts it again on the same home; nothing when it runs. */
   async start(): Promise<void> {
     if (this.#running) return;
     const from = this.said.length;
-    const child = spawnTestbed(this.#args);
+    const child = spawnTestbed(this.#args, this.#database);
     createInterface({ input: child.stderr! }).on("line", (line) =>
       this.said.push(line.replace(/^testbed: /, "")),
     );
@@ -181,14 +189,18 @@ export class TestbedProcess implements AsyncDisposable {
     try {
       if (this.#running) await this.stop();
     } finally {
-      await this.#directory[Symbol.asyncDispose]();
+      await this.#kept.disposeAsync();
     }
   }
 }
 
-/** Runs the testbed's command line. It ends as if interrupted when this process dies without ending it. */
-export function spawnTestbed(args: readonly string[]): ChildProcess {
-  const { DATABASE_URL: _, ...env } = process.env; // a testbed of a test has a PostgreSQL of its own
+/**
+ * Runs the testbed's command line, on a PostgreSQL of its own unless it is given the URL of an empty database. It ends
+ * as if interrupted when this process dies without ending it.
+ */
+export function spawnTestbed(args: readonly string[], database?: string): ChildProcess {
+  const { DATABASE_URL: _, ...others } = process.env; // that of the test run is for many
+  const env = database === undefined ? others : { ...others, DATABASE_URL: database };
   const command = [process.execPath, "testbed/main.ts", ...args];
   return spawn("setpriv", ["--pdeathsig", "INT", "--", ...command], {
     cwd: PROJECT,

@@ -74,7 +74,7 @@ async function processesIn(directory: string): Promise<string[]> {
 describe("a testbed", () => {
   let lab: TestbedProcess;
   before(async () => {
-    lab = await testbedProcess({ nodes: 2, plain: true });
+    lab = await testbedProcess({ nodes: 2, plain: true, ownPostgres: true });
   });
   after(() => lab[Symbol.asyncDispose]());
 

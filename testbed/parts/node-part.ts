@@ -7,7 +7,7 @@ import type { Share } from "#shared/model/resources.ts";
 import { acceptNode } from "../acceptance.ts";
 import { writeNodeConfig } from "../configuration.ts";
 import { enrolOnTestbed } from "../identities.ts";
-import type { Layout } from "../layout.ts";
+import type { Layout, TestbedEngine } from "../layout.ts";
 import type { MonitorPlaces } from "../monitor-places.ts";
 import type { Place } from "../network.ts";
 import type { TestbedOptions } from "../options.ts";
@@ -28,6 +28,7 @@ export type NodePart = AsyncDisposable & {
     readonly slicestat: number;
   };
   readonly part: Part;
+  readonly engine: TestbedEngine;
   readonly config: string;
   readonly namespace?: string;
   revive(): Promise<string[]>;
@@ -70,6 +71,7 @@ export async function startNodePart(terms: Terms): Promise<NodePart> {
   const part = await Part.start(serving(layout, place, config));
   return {
     ...{ ip: place.ip, node: enrolled.sha256, part, config, namespace: place.namespace },
+    engine: options.engine,
     addresses: part.process.announcement as unknown as NodePart["addresses"],
     revive: () => part.revive(),
     [Symbol.asyncDispose]: () => part[Symbol.asyncDispose](),
@@ -86,7 +88,8 @@ function serving(layout: Layout, place: Place, config: string): ServiceCommand {
 }
 
 /** Stops the slivers of a node whose node manager has ended. Their disks stay. */
-export async function stopSlivers({ config, namespace }: NodePart): Promise<void> {
+export async function stopSlivers({ engine, config, namespace }: NodePart): Promise<void> {
+  if (engine === "simulated") return; // those were in the node manager's memory
   const argv = ["services/node-manager/main.ts", "stop-slivers", "--config", config] as const;
   const [file, ...args] = fullCommand({ name: "", argv, namespace, logFile: "" });
   await run(file!, args, { cwd: new URL("../..", import.meta.url) });
