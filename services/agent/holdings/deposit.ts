@@ -132,7 +132,9 @@ export class Deposits {
     const taken: Link<Holding>[] = [];
     for (const link of opened) {
       const related = await relatedHoldings(tx, link);
-      if (related.some(({ id }) => id === link.id)) continue;
+      const known = related.find(({ id }) => id === link.id);
+      if (known) await rejoin(tx, known, link, related);
+      if (known) continue;
       const live = await countHoldings(tx, link.ticket.node, now);
       refuseUnless(
         live < MAX_HOLDINGS_OF_NODE,
@@ -157,9 +159,10 @@ export class Deposits {
 }
 
 /**
- * A holding and what it replaces share one account (WIRE.md §1, "Accounts"), and so do a node's roots to several keys
- * of this agent, which are no second share. They may come in any order, so one that comes late may connect accounts
- * that were opened for others.
+ * A holding and what it replaces share one account (WIRE.md §1, "Accounts"), and so do all roots of a node to this agent,
+ * as they do at the node: neither a further key nor a root that was signed while this agent missed the one before, or its
+ * node had lost it, is a second share. They may come in any order, so one that comes late may connect accounts that were
+ * opened for others.
  */
 async function accountFor(tx: Tx, link: Link<Holding>, related: readonly KnownHolding[]): Promise<number> {
   const replaced = related.find((other) => other.id === link.ticket.replaces);
@@ -173,6 +176,18 @@ async function accountFor(tx: Tx, link: Link<Holding>, related: readonly KnownHo
   return account;
 }
 
+/** Accounts that were opened apart although they are one come together when what connects them is deposited again. */
+async function rejoin(
+  tx: Tx,
+  known: KnownHolding,
+  link: Link<Holding>,
+  related: readonly KnownHolding[],
+): Promise<void> {
+  const accounts = related.filter((other) => connects(other, link)).map(({ account }) => account);
+  const others = [...new Set(accounts)].filter((account) => account !== known.account);
+  if (others.length > 0) await mergeAccounts(tx, known.account, others);
+}
+
 function isSame(a: Parties, b: Parties): boolean {
   return a.issuer === b.issuer && a.principal === b.principal && a.node === b.node;
 }
@@ -182,6 +197,5 @@ type Parties = Pick<Holding, "issuer" | "principal" | "node">;
 function connects(other: KnownHolding, { id, ticket }: Link<Holding>): boolean {
   if (other.replaces === id) return isSame(other, ticket);
   if (other.replaces !== null && other.replaces === ticket.replaces) return isSame(other, ticket);
-  const roots = ticket.parent === undefined && other.issuer === ticket.node;
-  return roots && other.node === ticket.node && other.principal !== ticket.principal;
+  return ticket.parent === undefined && other.issuer === ticket.node && other.node === ticket.node;
 }

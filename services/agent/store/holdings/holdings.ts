@@ -21,12 +21,12 @@ export type KnownHolding = {
   readonly replaces: string | null;
 };
 
-/** The holding itself, the one it replaces, those that replace it or the same, and its node's roots to other keys of this agent. */
+/** The holding itself, the one it replaces, those that replace it or the same, and its node's roots to this agent. */
 export async function relatedHoldings(tx: Tx, holding: Link<Holding>): Promise<KnownHolding[]> {
   return await tx.rows<KnownHolding>(
     `select id, account, node, issuer, principal, replaces from holdings
-     where id = $1 or id = $2 or replaces in ($1, $2) or (node = $3 and issuer = node and principal <> $4)`,
-    [holding.id, holding.ticket.replaces ?? null, holding.ticket.node, holding.ticket.principal],
+     where id = $1 or id = $2 or replaces in ($1, $2) or (node = $3 and issuer = node)`,
+    [holding.id, holding.ticket.replaces ?? null, holding.ticket.node],
   );
 }
 

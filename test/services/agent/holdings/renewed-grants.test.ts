@@ -5,7 +5,7 @@ import { openTicketKeys } from "#services/agent/signing/ticket-keys.ts";
 import { type Grant, grantsBeginning } from "#services/agent/store/holdings/grants.ts";
 import { OperatorError } from "#shared/model/errors.ts";
 import type { Share } from "#shared/model/resources.ts";
-import { DAY, KEYS, NOW, serial } from "../../../support/documents.ts";
+import { DAY, KEYS, NOW, seal, serial } from "../../../support/documents.ts";
 import { type AgentLab, agentLab, checkSums, type LabNode, refusal } from "../agent-lab.ts";
 
 /** What renewing a grant cannot be made to hide: the node knows only holdings it has seen, the giver has to know all. */
@@ -52,9 +52,14 @@ test("a grant is renewed from what it was split from, never from an account besi
   const first = await node.deposit(node.root({ resources: HELD, serial: serial(1) }));
   const { id } = await granting.grant(wish(node, 3000));
   const replaces = await grantOf(lab, id);
-  // A second share that lasts longer, and therefore would be preferred.
+  // A second share, from somebody else who holds a part of the node, that lasts longer and therefore would be preferred.
   const term = { start: first.ticket.term.start, end: first.ticket.term.end + DAY };
-  await node.deposit(node.root({ resources: HELD, serial: serial(2), term, validity: term }));
+  const longer = { resources: HELD, serial: serial(2), term, validity: term };
+  const { name, sha1, spki } = KEYS.branch.public;
+  const above = node.root({ ...longer, principal: name, principleSha1: sha1, principalKey: spki });
+  const below = { ...node.root(longer).ticket, serial: serial(3), parent: above.id, issuer: name, splits: 2 };
+  const { text } = seal(below, KEYS.branch, above.lineage);
+  await lab.bob.client.deposittickets({ tickets: [text] });
   await elsewhere.deposit();
   const accounts = await lab.database.rows("select id from accounts where node = $1", [node.name]);
   assert.equal(accounts.length, 2);
