@@ -4,6 +4,7 @@ import type { Instant } from "#shared/model/time.ts";
 import type { CallFailure } from "#shared/wire/xmlrpc/transport-error.ts";
 import { endAbandoned } from "./filling/abandonment.ts";
 import { Filling } from "./filling/filling.ts";
+import { absences } from "./filling/included.ts";
 import type { SliceJournal } from "./journal/slice-journal.ts";
 import { checkGoingOn } from "./journal/slice-owner.ts";
 import { addressOf, type SliceRecord, type Trouble } from "./journal/slice-record.ts";
@@ -22,7 +23,7 @@ const SILENT = 1 / 5;
 export type Creation = {
   /** What kept agents from granting more. */
   readonly shortfall: readonly CallFailure[];
-  /** Whether the description is fulfilled: at least as many slivers as it asks for, each with its program. */
+  /** Whether the description is fulfilled: as many slivers as it needs, on all nodes it includes, each with its program. */
   readonly complete: boolean;
 };
 
@@ -67,7 +68,8 @@ export async function createSlice(
   const unlaunched = await launchOn(journal, order.description, started, effort);
   for (const [node, failure] of unlaunched) filling.troubles.set(node, failure);
   const isWhole = nodes.every((node) => filling.isUp(node) && !unlaunched.has(node));
-  const complete = nodes.length >= order.description.nodes.atleast && isWhole;
+  const absent = absences(order.description, journal.state, filling.troubles);
+  const complete = nodes.length >= order.description.nodes.atleast && isWhole && absent.length === 0;
   const troubles = [...filling.troubles].map(([node, failure]) => troubleOf(node, failure, now));
   await journal.update((record) => ({
     ...record,
@@ -75,7 +77,7 @@ export async function createSlice(
     troubles,
     ...(complete && { repairing: undefined }),
   }));
-  return { shortfall: filling.shortfall, complete };
+  return { shortfall: [...absent, ...filling.shortfall], complete };
 }
 
 function beginning(order: Order, principal: string, now: Instant) {

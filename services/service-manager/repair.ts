@@ -5,6 +5,7 @@ import { type CallFailure, TransportError } from "#shared/wire/xmlrpc/transport-
 import { troubleOf } from "./creation.ts";
 import { abandonLease, endAbandoned } from "./filling/abandonment.ts";
 import { Filling } from "./filling/filling.ts";
+import { absences, isIncluded } from "./filling/included.ts";
 import type { SliceJournal } from "./journal/slice-journal.ts";
 import { checkGoingOn } from "./journal/slice-owner.ts";
 import { addressOf, type NodeAddress } from "./journal/slice-record.ts";
@@ -83,7 +84,9 @@ export async function repairSlice(
   const unlaunched = await launchHandedOver(work, order, lost, filling);
   for (const [node, failure] of unlaunched) mending.set(node, { result: "failed", failure });
   await giveUpSurplus(work, order, standing, mending);
-  return await conclude(work, order, mending, filling.shortfall);
+  const absent = absences(order.description, journal.state, filling.troubles);
+  const repair = await conclude(work, order, mending, absent.length > 0);
+  return { ...repair, shortfall: [...absent, ...filling.shortfall] };
 }
 
 type Standing = { readonly lease: Lease } & Omit<Mending, "address">;
@@ -150,9 +153,15 @@ async function giveUpSurplus(
 ): Promise<void> {
   const rank = new Map(journal.record.nodes.map(({ node }, at) => [node, at]));
   const isLost = ({ node }: Lease) => standing.get(node)?.result === "lost";
+  const isMust = ({ node }: Lease) => isIncluded(description, journal, node);
   const leases = [...journal.leases.values()]
     .map(({ lease }) => lease)
-    .sort((a, b) => Number(isLost(a)) - Number(isLost(b)) || rank.get(a.node)! - rank.get(b.node)!);
+    .sort(
+      (a, b) =>
+        Number(isMust(b)) - Number(isMust(a)) ||
+        Number(isLost(a)) - Number(isLost(b)) ||
+        rank.get(a.node)! - rank.get(b.node)!,
+    );
   const surplus = leases.slice(description.nodes.count);
   for (const lease of surplus) {
     await abandonLease(journal, lease);
@@ -169,8 +178,8 @@ async function conclude(
   { journal, now }: Work,
   { description }: Order,
   mending: ReadonlyMap<string, Omit<Mending, "address">>,
-  shortfall: readonly CallFailure[],
-): Promise<Repair> {
+  lacking: boolean,
+): Promise<Omit<Repair, "shortfall">> {
   const mendings = [...mending].map(([node, came]) => ({
     address: addressOf(journal.record, node),
     ...came,
@@ -183,7 +192,7 @@ async function conclude(
   const fresh = mendings.filter(({ result }) => result === "new").length;
   const { count, atleast } = description.nodes;
   const good = journal.leases.size;
-  const complete = !unmended && good >= atleast && (good >= count || fresh >= gone);
+  const complete = !unmended && !lacking && good >= atleast && (good >= count || fresh >= gone);
   const troubles = mendings.flatMap(({ address, result, failure }) =>
     failure && result !== "gone" && result !== "ended" ? [troubleOf(address.node, failure, now)] : [],
   );
@@ -192,5 +201,5 @@ async function conclude(
     const phase = complete ? "created" : record.phase;
     return { ...rest, phase, troubles, ...(!complete && { repairing }) };
   });
-  return { mendings, shortfall, complete };
+  return { mendings, complete };
 }

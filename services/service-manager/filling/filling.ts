@@ -11,8 +11,9 @@ import { failureName, failureSentence } from "../terminal/failure.ts";
 import { disposeOfUnwanted, rejectTickets } from "../tickets/ticket-disposal.ts";
 import type { TicketSource } from "../tickets/ticket-source.ts";
 import { abandonLease, endAbandoned } from "./abandonment.ts";
+import { isIncluded, lackingOf } from "./included.ts";
 import type { Leg } from "./lateness.ts";
-import { type Attempt, race } from "./race.ts";
+import { type Attempt, type RaceEnd, race } from "./race.ts";
 import { fateAfter, redeem } from "./redemption.ts";
 import { type Lost, TicketSupply } from "./ticket-supply.ts";
 
@@ -86,27 +87,65 @@ export class Filling {
 
   /**
    * Redeems tickets, and gets more of them, until enough slivers are up. Whoever fails is replaced at once; whoever is
-   * much slower than others gets a stand-in beside it. Then what is not needed is given back.
+   * much slower than others gets a stand-in beside it. Nobody stands in for nodes that must be there: they are waited
+   * for, and where one fails its place stays open. Then what is not needed is given back.
    */
   async fill(): Promise<void> {
-    const { effort, start } = this.#parts;
+    const { start } = this.#parts;
     await this.#supply.settle();
     const begun: Candidate[] = [];
     for (const { node } of this.#leases()) {
       if (start.had.has(node)) this.#up.add(node);
       else begun.push({ node });
     }
-    const wanted = Math.max(0, this.#count - this.#up.size);
-    const { succeeded, cutOff } = await race<Candidate>({
-      ...{ wanted, deadlineMs: effort.deadlineMs, signal: effort.signal, elapsed },
-      candidates: [...begun, ...candidatesOf(this.#supply.inOrder())],
-      attempt: (candidate, attempt) => this.#attempt(candidate, attempt),
-      more: async (count) => candidatesOf(await this.#supply.more(count)),
-      progress: (done, failed) => effort.progress(MAKING.name, done, wanted, failed),
-    });
+    const musts = this.#lacking(this.#up).length;
+    const others = Math.max(0, this.#count - this.#up.size - musts);
+    const all = () => [...begun, ...candidatesOf(this.#supply.inOrder())];
+    if (this.#lacking(new Set([...this.#up, ...all().map(({ node }) => node)])).length > 0)
+      await this.#supply.more(others);
+    const { true: included = [], false: rest = [] } = Object.groupBy(
+      all(),
+      ({ node }) => `${this.#isIncluded(node)}`,
+    );
+    const { succeeded, cutOff } = await this.#races(included, rest, others);
     for (const { node } of succeeded) this.#up.add(node);
     for (const { node } of cutOff) this.troubles.set(node, this.#tooSlow(node));
     await this.#letGo();
+  }
+
+  /** Those that must come up, all of them, beside as many others as are wanted. Both come to their end before it throws. */
+  async #races(included: Candidate[], rest: Candidate[], others: number): Promise<RaceEnd<Candidate>> {
+    const { effort } = this.#parts;
+    const tallies = new Map<string, readonly [number, number]>();
+    const run = (
+      name: string,
+      wanted: number,
+      candidates: Candidate[],
+      more: (count: number) => Promise<Candidate[]>,
+    ) =>
+      race<Candidate>({
+        ...{ wanted, candidates, more, elapsed, deadlineMs: effort.deadlineMs, signal: effort.signal },
+        attempt: (candidate, attempt) => this.#attempt(candidate, attempt),
+        progress: (...tally) => {
+          tallies.set(name, tally);
+          const [done, failed] = [0, 1].map((at) =>
+            [...tallies.values()].reduce((sum, one) => sum + one[at]!, 0),
+          );
+          effort.progress(MAKING.name, done!, included.length + others, failed!);
+        },
+      });
+    const ends = await Promise.allSettled([
+      ...(included.length > 0 ? [run("included", included.length, included, async () => [])] : []),
+      run("others", others, rest, async (count) => candidatesOf(await this.#supply.more(count))),
+    ]);
+    const done = ends.map((end) => {
+      if (end.status === "rejected") throw end.reason;
+      return end.value;
+    });
+    return {
+      succeeded: done.flatMap(({ succeeded }) => succeeded),
+      cutOff: done.flatMap(({ cutOff }) => cutOff),
+    };
   }
 
   async #attempt({ node, held }: Candidate, { signal, begin }: Attempt): Promise<boolean> {
@@ -148,16 +187,31 @@ export class Filling {
     return [...journal.leases.values()].map(({ lease }) => lease).filter(({ node }) => !lost?.has(node));
   }
 
+  #isIncluded(node: string): boolean {
+    const { order, journal } = this.#parts;
+    return isIncluded(order.description, journal, node);
+  }
+
+  /** Nodes that must be there, beside these. */
+  #lacking(present: ReadonlySet<string>): string[] {
+    const { order, journal } = this.#parts;
+    return lackingOf(order.description, journal, present);
+  }
+
   /**
-   * Keeps as many leases as are wanted, those that are up first, and tickets for what is still missing, which the next
-   * run redeems. The rest is given up and given back, as far as its nodes answer soon.
+   * Keeps as many leases as are wanted, those that must be there and those that are up first, and tickets for what is
+   * still missing, which the next run redeems. The rest is given up and given back, as far as its nodes answer soon.
    */
   async #letGo(): Promise<void> {
     const { journal } = this.#parts;
-    const isUp = ({ node }: Lease) => Number(this.#up.has(node));
-    const leases = this.#leases().sort((a, b) => isUp(b) - isUp(a));
-    const missing = Math.max(0, this.#count - leases.length);
-    const tickets = this.#supply.inOrder().slice(missing);
+    const rank = ({ node }: Lease) => Number(this.#isIncluded(node)) * 2 + Number(this.#up.has(node));
+    const leases = this.#leases().sort((a, b) => rank(b) - rank(a));
+    const absent = this.#lacking(new Set(leases.map(({ node }) => node)));
+    const missing = Math.max(0, this.#count - leases.length - absent.length);
+    const tickets = this.#supply
+      .inOrder()
+      .filter(({ ticket }) => !absent.includes(ticket.node))
+      .slice(missing);
     await rejectTickets(
       journal,
       tickets.map(({ id }) => id),

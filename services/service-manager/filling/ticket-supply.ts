@@ -8,6 +8,7 @@ import type { Order } from "../planning/slice-order.ts";
 import { failureSentence } from "../terminal/failure.ts";
 import { rejectTickets } from "../tickets/ticket-disposal.ts";
 import type { TicketSource } from "../tickets/ticket-source.ts";
+import { isIncluded, lackingOf } from "./included.ts";
 import { fateAfter } from "./redemption.ts";
 
 /** Nodes of the slice that others are to stand in for, each with the reason. */
@@ -62,7 +63,7 @@ export class TicketSupply {
   }
 
   /**
-   * Further tickets: standbys too, the first time. None when there will be no more. A slice that cannot begin with at
+   * Further tickets for so many nodes, and for those that must be there and are missing: standbys too, the first time. None when there will be no more. A slice that cannot begin with at
    * least as many as its description needs does not begin: then what was granted is given back.
    */
   async more(wanted: number): Promise<HeldTicket[]> {
@@ -113,8 +114,12 @@ export class TicketSupply {
     }
   }
 
-  async #acquire(wanted: number, atleast: number, standby: number): Promise<number> {
-    const acquisition = { wanted, atleast, standby, ruledOut: this.#ruledOut(), held: this.#held() };
+  async #acquire(others: number, atleast: number, standby: number): Promise<number> {
+    const { order, journal } = this.#parts;
+    const held = this.#held();
+    const lacking = lackingOf(order.description, journal, new Set(held.map(({ node }) => node)));
+    const wanted = others + lacking.length;
+    const acquisition = { wanted, atleast, standby, ruledOut: this.#ruledOut(), held };
     const { granted, failures } = await this.#parts.source.acquire(acquisition);
     for (const failure of failures) this.#failures.set(failure.message, failure);
     return granted;
@@ -150,11 +155,13 @@ export class TicketSupply {
    * description asks for, whichever of them the next run finds.
    */
   async #rejectReplaced(fresh: readonly HeldTicket[]): Promise<void> {
-    const { journal, troubles } = this.#parts;
+    const { journal, order, troubles } = this.#parts;
     const siteOf = new Map(journal.record.nodes.map(({ node, site }) => [node, site]));
     const sites = new Set(fresh.map(({ ticket }) => siteOf.get(ticket.node)));
     const isBeside = ({ ticket }: HeldTicket) => Number(!sites.has(siteOf.get(ticket.node)));
-    const failed = this.inOrder().filter(({ ticket }) => troubles.has(ticket.node));
+    const isReplaceable = ({ ticket: { node } }: HeldTicket) =>
+      troubles.has(node) && !isIncluded(order.description, journal, node);
+    const failed = this.inOrder().filter(isReplaceable);
     const replaced = failed.sort((a, b) => isBeside(a) - isBeside(b)).slice(0, fresh.length);
     await rejectTickets(
       journal,
