@@ -1,6 +1,7 @@
 import { randomBytes } from "node:crypto";
 import { open, readdir, readFile, rename, rm } from "node:fs/promises";
 import { basename, dirname, join } from "node:path";
+import { OperatorError } from "../model/errors.ts";
 
 const UNFINISHED = /^\..+\.[0-9a-f]{16}\.unfinished$/;
 
@@ -17,7 +18,8 @@ export async function readIfPresent(path: string): Promise<Buffer | undefined> {
 /**
  * Replaces the file at `path` so that a reader, or a machine that lost power at any moment, finds either all of the old
  * contents or all of the new; when it returns, the new ones are on the disk. A symbolic link at `path` is replaced, not
- * followed. `mode` is the mode of the new file: by default its owner's alone.
+ * followed. `mode` is the mode of the new file: by default its owner's alone. Throws OperatorError where there is no room
+ * for it; then the old contents are there as before.
  */
 export async function writeDurably(path: string, contents: string | Uint8Array, mode = 0o600): Promise<void> {
   const unfinished = join(dirname(path), `.${basename(path)}.${randomBytes(8).toString("hex")}.unfinished`);
@@ -33,9 +35,19 @@ export async function writeDurably(path: string, contents: string | Uint8Array, 
     await rename(unfinished, path);
   } catch (error) {
     await rm(unfinished, { force: true });
-    throw error;
+    throw unlessFull(path, error);
   }
   await syncDirectory(dirname(path));
+}
+
+/** What is to be thrown where writing to `path` failed: a full disk does not say by itself which one it is. */
+export function unlessFull(path: string, error: unknown): unknown {
+  const { code } = error as NodeJS.ErrnoException;
+  if (code !== "ENOSPC" && code !== "EDQUOT") return error;
+  const full = code === "ENOSPC" ? "its disk is full" : "its owner's quota of the disk is used up";
+  return new OperatorError(`${path} cannot be written, ${full}: make room there and try again (${code})`, {
+    cause: error,
+  });
 }
 
 /** Removes the file at `path` if it is there; when it returns, it stays removed. */

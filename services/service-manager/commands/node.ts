@@ -26,7 +26,15 @@ async function list(invocation: Invocation): Promise<ExitCode> {
   const { ads, failures } = await advertised(network.agents, countedTime(DEFAULT_LEASE_SECONDS, now));
   await invocation.print(listing(ads, now));
   for (const failure of failures) invocation.warn(failure.message);
+  if (ads.length === 0) invocation.say(noNodes(network.agents.length - failures.length));
   return failures.length === 0 ? EXIT.ok : EXIT.partial;
+}
+
+/** Why there is nothing below the header, and what to do. */
+function noNodes(answering: number): string {
+  const who =
+    answering === 1 ? "the agent that answered holds" : `the ${answering} agents that answered hold`;
+  return `there are no nodes: ${who} no ticket of any that is in term; ask its administrator (slicelab admin node list), or name further agents in config.toml`;
 }
 
 function listing(rows: readonly Advertisement[], now: number): Listing<Advertisement> {

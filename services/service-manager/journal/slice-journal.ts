@@ -8,6 +8,7 @@ import {
   removeDurably,
   removeUnfinished,
   syncDirectory,
+  unlessFull,
   writeDurably,
 } from "#shared/runtime/durable-file.ts";
 import { lockFile } from "#shared/runtime/lock-file.ts";
@@ -241,7 +242,9 @@ export class SliceJournal implements Disposable {
   /** Adds a line to the slice's log, for people: never read by us, so it need not be durable. */
   async note(at: number, text: string): Promise<void> {
     const line = `${new Date(at * 1000).toISOString()} ${text.replace(/[^\x20-\x7e]/g, "?")}\n`;
-    await appendFile(this.paths.log, line, { mode: 0o600 });
+    await appendFile(this.paths.log, line, { mode: 0o600 }).catch((error) => {
+      throw unlessFull(this.paths.log, error);
+    });
   }
 
   /** Removes what a killed process left half-written, tickets whose leases it had kept, leases it had given up. */

@@ -42,6 +42,29 @@ test("a slice is created, shown, renewed and deleted, and nothing of it is left 
   assert.equal((await lab.slice("delete", "hello")).code, 5);
 });
 
+test("leases that have ended are not listed as alive, and where there are no nodes it is said why and what to do", async () => {
+  await using lab = await sliceLab({ nodes: 1 });
+  assert.equal((await lab.slice("create", "hello", "--nodes", "1", "--lease", "1h")).code, 0);
+  await lab.nodes[0]!.stop();
+  lab.clock.advance(401 * 86_400);
+  const { code, out, err } = await lab.slice("list");
+  assert.equal(code, 0);
+  assert.match(out, /^hello +created +0\/1, 1 ended +0 /m);
+  assert.match(
+    err,
+    /every lease of hello has ended: slice create hello makes its slivers anew, slice delete/,
+  );
+  const [row] = JSON.parse((await lab.slice("list", "-o", "json")).out);
+  assert.deepEqual([row.slivers, row.ended, row.wanted], [0, 1, 1]);
+
+  const nodes = await lab.slice("node", "list");
+  assert.equal(nodes.code, 0);
+  assert.match(
+    nodes.err,
+    /there are no nodes: the agent that answered holds no ticket .*; ask its administrator/,
+  );
+});
+
 test("creating a slice again changes nothing and says the same", async () => {
   await using lab = await sliceLab({ nodes: 3 });
   const first = await lab.slice("create", "hello", "--nodes", "2", "--lease", "2h", "-o", "json");

@@ -2,6 +2,7 @@ import assert from "node:assert/strict";
 import { chmod, mkdir, readdir, readFile, stat, symlink, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { test } from "node:test";
+import { OperatorError } from "#shared/model/errors.ts";
 import {
   readIfPresent,
   removeDurably,
@@ -41,6 +42,30 @@ test("a failed write leaves the old contents and no litter", async () => {
   await mkdir(join(path, "inside"), { recursive: true });
   await assert.rejects(writeDurably(path, "new"), { code: /EISDIR|ENOTEMPTY|EEXIST/ });
   assert.deepEqual(await readdir(directory.path), ["occupied"]);
+});
+
+test("a full disk is told with the path of what did not fit, and the old contents stay", async () => {
+  await using directory = await temporaryDirectory();
+  assert.equal(
+    (await runProgram("mount", ["-t", "tmpfs", "-o", "size=16k,mode=0700", "none", directory.path])).code,
+    0,
+  );
+  try {
+    const path = join(directory.path, "slice.json");
+    await writeDurably(path, "old");
+    await assert.rejects(writeDurably(path, Buffer.alloc(65_536)), (error: Error) => {
+      assert.ok(error instanceof OperatorError);
+      assert.equal(
+        error.message,
+        `${path} cannot be written, its disk is full: make room there and try again (ENOSPC)`,
+      );
+      return true;
+    });
+    assert.equal(await readFile(path, "utf8"), "old");
+    assert.deepEqual(await readdir(directory.path), ["slice.json"]);
+  } finally {
+    await runProgram("umount", [directory.path]);
+  }
 });
 
 test("a symbolic link is replaced, and what it pointed at is left alone", async () => {
