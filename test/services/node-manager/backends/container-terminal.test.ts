@@ -1,5 +1,5 @@
 import assert from "node:assert/strict";
-import { type ChildProcess, spawn } from "node:child_process";
+import { type ChildProcess, execFileSync, spawn } from "node:child_process";
 import { once } from "node:events";
 import { readdir, readlink } from "node:fs/promises";
 import { join } from "node:path";
@@ -55,6 +55,26 @@ describe("a terminal in a container sliver", { skip: !probe.ok && probe.reason }
     assert.equal((await running.exit).code, 0);
     assert.match(Buffer.concat(chunks).toString(), /^24 80\r\n(\r\n)?43 132\r\n$/);
     running.resize!(80, 24); // it has ended: nothing
+  });
+
+  test("has its new size at once, before whatever carries its input comes to that", async () => {
+    const argv = ["sh", "-c", "tty; sleep 1000"];
+    const running = await backend.exec(plan.id, { argv, terminal: TERMINAL });
+    const [name] = await once(running.stdout, "data");
+    for (const output of [running.stdout, running.stderr]) output.resume();
+    const carrier = Number(
+      execFileSync("pgrep", ["-P", String(process.pid), "-x", "runc"], { encoding: "utf8" }),
+    );
+    process.kill(carrier, "SIGSTOP");
+    try {
+      running.resize!(132, 43);
+      const size = ["stty", "-F", String(name).trim(), "size"];
+      assert.equal((await run(backend, plan.id, { argv: size })).stdout, "43 132\n");
+    } finally {
+      process.kill(carrier, "SIGCONT");
+      running.kill("SIGKILL");
+      await running.exit;
+    }
   });
 
   test("is refused to whom no program could show anything", async () => {

@@ -129,7 +129,7 @@ async function onTerminal(argv: readonly string[], { columns, rows }: Terminal):
     leave: leaving(child),
     resize(newColumns, newRows) {
       if (!isSize(newColumns) || !isSize(newRows)) return;
-      terminal.resize(newColumns, newRows);
+      terminal.resize(newColumns, newRows, child.pid);
     },
   };
 }
