@@ -65,7 +65,7 @@ export const CONFIGURATIONS: Readonly<Record<string, Configuration>> = {
     examples: {
       directory: "/var/lib/slicelab/authority",
       addresses: ["authority.example.org", "192.0.2.9"],
-      registrars: ["/etc/slicelab/agent.crt"],
+      registrars: [{ key: "/etc/slicelab/agent.crt", addresses: ["192.0.2.0/24", "*.example.org"] }],
     },
   },
   "broker.toml": {

@@ -3,7 +3,7 @@ import { join } from "node:path";
 import { loadAgentConfig } from "#services/agent/config.ts";
 import { openAuthority } from "#services/authority/authority.ts";
 import { loadAuthorityConfig } from "#services/authority/config.ts";
-import { registrarKeys } from "#services/authority/registrars.ts";
+import { readRegistrars } from "#services/authority/registrars.ts";
 import { loadBrokerConfig } from "#services/broker/config.ts";
 import { loadNodeManagerConfig } from "#services/node-manager/config.ts";
 import { loadMonitorConfig } from "#services/resource-monitor/config.ts";
@@ -51,9 +51,7 @@ async function examineAuthority({ report, config: file, env, clock }: Examinatio
   try {
     await openAuthority(directory);
     report.well("authority", `${directory} holds one`);
-    const { size } = await registrarKeys(config.registrars);
-    if (size > 0) report.well("registrars", `it certifies for ${size}`);
-    else report.warning("registrars", "it certifies for nobody", "name the agents' keys in registrars");
+    examineRegistrars(report, await readRegistrars(config.registrars));
   } catch (error) {
     if (!(error instanceof OperatorError)) throw error;
     report.trouble(
@@ -72,6 +70,21 @@ async function examineAuthority({ report, config: file, env, clock }: Examinatio
   const { address, tls_port: port } = listen;
   const running = () => isRunning(file, identity, { address, port });
   await checkPorts(report, [{ name: "calls", address, port }], running);
+}
+
+function examineRegistrars(report: Report, registrars: Awaited<ReturnType<typeof readRegistrars>>): void {
+  if (registrars.size === 0)
+    report.warning("registrars", "it certifies for nobody", "name the agents' keys in registrars");
+  for (const { key, addresses } of registrars.values()) {
+    if (addresses.length > 0)
+      report.well("registrars", `${key.slice(0, 12)} has ${addresses.join(", ")} certified`);
+    else
+      report.warning(
+        "registrars",
+        `${key.slice(0, 12)} has people certified, and neither nodes nor services`,
+        'write { key = "…", addresses = ["192.0.2.0/24"] } in its place in registrars',
+      );
+  }
 }
 
 async function examineAgent({ report, config: file, env, clock }: Examination): Promise<void> {

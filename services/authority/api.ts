@@ -8,6 +8,7 @@ import type { Call, Handlers } from "#shared/wire/xmlrpc/dispatch.ts";
 import type { Authority, IssuingOrder } from "./authority.ts";
 import type { AuthorityLimits } from "./followed-limits.ts";
 import type { IssuedRecord } from "./register.ts";
+import { type Registrar, refuseUngranted } from "./registrars.ts";
 import { renewalTerms } from "./renewal.ts";
 
 /** What the handlers of an authority that serves work with. */
@@ -28,7 +29,7 @@ export function authorityHandlers(parts: AuthorityParts): Handlers<typeof author
   return {
     async certify({ csr, name, kind, addresses = [], days }, call) {
       const { longestDays } = limits();
-      await refuseStranger(parts, call.peer.name);
+      refuseUngranted(await registrarOf(parts, call.peer.name), addresses);
       refuseUnless(
         days === undefined || days <= longestDays,
         "QUOTA",
@@ -38,7 +39,8 @@ export function authorityHandlers(parts: AuthorityParts): Handlers<typeof author
       return issuedStruct(parts, call, await authority.issue(csr, terms, orderOf(parts, call)));
     },
     async renew({ csr, current }, call) {
-      await refuseStranger(parts, call.peer.name);
+      // Of the same key, for what it is certified for anyhow: whoever lets the registrar have less, revokes what is there.
+      await registrarOf(parts, call.peer.name);
       const { longestDays } = limits();
       const terms = renewalTerms({ csr, current, authority: authority.trusted, now: now(), longestDays });
       return issuedStruct(parts, call, await authority.issue(csr, terms, orderOf(parts, call)));
@@ -48,13 +50,16 @@ export function authorityHandlers(parts: AuthorityParts): Handlers<typeof author
   };
 }
 
-async function refuseStranger({ authority, limits }: AuthorityParts, caller: KeyName): Promise<void> {
+/** Throws NO_PRIVILEGE for whoever is none, and CERTIFICATE_REVOKED. */
+async function registrarOf({ authority, limits }: AuthorityParts, caller: KeyName): Promise<Registrar> {
   await authority.refuseRevoked(caller); // anew for every call: the operator may have revoked it a moment ago
+  const registrar = limits().registrars.get(caller);
   refuseUnless(
-    limits().registrars.has(caller),
+    registrar,
     "NO_PRIVILEGE",
     `this authority certifies for its registrars, and your key ${caller} is none; have its operator name it in authority.toml`,
   );
+  return registrar;
 }
 
 function orderOf({ limits, now }: AuthorityParts, { peer, method, replay }: Call): IssuingOrder {

@@ -2,11 +2,11 @@ import type { KeyName } from "#shared/identity/key.ts";
 import { OperatorError } from "#shared/model/errors.ts";
 import { type Rounds, startRounds } from "#shared/runtime/rounds.ts";
 import type { AuthorityConfig } from "./config.ts";
-import { registrarKeys } from "./registrars.ts";
+import { type Registrar, readRegistrars } from "./registrars.ts";
 
 /** What an authority that serves certifies, for whom, and how long its lists are good for. */
 export type AuthorityLimits = {
-  readonly registrars: ReadonlySet<KeyName>;
+  readonly registrars: ReadonlyMap<KeyName, Registrar>;
   readonly longestDays: number;
   readonly certificatesADay: number;
   readonly listDays: number;
@@ -60,7 +60,7 @@ export class FollowedLimits implements AsyncDisposable {
     this.#refusal = undefined;
     if (textOf(found) === textOf(this.#limits)) return;
     this.#limits = found;
-    log.info({ registrars: [...found.registrars] }, "other registrars or limits hold from now on");
+    log.info({ registrars: [...found.registrars.values()] }, "other registrars or limits hold from now on");
   }
 
   [Symbol.asyncDispose](): PromiseLike<void> {
@@ -70,9 +70,9 @@ export class FollowedLimits implements AsyncDisposable {
 
 async function limitsOf(config: AuthorityConfig): Promise<AuthorityLimits> {
   const { longest_days: longestDays, certificates_a_day: certificatesADay, list_days: listDays } = config;
-  return { registrars: await registrarKeys(config.registrars), longestDays, certificatesADay, listDays };
+  return { registrars: await readRegistrars(config.registrars), longestDays, certificatesADay, listDays };
 }
 
 function textOf({ registrars, ...numbers }: AuthorityLimits): string {
-  return JSON.stringify([[...registrars].sort(), numbers]);
+  return JSON.stringify([[...registrars.values()].toSorted((a, b) => (a.key < b.key ? -1 : 1)), numbers]);
 }

@@ -14,7 +14,7 @@ import { openLease } from "#shared/wire/lease-document.ts";
 import { nodeManagerApi } from "#shared/wire/node-manager-api.ts";
 import { xmlRpcClient } from "#shared/wire/xmlrpc/client.ts";
 import { Connections } from "#shared/wire/xmlrpc/connections.ts";
-import { authorityService, type TestAuthorityService } from "#test/support/authority-service.ts";
+import { ANYTHING, authorityService, type TestAuthorityService } from "#test/support/authority-service.ts";
 import { eventually } from "#test/support/deadline.ts";
 import { type TemporaryDirectory, temporaryDirectory } from "#test/support/directory.ts";
 import { type SliceLab, sliceLab } from "../services/service-manager/slice-lab.ts";
@@ -155,7 +155,8 @@ describe("one authority takes over from another", () => {
     await oldService.stop();
     newService = await startAuthority(
       {
-        ...{ directory: directory.path, addresses: [hostname], registrars: [lab.agent.announce.agent] },
+        ...{ directory: directory.path, addresses: [hostname] },
+        registrars: [{ key: lab.agent.announce.agent, addresses: ANYTHING }],
         ...{ longest_days: 365, list_days: 7, certificates_a_day: 1000 },
         listen: { address: hostname, tls_port: Number(port) },
       },

@@ -290,15 +290,23 @@ test("an authority that serves is examined, and an agent says when its own gives
   const write = (directory: string, registrar: string) =>
     writeFile(
       file,
-      `directory = "${directory}"\naddresses = ["127.0.0.1"]\nregistrars = ["${registrar}"]\n[listen]\ntls_port = 0\n`,
+      `directory = "${directory}"\naddresses = ["127.0.0.1"]\nregistrars = [${registrar}]\n[listen]\ntls_port = 0\n`,
     );
-  await write(there, "0".repeat(64));
+  const key = "0".repeat(64);
+  await write(there, `{ key = "${key}", addresses = ["192.0.2.0/24"] }, "${"1".repeat(64)}"`);
   const { code, findings } = await examine({ config: [`authority=${file}`] });
   assert.equal(code, 0);
-  assert.ok(findings.some(({ check, state }) => check === "registrars" && state === "well"));
-  await write(there, "/nowhere/agent.crt");
+  const registrars = findings.filter(({ check }) => check === "registrars");
+  assert.deepEqual(
+    registrars.map(({ state }) => state),
+    ["well", "warning"],
+    "who has no addresses certified is told of",
+  );
+  await write(there, `{ key = "${key}", addresses = ["192.0.2.0/33"] }`);
+  assert.match((await troubleOf(`authority=${file}`, "configuration")).found, /registrars.*networks/);
+  await write(there, '"/nowhere/agent.crt"');
   assert.match((await troubleOf(`authority=${file}`, "authority")).found, /nowhere\/agent\.crt/);
-  await write(join(scratch.path, "none"), "0".repeat(64));
+  await write(join(scratch.path, "none"), `"${key}"`);
   assert.match((await troubleOf(`authority=${file}`, "authority")).found, /no authority/);
   const url = 'authority = { url = "https://127.0.0.1:1/RPC2" }\n';
   const config = await changed("agent", "agent-alone.toml", /^/, url);

@@ -30,6 +30,7 @@ import { type TemporaryDirectory, temporaryDirectory } from "#test/support/direc
 type Client = XmlRpcClient<typeof authorityApi>;
 
 const cleanup = new AsyncDisposableStack();
+const GRANTED = ["192.0.2.0/24", "2001:db8::/32", "10.0.0.7", "*.example.org", "hub.example.com"];
 let directory: TemporaryDirectory;
 let authority: Authority;
 let registrar: Identity;
@@ -69,7 +70,11 @@ async function serving(
   return cleanup.use(
     await startAuthority(
       {
-        ...{ directory: directory.path, addresses: ["127.0.0.1"], registrars: [registrar.name] },
+        ...{
+          directory: directory.path,
+          addresses: ["127.0.0.1"],
+          registrars: [{ key: registrar.name, addresses: GRANTED }],
+        },
         ...{
           listen: { address: "127.0.0.1", tls_port: 0 },
           longest_days: 100,
@@ -206,12 +211,41 @@ test("registrars and limits follow the configuration while it serves, as far as 
   });
 });
 
+test("a registrar has addresses certified that the operator listed for it, and no others", async () => {
+  const none = clientOf(registrar, await serving({ registrars: [registrar.name], certificates_a_day: 0 }));
+  const all = clientOf(registrar, await serving({ certificates_a_day: 0 }));
+  const certify = (at: Client, ...addresses: string[]) =>
+    at.certify({ csr, name: "n", kind: "server", addresses });
+  const last = { name: "QUOTA" }; // what is checked after that, so that none is issued
+  for (const address of ["192.0.2.255", "2001:db8::7", "10.0.0.7", "a.b.example.org", "hub.example.com"]) {
+    await assert.rejects(certify(all, address), last, address);
+    await assert.rejects(certify(none, address), {
+      name: "NO_PRIVILEGE",
+      message: /have no address certified/,
+    });
+  }
+  const foreign = [
+    "192.0.3.1",
+    "10.0.0.8",
+    "2001:db9::1",
+    "example.org",
+    "evilexample.org",
+    "a.hub.example.com",
+  ];
+  for (const address of [...foreign, "*.example.com", "192.0.2.1.evil.com", "::ffff:10.0.0.8"])
+    await assert.rejects(certify(all, "192.0.2.4", address), {
+      name: "NO_PRIVILEGE",
+      message: /192\.0\.2\.0\/24, .* certified, and not \S+; have its operator/,
+    });
+  await assert.rejects(none.certify({ csr, name: "n", kind: "client" }), last, "people need no address");
+});
+
 test("weak keys, bad names, bad addresses and certificates that last too long are refused", async () => {
   await assert.rejects(asked.certify({ csr: weakRequest(), name: "n", kind: "client" }), {
     name: "WEAK_KEY",
   });
   await assert.rejects(asked.certify({ csr, name: "a\nb", kind: "client" }), { name: "BAD_NAME" });
-  await assert.rejects(asked.certify({ csr, name: "n", kind: "server", addresses: ["*"] }), {
+  await assert.rejects(asked.certify({ csr, name: "n", kind: "server", addresses: ["*.example.org"] }), {
     name: "BAD_NAME",
   });
   await assert.rejects(asked.certify({ csr, name: "n", kind: "client", days: 101 }), { name: "QUOTA" });
