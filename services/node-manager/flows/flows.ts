@@ -1,5 +1,5 @@
 import { FlowRecords } from "../store/flow-records.ts";
-import { type FlowWatchDeps, startFlowWatch } from "./flow-watch.ts";
+import { FlowWatch, type FlowWatchDeps } from "./flow-watch.ts";
 import type { WhoDeps } from "./who.ts";
 
 export type FlowsDeps = Omit<FlowWatchDeps, "records"> & { readonly state: string };
@@ -7,11 +7,11 @@ export type FlowsDeps = Omit<FlowWatchDeps, "records"> & { readonly state: strin
 /** Which slice had which flow, written down for two days. */
 export function openFlows({ state, ...deps }: FlowsDeps): Disposable & WhoDeps["flows"] {
   const records = FlowRecords.open(state);
-  const watch = startFlowWatch({ ...deps, records });
+  const watch = new FlowWatch({ ...deps, records });
   return {
     records,
-    flush: watch.flush,
-    told: watch.told,
+    flush: () => watch.flush(),
+    told: () => watch.told(),
     [Symbol.dispose]() {
       watch[Symbol.dispose]();
       records[Symbol.dispose]();

@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
 import { after, before, describe, test } from "node:test";
-import { type FlowWatchDeps, startFlowWatch } from "#services/node-manager/flows/flow-watch.ts";
+import { FlowWatch, type FlowWatchDeps } from "#services/node-manager/flows/flow-watch.ts";
 import { FlowRecords } from "#services/node-manager/store/flow-records.ts";
 import { silentLog } from "#shared/runtime/log.ts";
 import { somePlan } from "#test/contract/backend.ts";
@@ -42,7 +42,7 @@ describe("flows of real slivers", { skip: !probe.ok && probe.reason }, () => {
     using records = FlowRecords.open(directory.path);
     const addresses = new Map(await remote.ask<[string, string][]>("addresses"));
     const ofSliver = (id: string) => ({ slice: id, principal: "", serial: id });
-    using watch = startFlowWatch({
+    using watch = new FlowWatch({
       ...{ store: { leases: { ofSliver } }, engines: [{ addresses: () => addresses }] },
       ...{ records, time: fixedClock(NOW), log: silentLog() },
       conntrack: ["nsenter", `--net=${lab.node}`, "conntrack"],
