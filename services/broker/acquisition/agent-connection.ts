@@ -1,30 +1,17 @@
-import { type KeyName, type PublicKey, publicKeyFromSpki } from "#shared/identity/key.ts";
-import { Fault } from "#shared/model/errors.ts";
-import type { Resources } from "#shared/model/resources.ts";
-import { formatInstant, parseInstant, type Term } from "#shared/model/time.ts";
-import { type AdvertisementStruct, agentApi, MAX_ADS, MAX_LISTED } from "#shared/wire/agent-api.ts";
+import type { KeyName, PublicKey } from "#shared/identity/key.ts";
+import { formatInstant, type Term } from "#shared/model/time.ts";
+import { agentApi, MAX_ADS, MAX_LISTED } from "#shared/wire/agent-api.ts";
 import { parseDocument } from "#shared/wire/document.ts";
-import { readBase64 } from "#shared/wire/fields.ts";
 import { writeSliceDescription } from "#shared/wire/slice-description.ts";
-import { type XmlRpcClient, xmlRpcClient } from "#shared/wire/xmlrpc/client.ts";
+import { type CallOptions, type XmlRpcClient, xmlRpcClient } from "#shared/wire/xmlrpc/client.ts";
 import type { Connections } from "#shared/wire/xmlrpc/connections.ts";
 import { TransportError } from "#shared/wire/xmlrpc/transport-error.ts";
 import type { Advertisement } from "../matching/specification.ts";
+import { type AgentFacts, advertisementOf, factsOf } from "./agent-words.ts";
 import type { TicketAgent } from "./ask.ts";
 
 /** What became of a ticket that was given back: `freed` is certain, of the others the node has the last word. */
 export type Release = { readonly ticket: string; readonly state: "released" | "freed" | "redeemed" };
-
-/** What an agent says of itself. */
-export type AgentFacts = {
-  /** The name of its identity key, as it says. */
-  readonly identity: KeyName;
-  /** Those that sign its tickets, the current one first: while one takes over from another there are two. */
-  readonly ticketKeys: readonly PublicKey[];
-  readonly defaultResources: Resources;
-  /** Longest lease in seconds. */
-  readonly maxLease: number;
-};
 
 /** How long an answer is waited for, in milliseconds, and what ends the waiting. */
 export type Patience = { readonly signal?: AbortSignal; readonly deadlineMs: number };
@@ -71,25 +58,9 @@ export function agentConnection(
     });
   };
 
-  /** All pages within one deadline: an agent that is slow with each is slow. */
   async function advertisements(during: Term, withinMs = timeoutMs): Promise<Advertisement[]> {
-    const until = performance.now() + withinMs;
-    const ads: Advertisement[] = [];
-    const [from, to] = [formatInstant(during.start), formatInstant(during.end)];
-    for (let pages = 0; pages < MAX_PAGES; pages++) {
-      const left = { signal, timeoutMs: Math.max(1, Math.ceil(until - performance.now())) };
-      const asked = api.getads({ from, to, after: ads.at(-1)?.node, limit: MAX_ADS }, left);
-      const [page, { maxLease: maxLeaseSeconds }] = await Promise.all([asked, askFacts()]);
-      for (const ad of page) {
-        const next = { ...advertisementOf({ name, url }, ad), maxLeaseSeconds };
-        // Pages go through the nodes in order; others would never come to an end.
-        if (next.node <= (ads.at(-1)?.node ?? ""))
-          throw new TransportError("malformed", `${url} advertises nodes out of order`);
-        ads.push(next);
-      }
-      if (page.length < MAX_ADS) return ads;
-    }
-    throw new TransportError("too-large", `${url} advertises more than ${MAX_PAGES * MAX_ADS} nodes`);
+    const longest = async () => (await askFacts()).maxLease;
+    return await allAdvertisements(api, { name, url, longest }, during, { signal, timeoutMs: withinMs });
   }
 
   /** What it said before is asked again only where it has begun to sign with another key since. */
@@ -125,102 +96,58 @@ export function agentConnection(
     }),
     outstanding: async () => await api.gettickets({}, options),
     nodesOf: async (slice) => (await api.getslice({ slice }, options)).nodes,
-    async release(tickets, patience) {
-      const releases: Release[] = [];
-      const limits = patience ? { signal: patience.signal, timeoutMs: patience.deadlineMs } : options;
-      for (let at = 0; at < tickets.length; at += RELEASED_AT_ONCE) {
-        const some = tickets.slice(at, at + RELEASED_AT_ONCE);
-        releases.push(...(await api.releasetickets({ tickets: some }, limits)));
-      }
-      return releases;
-    },
-    async closeRequest(request) {
-      const tickets: string[] = [];
-      for (let after: string | undefined; ; after = parseDocument(tickets.at(-1)!).id) {
-        const page = await api.closerequest({ request, after }, options);
-        tickets.push(...page);
-        if (page.length < MAX_LISTED) return tickets;
-      }
-    },
+    release: (tickets, patience) =>
+      releaseAll(
+        api,
+        tickets,
+        patience ? { signal: patience.signal, timeoutMs: patience.deadlineMs } : options,
+      ),
+    closeRequest: (request) => closeWhole(api, request, options),
   };
 }
 
-function factsOf(config: Awaited<ReturnType<XmlRpcClient<typeof agentApi>["getconfig"]>>): AgentFacts {
-  const { default_resources: share } = config;
-  return {
-    identity: config.agent,
-    ticketKeys: (config.ticket_keys ?? [config.ticket_key]).map((key) => publicKeyFromSpki(readBase64(key))),
-    defaultResources: resourcesOf(share),
-    maxLease: config.maxlease,
-  };
-}
+type Api = XmlRpcClient<typeof agentApi>;
 
-/** An agent's word is used as data only; what does not make sense is no proper answer. */
-function advertisementOf(
-  { name: agent, url }: { readonly name: string; readonly url: string },
-  ad: AdvertisementStruct | string,
-): Advertisement {
-  if (typeof ad === "string")
-    throw new TransportError("malformed", `${url} answered getads with addresses alone`);
-  try {
-    return {
-      agent,
-      node: ad.node,
-      ip: ad.ip,
-      sslport: ad.sslport,
-      site: ad.site,
-      region: ad.where.region,
-      country: ad.where.country,
-      tags: tagsOf(ad),
-      engines: ad.engines,
-      images: ad.images,
-      abilities: ad.abilities,
-      simulated: ad.simulated,
-      resources: { ...resourcesOf(ad.resources), slivers: ad.resources.slivers },
-      free: { ...resourcesOf(ad.free), slivers: ad.free.slivers },
-      heldUntil: ad.held_until === undefined ? undefined : parseInstant(ad.held_until),
-      load: ad.load ?? undefined,
-      cpus: ad.cpus ?? undefined,
-      liveness: ad.liveness == null ? undefined : ad.liveness / 1000,
-      heard: ad.heard === null ? undefined : parseInstant(ad.heard),
-      monitored: ad.monitored == null ? undefined : parseInstant(ad.monitored),
-    };
-  } catch (cause) {
-    if (!(cause instanceof Fault)) throw cause;
-    throw new TransportError("malformed", `${url} advertises what makes no sense: ${cause.sentence}`, {
-      cause,
-    });
+/** All pages within one deadline: an agent that is slow with each is slow. */
+async function allAdvertisements(
+  api: Api,
+  { name, url, longest }: { name: string; url: string; longest: () => Promise<number> },
+  during: Term,
+  { signal, timeoutMs }: CallOptions & { readonly timeoutMs: number },
+): Promise<Advertisement[]> {
+  const until = performance.now() + timeoutMs;
+  const ads: Advertisement[] = [];
+  const [from, to] = [formatInstant(during.start), formatInstant(during.end)];
+  for (let pages = 0; pages < MAX_PAGES; pages++) {
+    const left = { signal, timeoutMs: Math.max(1, Math.ceil(until - performance.now())) };
+    const asked = api.getads({ from, to, after: ads.at(-1)?.node, limit: MAX_ADS }, left);
+    const [page, maxLeaseSeconds] = await Promise.all([asked, longest()]);
+    for (const ad of page) {
+      const next = { ...advertisementOf({ name, url }, ad), maxLeaseSeconds };
+      // Pages go through the nodes in order; others would never come to an end.
+      if (next.node <= (ads.at(-1)?.node ?? ""))
+        throw new TransportError("malformed", `${url} advertises nodes out of order`);
+      ads.push(next);
+    }
+    if (page.length < MAX_ADS) return ads;
   }
+  throw new TransportError("too-large", `${url} advertises more than ${MAX_PAGES * MAX_ADS} nodes`);
 }
 
-/** As descriptions write tags: `site`, `country` and `region` by their names, others as name=value. */
-function tagsOf({ site, where }: AdvertisementStruct): Map<string, string[]> {
-  const tags = new Map<string, string[]>();
-  const add = (name: string, value: string | undefined) => {
-    if (value) tags.set(name, [...(tags.get(name) ?? []), value]);
-  };
-  add("site", site);
-  add("country", where.country);
-  add("region", where.region);
-  for (const tag of where.tags ?? []) {
-    const [name = "", ...value] = tag.split("=");
-    add(name, value.join("="));
+async function releaseAll(api: Api, tickets: readonly string[], options: CallOptions): Promise<Release[]> {
+  const releases: Release[] = [];
+  for (let at = 0; at < tickets.length; at += RELEASED_AT_ONCE) {
+    const some = tickets.slice(at, at + RELEASED_AT_ONCE);
+    releases.push(...(await api.releasetickets({ tickets: some }, options)));
   }
-  return tags;
+  return releases;
 }
 
-type WireResources = {
-  readonly cpu_millis: number;
-  readonly memory_mib: number;
-  readonly disk_mib: number;
-  readonly egress_kbps: number;
-};
-
-function resourcesOf(wire: WireResources): Resources {
-  return {
-    cpuMillis: wire.cpu_millis,
-    memoryMib: wire.memory_mib,
-    diskMib: wire.disk_mib,
-    egressKbps: wire.egress_kbps,
-  };
+async function closeWhole(api: Api, request: string, options: CallOptions): Promise<string[]> {
+  const tickets: string[] = [];
+  for (let after: string | undefined; ; after = parseDocument(tickets.at(-1)!).id) {
+    const page = await api.closerequest({ request, after }, options);
+    tickets.push(...page);
+    if (page.length < MAX_LISTED) return tickets;
+  }
 }

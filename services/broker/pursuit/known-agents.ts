@@ -3,12 +3,8 @@ import { Fault } from "#shared/model/errors.ts";
 import type { Term } from "#shared/model/time.ts";
 import type { Clock } from "#shared/runtime/clock.ts";
 import type { Connections } from "#shared/wire/xmlrpc/connections.ts";
-import {
-  type AgentConnection,
-  type AgentFacts,
-  agentConnection,
-  type Release,
-} from "../acquisition/agent-connection.ts";
+import { type AgentConnection, agentConnection, type Release } from "../acquisition/agent-connection.ts";
+import type { AgentFacts } from "../acquisition/agent-words.ts";
 import type { TicketAgent } from "../acquisition/ask.ts";
 import type { Advertisement } from "../matching/specification.ts";
 import { AgentTurns, type Purpose } from "./agent-turns.ts";
