@@ -12,6 +12,7 @@ import { type XmlRpcClient, xmlRpcClient } from "#shared/wire/xmlrpc/client.ts";
 import { Connections } from "#shared/wire/xmlrpc/connections.ts";
 import { contract } from "#shared/wire/xmlrpc/contract.ts";
 import { loadServiceManagerConfig, type Service } from "../config.ts";
+import { KeptRevocations } from "../network/kept-revocations.ts";
 import { FORMATS, type Format, formatListing, type Listing } from "../terminal/output.ts";
 import type { Terminal } from "../terminal/terminal.ts";
 
@@ -56,6 +57,8 @@ export function deskOf(home: string, terminal: Terminal): AtDesk {
     const { url, identity } = chosenAgent(agents, options.agent);
     const { tls } = await loadIdentity({ key, cert, ca });
     using connections = new Connections(clientTlsOptions(tls));
+    const trust = new Trust(tls.ca);
+    connections.heed((await KeptRevocations.open(home, trust.keys)).isRevoked);
     let peer: PublicKey | undefined;
     const api = xmlRpcClient(DESK_API, {
       ...{ url, connections, expectedPeer: identity, timeoutMs: TIMEOUT_MS },
@@ -65,7 +68,7 @@ export function deskOf(home: string, terminal: Terminal): AtDesk {
     });
     await work({
       api,
-      trust: new Trust(tls.ca),
+      trust,
       once: { request_id: randomUUID() },
       place: { url, authority: ca },
       agent() {

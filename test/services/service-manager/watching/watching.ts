@@ -31,7 +31,7 @@ export async function watching(
   let next = Promise.withResolvers<void>();
   const ended = watchSlice({
     ...{ home: lab.home, name, every, repair, clock: lab.clock, effort },
-    openNetwork: () => openNetwork(lab.home, effort),
+    openNetwork: () => openNetwork(lab.home, effort, { clock: lab.clock, beside: () => undefined }),
     async pause() {
       rested.resolve();
       await next.promise;

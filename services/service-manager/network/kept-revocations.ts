@@ -1,0 +1,91 @@
+import { mkdir } from "node:fs/promises";
+import { join } from "node:path";
+import type { KeyName, PublicKey } from "#shared/identity/key.ts";
+import { Fault } from "#shared/model/errors.ts";
+import type { Instant } from "#shared/model/time.ts";
+import { readIfPresent, writeDurably } from "#shared/runtime/durable-file.ts";
+import { claimedList, openRevocations } from "#shared/wire/revocation-document.ts";
+import { type HeldList, RevocationLists } from "#shared/wire/revocation-lists.ts";
+
+/** When agents were last asked, and when one last answered. */
+export type Asked = { readonly tried: Instant; readonly answered: Instant };
+
+/**
+ * What the authorities have revoked, as a home remembers it: the latest list of each in a file of its own, as it was signed,
+ * and verified whenever it is read. What is missing or damaged is as if nobody had said it yet.
+ */
+export class KeptRevocations {
+  readonly #directory: string;
+  readonly #authorities: readonly PublicKey[];
+  readonly #lists = new RevocationLists();
+
+  private constructor(home: string, authorities: readonly PublicKey[]) {
+    this.#directory = join(home, "revocations");
+    this.#authorities = authorities;
+  }
+
+  static async open(home: string, authorities: readonly PublicKey[]): Promise<KeptRevocations> {
+    const kept = new KeptRevocations(home, authorities);
+    await Promise.all(authorities.map(async (authority) => await kept.#read(authority)));
+    return kept;
+  }
+
+  /** Whether an authority has revoked this key: asked before anything is said to a server. */
+  readonly isRevoked = (key: KeyName): boolean => this.#lists.isRevoked(key);
+
+  /** The lists by their identities, so that they are not sent again. */
+  get held(): string[] {
+    return this.#lists.all.map(({ id }) => id);
+  }
+
+  /** Lists whose next ones are missing, as whoever runs a command is told of it. */
+  concerns(now: Instant): string[] {
+    return this.#lists.concerns(now);
+  }
+
+  /** Goes by a list from now on, if an authority signed it and it is news. Throws what is wrong with one that is not. */
+  async take(document: string): Promise<void> {
+    const authority = this.#authorities.find(({ name }) => name === claimedList(document).signer);
+    if (!authority) return;
+    const held = openedBy(authority, document);
+    if (!this.#lists.isNews(held)) return;
+    this.#lists.put(held);
+    await mkdir(this.#directory, { recursive: true, mode: 0o700 });
+    await writeDurably(this.#file(authority), document);
+  }
+
+  async asked(): Promise<Asked | undefined> {
+    const text = (await readIfPresent(this.#askedFile))?.toString("utf8");
+    const [tried, answered] = (text?.split(" ") ?? []).map(Number);
+    return Number.isInteger(tried) && Number.isInteger(answered)
+      ? { tried: tried!, answered: answered! }
+      : undefined;
+  }
+
+  async noteAsked({ tried, answered }: Asked): Promise<void> {
+    await mkdir(this.#directory, { recursive: true, mode: 0o700 });
+    await writeDurably(this.#askedFile, `${tried} ${answered}`);
+  }
+
+  async #read(authority: PublicKey): Promise<void> {
+    const text = (await readIfPresent(this.#file(authority)))?.toString("utf8");
+    try {
+      if (text !== undefined) this.#lists.put(openedBy(authority, text));
+    } catch (error) {
+      if (!(error instanceof Fault)) throw error; // damaged: it is asked for, and written, anew
+    }
+  }
+
+  #file({ name }: PublicKey): string {
+    return join(this.#directory, `${name}.xml`);
+  }
+
+  get #askedFile(): string {
+    return join(this.#directory, "asked");
+  }
+}
+
+function openedBy(authority: PublicKey, document: string): HeldList {
+  const opened = openRevocations(document, authority, "authority");
+  return { signer: "authority", key: authority, document, ...opened };
+}

@@ -1,0 +1,74 @@
+import assert from "node:assert/strict";
+import { readdir, readFile, writeFile } from "node:fs/promises";
+import { join } from "node:path";
+import { test } from "node:test";
+import { KeptRevocations } from "#services/service-manager/network/kept-revocations.ts";
+import { temporaryDirectory } from "#test/support/directory.ts";
+import { KEYS } from "#test/support/documents.ts";
+import { revocationsBy } from "#test/support/revocations.ts";
+import { sliceLab } from "../slice-lab.ts";
+
+const MINUTE = 60;
+const DAY = 86_400;
+
+test("a node whose key is revoked is spoken to no more, as far as an agent has said so, also when none says it again", async () => {
+  await using lab = await sliceLab({ nodes: 2 });
+  const { key } = lab.authority.authority;
+  const created = await lab.slice("create", "web", "--nodes", "2");
+  assert.equal(created.code, 0, created.err);
+  const [kept, stolen] = lab.nodes;
+  const list = revocationsBy(key, 5, { key: [stolen!.identity.name] });
+  await lab.agentClient.postrevocations({ list });
+  const status = async () => {
+    const { code, out, err } = await lab.slice("status", "web", "-o", "json");
+    const { nodes } = JSON.parse(out) as {
+      nodes: { node: string; state: string; trouble?: { name: string; sentence: string } }[];
+    };
+    const of = (node: string) => nodes.find((one) => one.node === node)!;
+    return { code, err, kept: of(kept!.identity.name), stolen: of(stolen!.identity.name) };
+  };
+  assert.equal((await status()).stolen.state, "running", "agents are not asked every time");
+  lab.clock.advance(10 * MINUTE);
+  await status(); // asks beside its work
+  assert.equal(await readFile(join(lab.home, "revocations", `${key.public.name}.xml`), "utf8"), list);
+
+  await lab.stopAgent();
+  lab.clock.advance(10 * MINUTE);
+  const refused = await status();
+  assert.deepEqual([refused.code, refused.kept.state, refused.stolen.state], [3, "running", "unknown"]);
+  assert.equal(refused.stolen.trouble?.name, "WRONG_PEER");
+  assert.match(
+    refused.stolen.trouble!.sentence,
+    /the authority revoked the key [0-9a-f]{64} of the server at/,
+  );
+  assert.equal(refused.err, "", "that an agent is away for a while is no news");
+  lab.clock.advance(2 * DAY);
+  const old = await status();
+  assert.deepEqual([old.code, old.stolen.state], [3, "unknown"], "old lists are better than none");
+  assert.match(old.err, /^slice: no agent has said for 2 days which keys are revoked/);
+
+  await lab.startAgent();
+  await writeFile(join(lab.home, "revocations", `${key.public.name}.xml`), list.slice(0, -9));
+  lab.clock.advance(10 * MINUTE);
+  assert.equal((await status()).err, "");
+  assert.equal((await status()).stolen.state, "unknown", "what was damaged is got again");
+});
+
+test("a home takes lists of its authorities alone, none older than it has, and remembers the latest", async () => {
+  await using home = await temporaryDirectory();
+  const [authority, stranger] = [KEYS.node, KEYS.otherNode];
+  const revoked = "e".repeat(64);
+  const open = () => KeptRevocations.open(home.path, [authority.public]);
+  const kept = await open();
+  await kept.take(revocationsBy(stranger, 9, { key: [revoked] }));
+  assert.deepEqual([kept.isRevoked(revoked), await readdir(home.path)], [false, []]);
+  const later = revocationsBy(authority, 5, { key: [revoked] });
+  const forged = later.replace("<number>5<", "<number>6<");
+  await assert.rejects(kept.take(forged), { name: "BAD_SIGNATURE" });
+  await kept.take(later);
+  await assert.rejects(kept.take(revocationsBy(authority, 4, {})), { name: "EXPIRED" });
+  await assert.rejects(kept.take(revocationsBy(authority, 5, {})), { name: "BAD_CHAIN" });
+  for (const one of [kept, await open()]) assert.equal(one.isRevoked(revoked), true);
+  const another = await KeptRevocations.open(home.path, [stranger.public]);
+  assert.equal(another.isRevoked(revoked), false, "who is trusted no more is not believed in this either");
+});
