@@ -119,9 +119,9 @@ export class ChainCheck {
 
 /** Where a chain is read from, page by page. */
 export type ChainSource = {
-  /** All of them. */
-  readonly heads: readonly SignedHead[];
   /** Those behind this place, in order; none at the end. */
+  readonly heads: (after: number) => Promise<readonly SignedHead[]>;
+  /** Likewise. */
   readonly rows: (after: number) => Promise<readonly ChainedRow[]>;
 };
 
@@ -130,11 +130,12 @@ export type ChainSource = {
  * left for the next time. `known`: a head that was noted before, elsewhere. `earlier`: as for `ChainCheck`.
  */
 export async function verifyChain(
-  { heads, rows }: ChainSource,
+  { heads: headsAfter, rows }: ChainSource,
   signer: PublicKey,
   known?: ChainHead,
   earlier?: readonly PublicKey[],
 ): Promise<ChainHead> {
+  const heads = await allHeads(headsAfter);
   const check = new ChainCheck(signer, heads, known, earlier);
   const end = Math.max(0, ...heads.map(({ position }) => position));
   for (;;) {
@@ -146,11 +147,27 @@ export async function verifyChain(
   return check.last;
 }
 
+async function allHeads(after: ChainSource["heads"]): Promise<SignedHead[]> {
+  const heads: SignedHead[] = [];
+  for (;;) {
+    const page = await after(heads.at(-1)?.position ?? 0);
+    if (page.length === 0) return heads;
+    heads.push(...page);
+  }
+}
+
 function refuseBreak(found: Break | undefined): void {
   if (!found) return;
   throw new OperatorError(
     `the audit was tampered with: row ${found.position} ${found.what}; what stands before it is as it was`,
   );
+}
+
+/** As it stands in the answers of agents and nodes, its signature in base64. */
+export function readSignedHead(
+  head: Omit<SignedHead, "signature"> & { readonly signature: string },
+): SignedHead {
+  return { ...head, signature: Buffer.from(head.signature, "base64") };
 }
 
 /** A head as people note it. */

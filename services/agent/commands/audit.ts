@@ -1,17 +1,12 @@
-import { type Command, InvalidArgumentError } from "commander";
+import type { Command } from "commander";
 import { loadIdentity } from "#shared/identity/identity.ts";
 import type { PublicKey } from "#shared/identity/key.ts";
 import { OperatorError } from "#shared/model/errors.ts";
 import type { ServiceTerminal } from "#shared/runtime/command-line.ts";
 import type { Database } from "#shared/runtime/database.ts";
 import { listingText, outputOption } from "#shared/runtime/listing.ts";
-import {
-  type ChainHead,
-  formatHead,
-  parseHead,
-  type SignedHead,
-  verifyChain,
-} from "#shared/wire/audit-chain.ts";
+import { type ChainHead, formatHead, verifyChain } from "#shared/wire/audit-chain.ts";
+import { headOption } from "#shared/wire/audit-head-option.ts";
 import { loadAgentConfig } from "../config.ts";
 import { AuditChain } from "../registry/audit-chain.ts";
 import { chainedRows, chainHeads, latestHead } from "../store/audit/chain.ts";
@@ -71,27 +66,13 @@ export function addAuditCommands(parent: Command, withBooks: WithBooks, terminal
     );
   onConfig(audit.command("verify"))
     .description("read all of the audit and make sure that no row was changed, moved or taken out")
-    .option("--head <position:hash>", "and that it goes on from this head, which was noted before", readHead)
+    .addOption(headOption("slicelab agent audit head"))
     .action((options: VerificationOptions) =>
       withAudit(options, async ({ database, signer }) => {
         const rows = (after: number) => chainedRows(database, { after, limit: PAGE });
-        const last = await verifyChain({ heads: await allHeads(database), rows }, signer, options.head);
+        const heads = (after: number) => chainHeads(database, after, PAGE);
+        const last = await verifyChain({ heads, rows }, signer, options.head);
         out(`${formatHead(last)}\n`);
       }),
     );
-}
-
-async function allHeads(database: Database): Promise<SignedHead[]> {
-  const heads: SignedHead[] = [];
-  for (;;) {
-    const page = await chainHeads(database, heads.at(-1)?.position ?? 0, PAGE);
-    if (page.length === 0) return heads;
-    heads.push(...page);
-  }
-}
-
-function readHead(text: string): ChainHead {
-  const head = parseHead(text);
-  if (!head) throw new InvalidArgumentError("Give a head as slicelab agent audit head prints it.");
-  return head;
 }

@@ -4,16 +4,10 @@ import { parseCertificate } from "#shared/identity/certificate.ts";
 import { publicKeyOf } from "#shared/identity/key.ts";
 import type { ServiceTerminal } from "#shared/runtime/command-line.ts";
 import { listingText } from "#shared/runtime/listing.ts";
-import {
-  type ChainHead,
-  formatHead,
-  parseHead,
-  type SignedHead,
-  verifyChain,
-} from "#shared/wire/audit-chain.ts";
+import { type ChainHead, formatHead, readSignedHead, verifyChain } from "#shared/wire/audit-chain.ts";
+import { headOption } from "#shared/wire/audit-head-option.ts";
 import { loadNodeManagerConfig } from "../config.ts";
 import { MOST_ROWS } from "./owner-api.ts";
-import type { OwnerClient } from "./owner-desk.ts";
 import { type AtNode, type OwnerOptions, ownerSubcommand, withOutput } from "./owner-options.ts";
 
 type ListOptions = OwnerOptions & { readonly output: string; readonly count: number };
@@ -44,32 +38,17 @@ export function addAudit(parent: Command, atNode: AtNode, { out, env }: ServiceT
     "verify",
     "read all of what was done, make sure that no row was changed, moved or taken out, and print its head, POSITION:HASH, to be noted elsewhere",
   )
-    .option("--head <position:hash>", "and that it goes on from this head, which was noted before", headOf)
+    .addOption(headOption("slicelab node audit verify"))
     .action((options: VerificationOptions) =>
       atNode(options, async (api) => {
         const { identity } = loadNodeManagerConfig({ file: options.config, env });
         const certificate = parseCertificate(await readFile(identity.cert, "utf8"));
         const rows = (after: number) => api.getaudit({ after });
-        const source = { heads: await allHeads(api), rows };
-        const head = await verifyChain(source, publicKeyOf(certificate.publicKey), options.head);
+        const heads = async (after: number) => (await api.getauditheads({ after })).map(readSignedHead);
+        const head = await verifyChain({ heads, rows }, publicKeyOf(certificate.publicKey), options.head);
         out(`${formatHead(head)}\n`);
       }),
     );
-}
-
-async function allHeads(api: OwnerClient): Promise<SignedHead[]> {
-  const heads: SignedHead[] = [];
-  for (;;) {
-    const page = await api.getauditheads({ after: heads.at(-1)?.position });
-    if (page.length === 0) return heads;
-    heads.push(...page.map((head) => ({ ...head, signature: Buffer.from(head.signature, "base64") })));
-  }
-}
-
-function headOf(text: string): ChainHead {
-  const head = parseHead(text);
-  if (!head) throw new InvalidArgumentError("Give a head as slicelab node audit verify prints it.");
-  return head;
 }
 
 function countOf(text: string): number {

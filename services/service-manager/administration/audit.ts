@@ -3,15 +3,10 @@ import { type Command, InvalidArgumentError } from "commander";
 import { parseCertificate } from "#shared/identity/certificate.ts";
 import { type PublicKey, publicKeyOf } from "#shared/identity/key.ts";
 import { OperatorError } from "#shared/model/errors.ts";
-import {
-  type ChainHead,
-  formatHead,
-  parseHead,
-  type SignedHead,
-  verifyChain,
-} from "#shared/wire/audit-chain.ts";
+import { type ChainHead, formatHead, readSignedHead, verifyChain } from "#shared/wire/audit-chain.ts";
+import { headOption } from "#shared/wire/audit-head-option.ts";
 import { shortName } from "../terminal/output.ts";
-import { type AtDesk, allPages, type Desk, type DeskOptions, withDeskOptions } from "./desk.ts";
+import { type AtDesk, type Desk, type DeskOptions, withDeskOptions } from "./desk.ts";
 
 /** `audit`: what was done and refused, and whether somebody has changed what is told of it. */
 export function addAudit(parent: Command, atDesk: AtDesk): void {
@@ -72,7 +67,7 @@ type VerificationOptions = DeskOptions & { readonly head?: ChainHead; readonly e
 function addVerification(audit: Command, atDesk: AtDesk): void {
   withDeskOptions(audit.command("verify"))
     .description("read all of the audit and make sure that no row was changed, moved or taken out")
-    .option("--head <position:hash>", "and that it goes on from this head, which was noted before", readHead)
+    .addOption(headOption("slicelab admin audit head"))
     .option(
       "--earlier <certificate>",
       "of a key the agent had before the one it has now, whose heads are its own, too (repeatable, the oldest first)",
@@ -94,24 +89,14 @@ async function verify(
   known: ChainHead | undefined,
   earlier: readonly PublicKey[],
 ): Promise<ChainHead> {
-  const heads = (
-    await allPages(
-      (after?: number) => api.getauditheads({ after }),
-      (head) => head.position,
-    )
-  ).map((head): SignedHead => ({ ...head, signature: Buffer.from(head.signature, "base64") }));
-  return await verifyChain({ heads, rows: (after) => api.getaudit({ after }) }, agent(), known, earlier);
+  const rows = (after: number) => api.getaudit({ after });
+  const heads = async (after: number) => (await api.getauditheads({ after })).map(readSignedHead);
+  return await verifyChain({ heads, rows }, agent(), known, earlier);
 }
 
 /** The key in a certificate's file; that it has ended long ago is no matter. */
 async function certifiedKey(file: string): Promise<PublicKey> {
   return publicKeyOf(parseCertificate(await readFile(file, "utf8")).publicKey);
-}
-
-function readHead(text: string): ChainHead {
-  const head = parseHead(text);
-  if (!head) throw new InvalidArgumentError("Give a head as slicelab admin audit head prints it.");
-  return head;
 }
 
 function wholeNumber(text: string): number {

@@ -24,7 +24,10 @@ function chainOf(keys: readonly SigningKey[]) {
     const head = { position, hash, sealed: "2030-01-01 00:00:00", key: key.public.name };
     return { ...head, signature: signBytes(key, headBytes(head)) };
   });
-  return { heads, rows: async (after: number) => rows.slice(after) };
+  const following = <Row>(all: readonly Row[]) => {
+    return async (after: number) => all.slice(after);
+  };
+  return { heads: following(heads), rows: following(rows) };
 }
 
 test("a chain goes on under another key, and who names the earlier ones can verify all of it", async () => {
