@@ -3,6 +3,7 @@ import type { Order } from "../planning/slice-order.ts";
 import type { WishOptions } from "../planning/wish.ts";
 import { EXIT, type ExitCode } from "../terminal/exit-code.ts";
 import { type CommonOptions, type Invocation, invoke, type Tools, withCommonOptions } from "./invocation.ts";
+import { tellLeftBehind } from "./left-behind.ts";
 import { tellSsh } from "./ssh-notice.ts";
 import { wishAmong, withWishOptions } from "./wish-options.ts";
 
@@ -50,5 +51,6 @@ async function report(
   );
   for (const failure of shortfall) invocation.warn(failure.message);
   invocation.say(`slice ${name} has ${slivers} of ${nodes.count} slivers`);
+  tellLeftBehind(invocation, state);
   if (state.record.phase !== "created") invocation.say(`run the same command again to finish it`);
 }

@@ -4,6 +4,7 @@ import { EXIT, type ExitCode } from "../terminal/exit-code.ts";
 import { failureName, failureSentence } from "../terminal/failure.ts";
 import { type Listing, shortName } from "../terminal/output.ts";
 import { type CommonOptions, type Invocation, invoke, type Tools, withCommonOptions } from "./invocation.ts";
+import { tellLeftBehind } from "./left-behind.ts";
 import { tellSsh } from "./ssh-notice.ts";
 
 export function addRepair(parent: Command, tools: Tools): void {
@@ -40,6 +41,7 @@ async function repair(name: string, invocation: Invocation): Promise<ExitCode> {
   const slivers = `slice ${name} has ${journal.leases.size} of ${order.description.nodes.count} slivers`;
   if (complete && replaced === 0 && still) invocation.say(`${slivers}; there is nothing to repair`);
   else invocation.say(`${slivers}, ${replaced} of them new`);
+  tellLeftBehind(invocation, journal.state);
   if (!complete) invocation.say("not everything could be repaired; run the same command again later");
   return complete ? EXIT.ok : EXIT.partial;
 }

@@ -15,9 +15,10 @@ import { endInTime, type Renewed, renewSlice } from "../renewal.ts";
 import { repairSlice } from "../repair.ts";
 import { lookAtSlivers } from "../slivers/inspection.ts";
 import { failureName, failureSentence } from "../terminal/failure.ts";
+import { disposeOfUnwanted } from "../tickets/ticket-disposal.ts";
 import { Backoff } from "./backoff.ts";
 import type { Forewarning } from "./forewarning.ts";
-import { happeningsBetween, type Sight } from "./happenings.ts";
+import { type Happening, happeningsBetween, type Sight } from "./happenings.ts";
 import { agentsAway, Outlook } from "./outlook.ts";
 import type { WatchTerms } from "./watch.ts";
 
@@ -30,6 +31,9 @@ const LONGEST_WAIT_MILLISECONDS = 300_000;
  * replaced waits for up to seven of these, one after another, and leases are renewed when half of their length is left.
  */
 const PATIENCE = 1 / 20;
+/** The part of a node's deadline that is waited for what nobody wants any more: it is tried again. */
+const LEFTOVERS = 1 / 10;
+const LEFTOVERS_LEAST_MS = 1000;
 
 /** A slice that is looked at again and again, and what is remembered of it from one look to the next. */
 export class WatchedSlice {
@@ -100,7 +104,7 @@ export class WatchedSlice {
     await this.#renew(sight, length, network); // first: what follows may wait for nodes that are away
     if (this.#terms.repair && this.#isToRepair(before, sight, state)) await this.#repair(network);
     this.#lost = new Set(lostNodes(sight));
-    if (this.#terms.repair) await this.#endAbandoned(network);
+    await this.#settleLeftovers(network);
   }
 
   /** Whether somebody is lost who was lost before, too few are left, or one who answers again is owed a program. */
@@ -132,21 +136,39 @@ export class WatchedSlice {
     this.#said = said;
   }
 
-  /** Ends leases that were given up as soon as their nodes answer again: their slivers run on until then. */
-  async #endAbandoned(network: Network): Promise<void> {
+  /**
+   * Ends leases that were given up, and gives tickets back that nobody wants, as soon as their nodes answer again: until
+   * then slivers run on, and one may appear late on a node that hung when it was asked for it.
+   */
+  async #settleLeftovers(network: Network): Promise<void> {
     const { clock, tell } = this.#terms;
-    const { abandoned = [], nodes } = (await readSlice(this.#terms.home, this.#terms.name))?.record ?? {};
-    if (abandoned.length === 0 || !this.#backoff.isDue("abandoned", clock.uptime())) return;
-    const endings = await this.#inJournal(async (journal) => {
+    const { record } = (await readSlice(this.#terms.home, this.#terms.name)) ?? {};
+    const leftovers = (record?.abandoned ?? []).length + (record?.unwanted ?? []).length;
+    if (leftovers === 0 || !this.#backoff.isDue("leftovers", clock.uptime())) return;
+    const deadlineMs = Math.max(LEFTOVERS_LEAST_MS, this.#effort.deadlineMs * LEFTOVERS);
+    const effort = { ...this.#effort, deadlineMs };
+    const settled = await this.#inJournal(async (journal) => {
       const given = journal.record.abandoned ?? [];
-      return await endAbandoned(journal, given, network, this.#effort, clock.now());
+      const [endings, disposals] = await Promise.all([
+        endAbandoned(journal, given, network, effort, clock.now()),
+        disposeOfUnwanted(journal, network, effort, clock.now()),
+      ]);
+      const returned = disposals.flatMap(({ ok, item }) => (ok ? [item.ticket.node] : []));
+      return {
+        ended: endings.ended,
+        returned,
+        left: endings.failures.size + disposals.length - returned.length,
+      };
     });
-    for (const node of endings?.ended ?? []) {
-      const ip = nodes?.find((one) => one.node === node)?.ip;
-      await tell({ at: clock.now(), node, ip, event: "ended", sentence: "its lease, which was given up" });
-    }
-    if (endings && endings.failures.size === 0) this.#backoff.succeeded("abandoned");
-    else this.#backoff.failed("abandoned", clock.uptime());
+    const ended = (node: string, sentence: string): Happening => {
+      const ip = record?.nodes.find((one) => one.node === node)?.ip;
+      return { at: clock.now(), node, ip, event: "ended", sentence };
+    };
+    for (const node of settled?.ended ?? []) await tell(ended(node, "its lease, which was given up"));
+    for (const node of settled?.returned ?? [])
+      await tell(ended(node, "its ticket, which was given back, with any sliver that was made of it late"));
+    if (settled?.left === 0) this.#backoff.succeeded("leftovers");
+    else this.#backoff.failed("leftovers", clock.uptime());
   }
 
   /** Renews all leases to one end, when one that can be renewed is near its own. Nodes that are lost set no pace. */

@@ -1,11 +1,12 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
+import { readSlice } from "#services/service-manager/journal/slice-state.ts";
 import { Interrupted } from "#services/service-manager/terminal/exit-code.ts";
 import { formatInstant } from "#shared/model/time.ts";
 import { eventually } from "#test/support/deadline.ts";
 import { assertExactly, leasesAtNodes, nodesOf } from "../exactness.ts";
 import { sliceLab } from "../slice-lab.ts";
-import { hearAll } from "./watching.ts";
+import { hearAll, watching } from "./watching.ts";
 
 const LEASE = 480;
 
@@ -53,6 +54,32 @@ test("a watched slice is renewed before it ends, its lost node is told and repla
   await dead!.start();
   assert.equal((await lab.slice("repair", "hello")).code, 0);
   await assertExactly(lab, "hello", 2);
+});
+
+test("a sliver that appears late, on a node that hung when it was asked for it, is said and does not stay", async () => {
+  await using lab = await sliceLab({ nodes: 3 });
+  const rows = JSON.parse((await lab.slice("plan", "hello", "--nodes", "2", "-o", "json")).out);
+  const chosen = rows.find(({ verdict }: { verdict: string }) => verdict === "chosen");
+  const hung = lab.nodes.find(({ ip }) => ip === chosen.ip)!;
+  const { promise: woken, resolve: wake } = Promise.withResolvers<void>();
+  hung.backend.beforeEnsure = () => woken;
+  const created = await lab.slice("create", "hello", "--nodes", "2", "--deadline", "5s");
+  assert.equal(created.code, 0, created.err);
+  assert.match(
+    created.err,
+    new RegExp(`not confirmed yet that nothing of hello is left on ${hung.ip}: slice watch`),
+  );
+
+  await using watch = await watching(lab, "hello", { repair: false });
+  hung.backend.beforeEnsure = undefined;
+  wake();
+  const told = await eventually(
+    async () => (await watch.look()).find(({ node, event }) => node === hung.name && event === "ended"),
+    { what: "the node having said that nothing is left" },
+  );
+  assert.match(told.sentence, /its ticket, which was given back, with any sliver that was made of it late/);
+  await assertExactly(lab, "hello", 2);
+  assert.deepEqual((await readSlice(lab.home, "hello"))!.record.unwanted, []);
 });
 
 test("a slice that does not exist is not watched, and one that is deleted is watched no longer", async () => {
