@@ -12,6 +12,7 @@ import type { Identity } from "#shared/identity/identity.ts";
 import { hostAndPort } from "#shared/model/address.ts";
 import { OperatorError } from "#shared/model/errors.ts";
 import type { Clock } from "#shared/runtime/clock.ts";
+import { checkAdministrators } from "./administrators.ts";
 import { checkCertificates } from "./certificates.ts";
 import { checkEngines } from "./engines.ts";
 import type { Report } from "./finding.ts";
@@ -104,6 +105,9 @@ async function examineBroker({ report, config: file, env, clock }: Examination):
   if (config.redis !== undefined) await checkRedis(report, config.redis);
   const identity = await examineService({ report, clock, config: file }, config);
   if (identity) await checkServices(report, identity, "agent", config.agents);
+  const { administrators, listen } = config;
+  const option = "web_tls_port under [listen]";
+  checkAdministrators(report, { administrators, port: listen.web_tls_port, option, own: identity?.name });
 }
 
 type Served = {
@@ -176,6 +180,9 @@ async function examineNodeManager({ report, config: file, env, clock }: Examinat
     report.warning("agent", "no agent may hand this node out", "write an [[agents]] with its key and URL");
   }
   if (identity) await checkServices(report, identity, "agent", config.agents);
+  const { administrators } = config;
+  const option = "web_tls under [ports]";
+  checkAdministrators(report, { administrators, port: ports.web_tls, option, own: identity?.name });
 }
 
 async function examineMonitor({ report, config: file, env }: Examination): Promise<void> {

@@ -1,6 +1,7 @@
 import { z } from "zod";
 import { loadConfig } from "#shared/runtime/config.ts";
 import {
+  administrators,
   identityFiles,
   peerAddress,
   listeningPort as port,
@@ -31,6 +32,7 @@ export const brokerConfig = z.strictObject({
       web_names: webNames,
     })
     .prefault({}),
+  administrators,
   agents: z
     .array(peerAddress)
     .min(1)

@@ -13,7 +13,7 @@ import { migrate } from "#shared/runtime/migrations.ts";
 import { listenForNotifications } from "#shared/runtime/notifications.ts";
 import { securePort } from "#shared/web/secure-port.ts";
 import type { WebServer } from "#shared/web/server.ts";
-import { byCertificateAlone } from "#shared/web/viewer.ts";
+import { byCertificate } from "#shared/web/viewer.ts";
 import { brokerApi } from "#shared/wire/broker-api.ts";
 import { renewedByAny } from "#shared/wire/certificate-api.ts";
 import { connectionsOf } from "#shared/wire/xmlrpc/connections.ts";
@@ -176,14 +176,14 @@ function serveApi(
 }
 
 function servePage(
-  { listen }: BrokerConfig,
+  { listen, administrators }: BrokerConfig,
   { clock, log }: BrokerDeps,
   { agents, pursuit, clearing, news, revocations }: Desk,
   { database, identity }: { readonly database: Database; readonly identity: ServiceIdentity },
   self: () => BrokerSelf & { readonly concerns: readonly string[] },
 ): Promise<WebServer> {
   const { address, web_port: port, web_names: names, web_tls_port } = listen;
-  const secure = securePort(web_tls_port, { identity, revocations }, byCertificateAlone);
+  const secure = securePort(web_tls_port, { identity, revocations }, byCertificate(administrators));
   return startWeb({
     ...{ address, port, names, secure, database, clock, log },
     self: () => ({ ...self(), agents: agents.addresses }),

@@ -7,6 +7,7 @@ import type { Share } from "#shared/model/resources.ts";
 import { ENGINES, type EngineName } from "#shared/model/ticket.ts";
 import { type ConfigSource, loadConfig } from "#shared/runtime/config.ts";
 import {
+  administrators,
   listeningPort as anyPort,
   identityFiles,
   peerAddress,
@@ -76,6 +77,7 @@ export const nodeManagerConfig = z.strictObject({
     })
     .prefault({}),
   web_names: webNames,
+  administrators,
   engines: z.array(z.enum(ENGINES)).min(1).describe("what slivers are made with, the usual one first"),
   images: z
     .array(z.union([z.string(), image]))
@@ -178,6 +180,8 @@ export type NodeManagerConfig = {
   };
   /** Names its page is asked for by, besides addresses. */
   readonly webNames?: readonly string[];
+  /** Keys of those who see on its pages what is everybody's. */
+  readonly administrators?: readonly string[];
   readonly engines: readonly [EngineName, ...EngineName[]];
   readonly images?: readonly [ImageWish, ...ImageWish[]];
   readonly imageLimits?: ImageLimits;
@@ -208,6 +212,7 @@ export function loadNodeManagerConfig(source: Omit<ConfigSource, "prefix">): Nod
     identity: { key: read.identity.key, cert: read.identity.certificate, ca: read.identity.authority },
     ports: read.ports,
     webNames: read.web_names,
+    administrators: read.administrators,
     engines: read.engines as [EngineName, ...EngineName[]],
     images: read.images as [ImageWish, ...ImageWish[]] | undefined,
     imageLimits: limitsFrom(read.image_limit_mib),

@@ -5,7 +5,7 @@ import { type Clock, realTime, systemClock } from "#shared/runtime/clock.ts";
 import { startConcerns } from "#shared/runtime/concerns.ts";
 import type { Host, Running } from "#shared/runtime/lifecycle.ts";
 import { securePort } from "#shared/web/secure-port.ts";
-import { byCertificateAlone } from "#shared/web/viewer.ts";
+import { byCertificate } from "#shared/web/viewer.ts";
 import { agentApi } from "#shared/wire/agent-api.ts";
 import { renewedByAny } from "#shared/wire/certificate-api.ts";
 import { nodeManagerApi } from "#shared/wire/node-manager-api.ts";
@@ -222,7 +222,7 @@ function openPage(ground: Ground, settlements: readonly Settlement[], past: Node
   const { config, self, store, conditions, engines, time, log } = ground;
   return startWeb({
     ...{ address: config.host, port: config.ports.web, names: config.webNames, past, now: time.now, log },
-    secure: securePort(config.ports.web_tls, ground, byCertificateAlone),
+    secure: securePort(config.ports.web_tls, ground, byCertificate(config.administrators)),
     view: () => ({
       ...{ self, store, conditions, capacity: config.capacity },
       engines: engines.map(({ statement, retired, trouble }) => ({ ...statement, retired, trouble })),

@@ -15,6 +15,15 @@ export const webNames = z
   .optional()
   .describe("names under which its pages are asked for, besides addresses and localhost; others are refused");
 
+/** Who sees on its pages over TLS what is everybody's. */
+export const administrators = z
+  .array(z.string().regex(/^[0-9a-f]{64}$/, "must be the SHA-256 name of a key, 64 hex digits"))
+  .max(100)
+  .optional()
+  .describe(
+    "SHA-256 names of the keys of those who administer it: its pages over TLS show them whose everything is; others see what is their own",
+  );
+
 /** The files that say who a service is, and whom it believes that others are who they say. */
 export const identityFiles = z
   .strictObject({

@@ -23,8 +23,14 @@ export type Acquaintance = Pick<Viewer, "audience" | "label" | "reason">;
 /** Looks up what a key is here now. */
 export type Acquainted = (name: KeyName) => Promise<Acquaintance> | Acquaintance;
 
-/** Of a service that knows principals by what it holds of theirs alone: whoever has a certificate may look at its own. */
-export const byCertificateAlone: Acquainted = () => ({ audience: "principal" });
+/**
+ * Of a service that knows principals by what it holds of theirs alone: whoever has a certificate may look at its own, and
+ * the administrators that its configuration names at everything.
+ */
+export function byCertificate(administrators: readonly KeyName[] = []): Acquainted {
+  const all = new Set(administrators);
+  return (name) => ({ audience: all.has(name) ? "administrator" : "principal" });
+}
 
 export const STRANGER: Viewer = { audience: "public" };
 

@@ -3,10 +3,10 @@ import type { Database } from "#shared/runtime/database.ts";
 import type { Log } from "#shared/runtime/log.ts";
 import { openMetrics } from "#shared/runtime/open-metrics.ts";
 import { startWebServer, type WebPlace, type WebServer } from "#shared/web/server.ts";
-import { acquisitionRecords, ownAcquisitions, tally } from "../store/acquisitions.ts";
+import { acquisitionRecords, acquisitionsOf, tally } from "../store/acquisitions.ts";
 import { brokerFamilies, type Work } from "./metrics.ts";
 import { type Overview, overviewPage } from "./overview.ts";
-import { ownPage } from "./own.ts";
+import { everybodysPage, ownPage } from "./own.ts";
 
 export type WebParts = WebPlace & {
   readonly database: Database;
@@ -38,7 +38,12 @@ export function startWeb(parts: WebParts): Promise<WebServer> {
         path: "/me",
         ...{ link: "You", audience: "principal" },
         page: async (_, { name }) =>
-          ownPage(name!, await ownAcquisitions(database, name!, SHOWN), clock.now()),
+          ownPage(name!, await acquisitionsOf(database, name!, SHOWN), clock.now()),
+      },
+      {
+        path: "/acquisitions",
+        ...{ link: "Acquisitions", audience: "administrator" },
+        page: async () => everybodysPage(await acquisitionsOf(database, undefined, SHOWN), clock.now()),
       },
     ],
   });

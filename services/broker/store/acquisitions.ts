@@ -263,17 +263,21 @@ export type AcquisitionRecord = Pick<
 export type OwnAcquisition = AcquisitionRecord &
   Pick<StoredAcquisition, "id" | "atleast" | "refused" | "sentence" | "requestEnd">;
 
-/** Those of one principal, the newest first. */
-export async function ownAcquisitions(
+/** An acquisition as the broker's administrators may see it. */
+export type AnyAcquisition = OwnAcquisition & Pick<StoredAcquisition, "principal">;
+
+/** Those of one principal, or of everybody, the newest first. */
+export async function acquisitionsOf(
   queries: Queries,
-  principal: KeyName,
+  principal: KeyName | undefined,
   limit: number,
-): Promise<OwnAcquisition[]> {
-  return await queries.rows<OwnAcquisition>(
-    `select id, state, begun, over, wanted, atleast, standby, fault, sentence, refused, request_end as "requestEnd",
+): Promise<AnyAcquisition[]> {
+  return await queries.rows<AnyAcquisition>(
+    `select id, principal, state, begun, over, wanted, atleast, standby, fault, sentence, refused,
+       request_end as "requestEnd",
        (select count(*) from tickets t where t.acquisition = a.id and t.state = 'held') as held
-     from acquisitions a where principal = $1 order by begun desc, id limit $2`,
-    [principal, limit],
+     from acquisitions a where $1::text is null or principal = $1 order by begun desc, id limit $2`,
+    [principal ?? null, limit],
   );
 }
 

@@ -1,9 +1,10 @@
 import type { KeyName } from "#shared/identity/key.ts";
 import { formatInstant } from "#shared/model/time.ts";
-import { utc } from "#shared/web/cells.ts";
+import { keyText, utc } from "#shared/web/cells.ts";
 import { type Table, table } from "#shared/web/table.ts";
 import type { Ban } from "../store/ban-rows.ts";
 import type { StoredLease } from "../store/lease-rows.ts";
+import { time } from "./columns.ts";
 
 /**
  * Whom the node's owner does not want, for everybody: slices by name, principals only counted, like whose leases are;
@@ -20,6 +21,22 @@ export function banTable(bans: readonly Ban[]): Table {
         ...{ key: "since", title: "Banned since", time: true, value: ({ since }) => since },
         show: ({ since }) => utc(since),
       },
+    ],
+  });
+}
+
+/** The same for the node's administrators: everybody, and the owner's reasons. */
+export function wholeBanTable(bans: readonly Ban[]): Table {
+  return table<Ban>({
+    ...{ id: "bans", title: "Whom the node's owner has banned", empty: "Nobody.", rows: bans },
+    columns: [
+      { key: "kind", title: "What", value: ({ kind }) => kind },
+      {
+        ...{ key: "name", title: "Name", value: ({ name }) => name },
+        show: ({ kind, name }) => (kind === "principal" ? keyText(name) : name),
+      },
+      time("since", "Since", ({ since }) => since),
+      { key: "reason", title: "Reason", value: ({ reason }) => reason },
     ],
   });
 }

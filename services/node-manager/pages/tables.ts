@@ -1,12 +1,13 @@
 import { limitAt } from "#shared/model/account.ts";
 import type { Instant } from "#shared/model/time.ts";
-import { keyText, note, type Tone, toned, utc } from "#shared/web/cells.ts";
+import { note, type Tone, toned } from "#shared/web/cells.ts";
 import { html } from "#shared/web/html.ts";
-import { type Column, type Table, table } from "#shared/web/table.ts";
+import { type Table, table } from "#shared/web/table.ts";
 import type { SettlementState } from "../holdings/settlement.ts";
 import type { SliverConditions } from "../slivers/sliver-conditions.ts";
 import type { StoredLease } from "../store/lease-rows.ts";
 import type { Store } from "../store.ts";
+import { coded, keyed, time } from "./columns.ts";
 import { stateOf } from "./lease-state.ts";
 import type { EngineShown } from "./overview.ts";
 
@@ -123,20 +124,4 @@ export function quarantineTable(held: ReturnType<Store["quarantine"]["all"]>): T
       time("since", "Since", ({ since }) => since),
     ],
   });
-}
-
-function coded<Row>(key: string, title: string, value: (row: Row) => string): Column<Row> {
-  return { key, title, value, show: (row) => html`<code>${value(row)}</code>` };
-}
-
-function keyed<Row>(key: string, title: string, value: (row: Row) => string | undefined): Column<Row> {
-  const show = (row: Row) => {
-    const name = value(row);
-    return name === undefined ? undefined : keyText(name);
-  };
-  return { key, title, value, show };
-}
-
-function time<Row>(key: string, title: string, value: (row: Row) => Instant | undefined): Column<Row> {
-  return { key, title, time: true, value, show: (row) => utc(value(row)) };
 }

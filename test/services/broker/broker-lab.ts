@@ -78,6 +78,7 @@ export async function brokerLab(options: BrokerLabOptions = {}): Promise<BrokerL
     database: databaseUrl,
     identity: { key: files.key, certificate: files.cert, authority: files.ca },
     listen: await ownPorts({ address: "127.0.0.1", tls_port: 0, web_port: 0, web_tls_port: 0 }),
+    administrators: [agents.admin.name],
     agents: [{ identity: announce.agent, url }, ...(options.others ?? [])],
     agent_seconds: 10,
     ads_seconds: 0,

@@ -207,10 +207,11 @@ describe("a broker", () => {
 
   test("its pages show principals over TLS what it acquired for them, and nobody else", async () => {
     const me = new URL("/me.json", lab.broker.announce.web_tls);
-    const { alice, bob, authority } = lab.agentLab;
-    const seen = async (tls: Credentials) => {
+    const { alice, bob, admin, authority } = lab.agentLab;
+    const everybodys = new URL("/acquisitions.json", me);
+    const seen = async (tls: Credentials, page = me) => {
       using reader = new SecureReader(tls);
-      const { status, text } = await reader.read(me);
+      const { status, text } = await reader.read(page);
       return { status, ...JSON.parse(text) };
     };
     const own = await seen(alice.tls);
@@ -224,6 +225,14 @@ describe("a broker", () => {
       new Set(tables.acquisitions.rows.map(({ id }: { id: string }) => id));
     assert.ok(idsOf(own).isDisjointFrom(idsOf(await seen(bob.tls))));
     assert.equal((await seen({ ca: authority.caPem })).status, 403);
+
+    const all = await seen(admin.tls, everybodys);
+    assert.ok(idsOf(all).isSupersetOf(idsOf(own)), "whoever administers it sees everybody's");
+    const { rows } = all.tables.acquisitions;
+    const ofAlice = rows.filter(({ principal }: { principal: string }) => principal === alice.name);
+    assert.equal(ofAlice.length, own.tables.acquisitions.rows.length);
+    assert.equal((await seen(alice.tls, everybodys)).status, 403);
+    assert.equal((await fetch(new URL("/acquisitions", lab.broker.announce.web))).status, 404);
     assert.equal((await fetch(new URL("/me", lab.broker.announce.web))).status, 404);
   });
 

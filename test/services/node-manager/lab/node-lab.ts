@@ -48,6 +48,8 @@ export type NodeLab = AsyncDisposable & {
   readonly alice: NodeClient;
   /** What TLS shows of the people whose clients these are. */
   readonly credentials: { readonly alice: TlsCredentials; readonly bob: TlsCredentials };
+  /** Whoever administers the node, as its configuration says. */
+  readonly administrator: TlsCredentials;
   readonly bob: NodeClient;
   readonly state: string;
   readonly config: NodeManagerConfig;
@@ -119,6 +121,7 @@ export async function nodeLab(options: NodeLabOptions = {}): Promise<NodeLab> {
     engines,
     capacity,
     agents,
+    administrators: [agentIdentity.name],
     leasablePorts: [{ protocol: "tcp", from: 1024, to: 65_535 }],
     reservedPorts: [{ protocol: "tcp", from: 9100, to: 9199 }],
     ...options.config,
@@ -162,6 +165,7 @@ export async function nodeLab(options: NodeLabOptions = {}): Promise<NodeLab> {
     },
     alice: clientOf(alice),
     credentials: { alice: alice.tls, bob: bob.tls },
+    administrator: agentIdentity.tls,
     bob: clientOf(bob),
     get node() {
       if (!node) throw new Error("the node manager is not running");

@@ -63,6 +63,20 @@ test("whom the owner banned is told why; strangers read slices, and of principal
   assert.match(own, /banned you since .*\(rude\)/);
   assert.match(own, new RegExp(`banned the slice ${lease.slice} since .*\\(mining\\)`));
   assert.doesNotMatch((await read(me, lab.credentials.bob)).text, /anned/);
+
+  const pages = ["/slivers", "/holdings", "/audit"].map((path) => new URL(path, lab.node.secureWebUrl));
+  const [slivers, holdings, audit] = await Promise.all(
+    pages.map(async (page) => (await read(page, lab.administrator)).text),
+  );
+  assert.match(slivers!, new RegExp(`title="${lease.principal}"`), "administrators see whose it is");
+  assert.match(slivers!, /suspended by the node&#39;s owner/);
+  for (const reason of ["mining", "rude"]) assert.ok(slivers!.includes(reason));
+  assert.match(holdings!, new RegExp(`title="${lab.agent.identity}"`));
+  assert.match(audit!, new RegExp(`ban[^]*lease promised[^]*slice ${lease.slice}, lease ${lease.serial}`));
+  for (const page of pages) {
+    assert.equal((await read(page, lab.credentials.alice)).status, 403);
+    assert.equal((await fetch(new URL(page.pathname, lab.node.webUrl))).status, 404);
+  }
 });
 
 test("the page holds no script, loads nothing from elsewhere, stands in no frame and only answers GET", async () => {
