@@ -144,7 +144,7 @@ describe("slices of real slivers", { skip: await withoutContainers() }, () => {
       await eventually(async () => (await again()) !== undefined);
       const milliseconds = Math.round(performance.now() - started);
       t.diagnostic(`started again ${milliseconds} ms after it ended`);
-      assert.ok(milliseconds < 5_000, "long before the next look at everything");
+      assert.ok(milliseconds < 20_000, "long before the next look at everything");
       await eventually(() => assertWhole(lab, "ours").then(() => true));
     });
 
@@ -160,7 +160,7 @@ describe("slices of real slivers", { skip: await withoutContainers() }, () => {
       const { code, err } = await lab.slice("alice", "delete", "ours", "--deadline", "2s");
       assert.equal(code, 3);
       assert.match(err, new RegExp(`${cut.ip}: (TIMEOUT|UNREACHABLE)`));
-      assert.ok(performance.now() - started < 10_000);
+      assert.ok(performance.now() - started < 25_000);
       assert.equal(Object.keys(await firstProcesses(tracks)).length, 1);
       await restoreLink(lab, 1);
       await slice("delete", "ours");

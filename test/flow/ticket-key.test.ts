@@ -168,10 +168,16 @@ describe("a new ticket key takes over from the one there was", () => {
   test("it stays while something stands on it", async () => {
     await lab.agent.scan();
     assert.equal((await keysTold()).length, 2);
-    const { out } = await ticketKey("list");
-    const [, ...lines] = out.trim().split("\n");
-    assert.match(lines[0]!, new RegExp(`^${young.name.slice(0, 16)} +current `));
-    assert.match(lines[1]!, new RegExp(`^${old.name.slice(0, 16)} +before +\\S+ \\S+ +2 +0 +2 +0 `));
+    const listed = async () => (await ticketKey("list")).out.trim().split("\n").slice(1);
+    await eventually(
+      async () => {
+        const [current, before] = await listed();
+        assert.match(current!, new RegExp(`^${young.name.slice(0, 16)} +current `));
+        assert.match(before!, new RegExp(`^${old.name.slice(0, 16)} +before +\\S+ \\S+ +2 +0 +2 +0 `));
+        return true;
+      },
+      { what: "the agent hearing of both leases beneath the old key" },
+    );
   });
 
   test("when nothing does, nodes close what it had, and it is forgotten: a copy of it is of no use", async () => {

@@ -9,7 +9,7 @@ export type Deadline = {
   readonly what?: string;
 };
 
-const DEFAULT_WITHIN_MILLISECONDS = 20_000;
+const DEFAULT_WITHIN_MILLISECONDS = 60_000;
 const DEFAULT_EVERY_MILLISECONDS = 20;
 
 /**

@@ -13,9 +13,9 @@ export type ProgramOptions = {
 
 export type ProgramResult = { readonly code: number | null; readonly out: string; readonly err: string };
 
-const TIME_LIMIT_MS = 30_000;
+const TIME_LIMIT_MS = 120_000;
 
-/** Runs a program outside this process to its end. A program that doesn't end in 30 s is killed (code null). */
+/** Runs a program outside this process to its end. A program that doesn't end in two minutes is killed (code null). */
 export async function runProgram(
   command: string,
   args: readonly string[],

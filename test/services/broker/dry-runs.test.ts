@@ -61,7 +61,7 @@ describe("a broker whose callers try many descriptions at once", () => {
 
   test("whose turn does not come in time hears that the agent is busy, and the agent nothing of it", async () => {
     const agents = lab.config.agents.filter(({ identity }) => identity === slow.identity);
-    await using sibling = await lab.sibling({ agents, agent_seconds: 4, ads_seconds: 60 });
+    await using sibling = await lab.sibling({ agents, agent_seconds: 12, ads_seconds: 60 });
     const from = slow.asked.ads;
     const client = lab.clientOf(lab.agentLab.alice, sibling);
     const early = Promise.allSettled(lengths(client, 7, 5000));

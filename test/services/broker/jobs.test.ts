@@ -23,7 +23,13 @@ import { type HeldLink, heldLink } from "./held-link.ts";
 
 const PROGRAM = fileURLToPath(new URL("broker-process.ts", import.meta.url));
 /** Advertisements are asked for once and then used: what is held back afterwards are tickets. */
-const QUICK = { ads_seconds: 3600, scan_seconds: 1, claim_seconds: 2, acquisitions_at_once: 100 } as const;
+const QUICK = {
+  agent_seconds: 60,
+  ads_seconds: 3600,
+  scan_seconds: 1,
+  claim_seconds: 2,
+  acquisitions_at_once: 100,
+} as const;
 const NODES = 2;
 
 /** What somebody does to a queue while acquisitions are under way, and what undoes it. */
@@ -210,7 +216,7 @@ async function ended(client: BrokerClient, id: string): Promise<AcquisitionStruc
       const now = await client.getacquisition({ id, wait_seconds: 5 });
       return now.state !== "working" && now;
     },
-    { withinMs: 40_000, what: "the end of an acquisition" },
+    { withinMs: 90_000, what: "the end of an acquisition" },
   );
 }
 

@@ -103,9 +103,9 @@ test("a node that hangs is waited for once, up to its deadline, and replaced", a
   mute.unref();
   try {
     const began = performance.now();
-    const ran = await lab.slice("repair", "hello", "-o", "json", "--deadline", "1s");
+    const ran = await lab.slice("repair", "hello", "-o", "json", "--deadline", "5s");
     assert.equal(results(ran, 0)[hanging!.ip], "abandoned TIMEOUT");
-    assert.ok(performance.now() - began < 2500);
+    assert.ok(performance.now() - began < 9_500);
   } finally {
     mute.close();
   }

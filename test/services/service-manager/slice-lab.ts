@@ -120,7 +120,7 @@ export async function sliceLab(options: SliceLabOptions = {}): Promise<SliceLab>
   let agent: AgentService | undefined = await startAgent(agentConfig, {
     clock,
     log: silentLog(),
-    cancelTimeoutMs: 2000,
+    cancelTimeoutMs: 5000,
   });
   owned.defer(() => agent?.[Symbol.asyncDispose]());
   const agentUrl = agent.announce.tls;
@@ -224,7 +224,7 @@ export async function sliceLab(options: SliceLabOptions = {}): Promise<SliceLab>
       agent = undefined;
     },
     async startAgent() {
-      agent = await startAgent(agentConfig, { clock, log: silentLog(), cancelTimeoutMs: 2000 });
+      agent = await startAgent(agentConfig, { clock, log: silentLog(), cancelTimeoutMs: 5000 });
     },
     [Symbol.asyncDispose]: () => kept.disposeAsync(),
   };

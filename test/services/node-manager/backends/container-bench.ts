@@ -94,7 +94,7 @@ export async function engineProbe(): Promise<Probe> {
 
 /** Asks again until the answer is true; fails with `what` after forty seconds, which a busy machine may need. */
 export async function eventually(what: string, holds: () => Promise<boolean>): Promise<void> {
-  await soon(holds, { what, withinMs: 40_000 });
+  await soon(holds, { what, withinMs: 60_000 });
 }
 
 /**

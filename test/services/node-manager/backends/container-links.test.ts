@@ -98,7 +98,7 @@ describe("links a hostile sliver lays on its own disk", { skip: !probe.ok && pro
       await backend.stop(plan.id);
       const began = performance.now();
       await assert.rejects(backend.ensure(plan), fault("BACKEND_FAILED"));
-      assert.ok(performance.now() - began < 20_000, "nobody waited for what is never written");
+      assert.ok(performance.now() - began < 28_000, "nobody waited for what is never written");
       await rm(join(upper, "pipe"));
       await backend.ensure(plan);
     }

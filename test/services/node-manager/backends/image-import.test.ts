@@ -178,7 +178,7 @@ describe("importing an image", { skip: !isRoot && "it takes root to own files fo
     const isStaging = (name: string) => name.startsWith(".killed-");
     await eventually(async () => (await left()).some(isStaging), {
       what: "the import begins",
-      withinMs: 20_000,
+      withinMs: 60_000,
     });
     child.kill("SIGKILL");
     await ended;

@@ -104,7 +104,7 @@ export async function nodeSite(keys: Shared): Promise<NodeSite> {
     if (typeof ready === "string") return undefined;
     const node: NodeProcess = {
       pid: ready.pid,
-      alice: xmlRpcClient(nodeManagerApi, { url: String(ready.tls), connections, timeoutMs: 10_000 }),
+      alice: xmlRpcClient(nodeManagerApi, { url: String(ready.tls), connections, timeoutMs: 60_000 }),
       ...{ webUrl: String(ready.web), sshPort: Number(ready.ssh), ended },
       kill: (signal) => void child.kill(signal),
       async [Symbol.asyncDispose]() {

@@ -191,16 +191,16 @@ describe("slice launch", () => {
       "--name",
       "late",
       "--deadline",
-      "5s",
+      "12s",
       "--",
       "touch late; sleep 600",
     );
-    await eventually(() => stat(join(homes[0]!, "late")), { withinMs: 4_500 });
+    await eventually(() => stat(join(homes[0]!, "late")), { withinMs: 11_500 });
     const { code, out, err } = await launching;
     hanging!.backend.exec = exec;
     assert.equal(code, 3);
     assert.match(out, /127\.0\.7\.1 +late +started\n.*127\.0\.7\.2 +late +TIMEOUT/);
-    assert.match(err, /127\.0\.7\.2: TIMEOUT: .* took longer than 5000 ms/);
+    assert.match(err, /127\.0\.7\.2: TIMEOUT: .* took longer than 12000 ms/);
   });
 
   test("says what it lacks where an image has no shell, or a node nothing that keeps programs", async () => {

@@ -69,7 +69,7 @@ describe("slice watch", () => {
       const took = performance.now() - began;
       assert.deepEqual(events(happened, well), ["renewed"]);
       assert.deepEqual(events(happened, hanging), ["lost"]);
-      assert.ok(took < 15_000, `two looks and a repair with deadlines of one second took ${took} ms`);
+      assert.ok(took < 28_000, `two looks and a repair with deadlines of one second took ${took} ms`);
       const late = await watch.look(40);
       assert.deepEqual(
         events(late, well).filter((event) => event === "ended" || event === "ends-soon"),

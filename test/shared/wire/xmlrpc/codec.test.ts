@@ -327,7 +327,7 @@ test("values beside each other are not nested", () => {
   assert.equal((read(siblings) as Value[]).length, 100);
 });
 
-test("no megabyte of any one piece of XML takes long to refuse", { timeout: 20_000 }, () => {
+test("no megabyte of any one piece of XML takes long to refuse", { timeout: 60_000 }, () => {
   for (const piece of ["<![CDATA[", "<value>", "<!", "&lt;", "<a ", "]]>", "<value><string>", "<?a "]) {
     try {
       decodeCall(callOf(`<value>${piece.repeat(1e6 / piece.length)}</value>`));
