@@ -127,16 +127,16 @@ export type ChainSource = {
 
 /**
  * Reads all of a chain and gives its last head. Throws OperatorError where it breaks. Rows that are written meanwhile are
- * left for the next time. `known`: a head that was noted before, elsewhere. `earlier`: as for `ChainCheck`.
+ * left for the next time. `signer`: asked for once the heads are read. `known`: a head that was noted before, elsewhere. `earlier`: as for `ChainCheck`.
  */
 export async function verifyChain(
   { heads: headsAfter, rows }: ChainSource,
-  signer: PublicKey,
+  signer: () => PublicKey,
   known?: ChainHead,
   earlier?: readonly PublicKey[],
 ): Promise<ChainHead> {
   const heads = await allHeads(headsAfter);
-  const check = new ChainCheck(signer, heads, known, earlier);
+  const check = new ChainCheck(signer(), heads, known, earlier);
   const end = Math.max(0, ...heads.map(({ position }) => position));
   for (;;) {
     const page = await rows(check.last.position);

@@ -71,7 +71,7 @@ export function addAuditCommands(parent: Command, withBooks: WithBooks, terminal
       withAudit(options, async ({ database, signer }) => {
         const rows = (after: number) => chainedRows(database, { after, limit: PAGE });
         const heads = (after: number) => chainHeads(database, after, PAGE);
-        const last = await verifyChain({ heads, rows }, signer, options.head);
+        const last = await verifyChain({ heads, rows }, () => signer, options.head);
         out(`${formatHead(last)}\n`);
       }),
     );

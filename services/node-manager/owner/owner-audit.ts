@@ -45,7 +45,8 @@ export function addAudit(parent: Command, atNode: AtNode, { out, env }: ServiceT
         const certificate = parseCertificate(await readFile(identity.cert, "utf8"));
         const rows = (after: number) => api.getaudit({ after });
         const heads = async (after: number) => (await api.getauditheads({ after })).map(readSignedHead);
-        const head = await verifyChain({ heads, rows }, publicKeyOf(certificate.publicKey), options.head);
+        const signer = publicKeyOf(certificate.publicKey);
+        const head = await verifyChain({ heads, rows }, () => signer, options.head);
         out(`${formatHead(head)}\n`);
       }),
     );

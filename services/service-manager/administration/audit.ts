@@ -91,7 +91,7 @@ async function verify(
 ): Promise<ChainHead> {
   const rows = (after: number) => api.getaudit({ after });
   const heads = async (after: number) => (await api.getauditheads({ after })).map(readSignedHead);
-  return await verifyChain({ heads, rows }, agent(), known, earlier);
+  return await verifyChain({ heads, rows }, agent, known, earlier);
 }
 
 /** The key in a certificate's file; that it has ended long ago is no matter. */
