@@ -93,17 +93,6 @@ describe("a container sliver", { skip: !probe.ok && probe.reason }, () => {
       await nothingLeft();
     });
 
-    test(`whose start broke off after "${name}" runs when it is ensured again`, async () => {
-      const breaking = await bench.open(NODE, { onStep: breakOffAfter(name) });
-      const plan = somePlan();
-      await assert.rejects(breaking.ensure(plan), /broken off/);
-      const backend = await bench.open(NODE);
-      await backend.ensure(plan);
-      await runs(backend, plan);
-      await backend.remove(plan.id);
-      await nothingLeft();
-    });
-
     test(`whose node manager was killed after "${name}" runs when the next one ensures it`, async () => {
       const plan = somePlan();
       const killed = child(plan, { endAfter: name });
@@ -159,7 +148,7 @@ describe("a container sliver", { skip: !probe.ok && probe.reason }, () => {
     });
   }
 
-  for (const milliseconds of [15, 40, 65, 90, 115, 140, 165, 190]) {
+  for (const milliseconds of [15, 65, 115, 165]) {
     test(`whose node manager was killed ${milliseconds} ms into removing and making it ends up right`, async () => {
       const plan = somePlan();
       const killed = child(plan, { forever: true });
