@@ -59,9 +59,15 @@ const LONG: Validity = {
 };
 const PAST: Validity = { notBefore: LONG.notBefore, notAfter: new Date("2021-01-01T00:00:00Z") };
 
-/** A fresh authority in memory. Making one, and each identity of it, costs one RSA-2048 key: ask in parallel. */
-export async function testAuthority(name = "test authority"): Promise<TestAuthority> {
-  const authority = createCertificateAuthority(await generateSigningKey({ type: "rsa" }), name, LONG);
+/**
+ * An authority in memory, a fresh one unless one was `made` before. Making one, and each identity of it, costs one
+ * RSA-2048 key: ask in parallel, or take `runAuthority`.
+ */
+export async function testAuthority(
+  name = "test authority",
+  made?: CertificateAuthority,
+): Promise<TestAuthority> {
+  const authority = made ?? createCertificateAuthority(await generateSigningKey({ type: "rsa" }), name, LONG);
   const caPem = authority.certPem;
 
   async function certified(
@@ -121,7 +127,8 @@ export async function writeIdentity(
   return files;
 }
 
-function testIdentity(key: SigningKey, certPem: string, caPem: string): TestIdentity {
+/** A key, with the certificate it has and the authority's. */
+export function testIdentity(key: SigningKey, certPem: string, caPem: string): TestIdentity {
   const identity = identityFrom(key, certPem, caPem);
   return { ...identity, keyPem: identity.tls.key, certPem, caPem };
 }

@@ -15,17 +15,13 @@ import { type Link, openSliceTicket } from "#shared/wire/chain.ts";
 import { type XmlRpcClient, xmlRpcClient } from "#shared/wire/xmlrpc/client.ts";
 import { Connections } from "#shared/wire/xmlrpc/connections.ts";
 import { ownPorts } from "#testbed/own-port.ts";
-import {
-  type TestAuthority,
-  type TestIdentity,
-  testAuthority,
-  writeIdentity,
-} from "../../support/authority.ts";
+import { type TestAuthority, type TestIdentity, writeIdentity } from "../../support/authority.ts";
 import { type FixedClock, fixedClock } from "../../support/clock.ts";
 import { testDatabase } from "../../support/database.ts";
 import { eventually } from "../../support/deadline.ts";
 import { temporaryDirectory } from "../../support/directory.ts";
 import { type HoldingOverrides, NOW, rootTicket, type Sealed, seal } from "../../support/documents.ts";
+import { runAuthority } from "../../support/run-authority.ts";
 import { FACTS } from "./facts.ts";
 
 export type AgentClient = XmlRpcClient<typeof agentApi>;
@@ -79,7 +75,7 @@ export type LabOptions = {
 };
 
 const people = lazily(async () => {
-  const authority = await testAuthority();
+  const authority = await runAuthority();
   const [server, alice, bob, admin] = await Promise.all([
     authority.server("agent"),
     authority.client("alice"),

@@ -14,16 +14,12 @@ import { silentLog } from "#shared/runtime/log.ts";
 import { agentApi } from "#shared/wire/agent-api.ts";
 import { type XmlRpcClient, xmlRpcClient } from "#shared/wire/xmlrpc/client.ts";
 import { Connections } from "#shared/wire/xmlrpc/connections.ts";
-import {
-  type TestAuthority,
-  type TestIdentity,
-  testAuthority,
-  writeIdentity,
-} from "#test/support/authority.ts";
+import { type TestAuthority, type TestIdentity, writeIdentity } from "#test/support/authority.ts";
 import { type FixedClock, fixedClock } from "#test/support/clock.ts";
 import { testDatabase } from "#test/support/database.ts";
 import { eventually } from "#test/support/deadline.ts";
 import { temporaryDirectory } from "#test/support/directory.ts";
+import { runAuthority } from "#test/support/run-authority.ts";
 import { ownPorts } from "#testbed/own-port.ts";
 import { labNode, made, type SliceLabNode } from "./lab-node.ts";
 import { endProcessesIn } from "./local-backend.ts";
@@ -73,7 +69,7 @@ export type SliceLabOptions = {
 };
 
 const people = lazily(async () => {
-  const authority = await testAuthority();
+  const authority = await runAuthority();
   const [server, alice, bob] = await Promise.all([
     authority.server("agent"),
     authority.client("alice"),

@@ -14,12 +14,7 @@ import { openLease } from "#shared/wire/lease-document.ts";
 import { nodeManagerApi } from "#shared/wire/node-manager-api.ts";
 import { type XmlRpcClient, xmlRpcClient } from "#shared/wire/xmlrpc/client.ts";
 import { Connections } from "#shared/wire/xmlrpc/connections.ts";
-import {
-  type TestAuthority,
-  type TestIdentity,
-  testAuthority,
-  writeIdentity,
-} from "#test/support/authority.ts";
+import { type TestAuthority, type TestIdentity, writeIdentity } from "#test/support/authority.ts";
 import { type FixedClock, fixedClock } from "#test/support/clock.ts";
 import { temporaryDirectory } from "#test/support/directory.ts";
 import {
@@ -32,6 +27,7 @@ import {
   sealedSliceTicket,
   serial,
 } from "#test/support/documents.ts";
+import { runAuthority } from "#test/support/run-authority.ts";
 import { type ListeningAgent, listeningAgent } from "./agent.ts";
 import { type FaultyBackend, faultyBackend } from "./faulty-backend.ts";
 import { dumpStore } from "./store-dump.ts";
@@ -101,7 +97,7 @@ export const CAPACITY = {
 const QUICK: Deadlines = { answerMs: 5_000, ensureMs: 10_000, engineMs: 10_000 };
 
 export async function nodeLab(options: NodeLabOptions = {}): Promise<NodeLab> {
-  const authority = await testAuthority();
+  const authority = await runAuthority();
   const directory = await temporaryDirectory();
   const [server, alice, bob, agentIdentity] = await Promise.all([
     authority.server("node", undefined, { key: KEYS.node }),

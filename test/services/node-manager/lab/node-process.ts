@@ -9,14 +9,10 @@ import { announcementOf, EXIT_WITH_PARENT } from "#shared/runtime/lifecycle.ts";
 import { nodeManagerApi } from "#shared/wire/node-manager-api.ts";
 import { xmlRpcClient } from "#shared/wire/xmlrpc/client.ts";
 import { Connections } from "#shared/wire/xmlrpc/connections.ts";
-import {
-  type TestAuthority,
-  type TestIdentity,
-  testAuthority,
-  writeIdentity,
-} from "#test/support/authority.ts";
+import { type TestAuthority, type TestIdentity, writeIdentity } from "#test/support/authority.ts";
 import { temporaryDirectory } from "#test/support/directory.ts";
 import { KEYS } from "#test/support/documents.ts";
+import { runAuthority } from "#test/support/run-authority.ts";
 import { type ListeningAgent, listeningAgent } from "./agent.ts";
 import type { NodeClient } from "./node-lab.ts";
 
@@ -58,7 +54,7 @@ const KILLABLE = fileURLToPath(new URL("killable.ts", import.meta.url));
 
 /** Keys are costly: one set for all sites of a test. */
 export async function siteKeys(): Promise<Shared> {
-  const authority = await testAuthority();
+  const authority = await runAuthority();
   const [server, alice, agent] = await Promise.all([
     authority.server("node", undefined, { key: KEYS.node }),
     authority.client("alice", { key: KEYS.alice }),

@@ -12,7 +12,8 @@ import {
   type XmlRpcServer,
   type XmlRpcServerOptions,
 } from "#shared/wire/xmlrpc/server.ts";
-import { type TestIdentity, testAuthority } from "#test/support/authority.ts";
+import type { TestIdentity } from "#test/support/authority.ts";
+import { runAuthority } from "#test/support/run-authority.ts";
 
 /** A service as small as can be that has one method of each kind. */
 export const toyApi = contract({
@@ -154,7 +155,7 @@ function handlers(
 
 /** An authority, a server's identity and two clients', made once for a file of tests. */
 export async function toyParties() {
-  const authority = await testAuthority();
+  const authority = await runAuthority();
   const [server, alice, bob] = await Promise.all([
     authority.server("toy"),
     authority.client("alice"),
