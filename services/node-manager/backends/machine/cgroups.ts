@@ -20,7 +20,8 @@ export type CgroupUsage = {
  * against the whole machine and removing it leaves no parent behind.
  */
 export class Cgroups {
-  readonly #hierarchies: readonly string[];
+  /** Where each is mounted. */
+  readonly hierarchies: readonly string[];
   readonly #v1: ReadonlyMap<string, string>;
   readonly #v2: string | undefined;
 
@@ -29,7 +30,7 @@ export class Cgroups {
     v1: ReadonlyMap<string, string>,
     v2: string | undefined,
   ) {
-    this.#hierarchies = hierarchies;
+    this.hierarchies = hierarchies;
     this.#v1 = v1;
     this.#v2 = v2;
   }
@@ -61,7 +62,7 @@ export class Cgroups {
 
   /** The directories that the cgroup `name` has now, in every hierarchy. */
   async directories(name: string): Promise<string[]> {
-    const possible = this.#hierarchies.map((hierarchy) => join(hierarchy, name));
+    const possible = this.hierarchies.map((hierarchy) => join(hierarchy, name));
     const there = await Promise.all(possible.map(isThere));
     return possible.filter((_, index) => there[index]);
   }
@@ -69,7 +70,7 @@ export class Cgroups {
   /** Every cgroup whose name begins with `prefix`, by full path: what a node has on this machine. */
   async startingWith(prefix: string): Promise<string[]> {
     const found = await Promise.all(
-      this.#hierarchies.map(async (hierarchy) =>
+      this.hierarchies.map(async (hierarchy) =>
         (await readdir(hierarchy))
           .filter((name) => name.startsWith(prefix))
           .map((name) => join(hierarchy, name)),
