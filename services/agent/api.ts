@@ -14,7 +14,7 @@ import { advertisementStruct, resourcesOf, resourcesStruct } from "./struct.ts";
 /** What the handlers hand on to. */
 export type AgentParts = IssuingParts & SettlementParts;
 
-type AgentMethods = Omit<Handlers<typeof agentApi>, "getrevocations" | "postrevocations">;
+type AgentMethods = Omit<Handlers<typeof agentApi>, "getrevocations" | "postrevocations" | "postendings">;
 
 export function agentHandlers(parts: AgentParts): AgentMethods {
   return { ...tellingHandlers(parts), ...issuingHandlers(parts), ...settlementHandlers(parts) };

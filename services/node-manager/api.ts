@@ -10,7 +10,7 @@ import { findLease, noSlice } from "./leases/ownership.ts";
 import { type RedemptionDeps, redeem } from "./leases/redemption.ts";
 import { type RenewalDeps, renew } from "./leases/renewal.ts";
 import { type SliverStatus, type StatusDeps, statusOf } from "./leases/status.ts";
-import { postRevocations, type RevocationDeps } from "./revocation/posting.ts";
+import { postRevocations, type RevocationDeps, tellRevocations } from "./revocation/posting.ts";
 import { formatSshKey, parseSshKey } from "./ssh/keys.ts";
 import { leaseOf } from "./store/lease-rows.ts";
 import type { Store } from "./store.ts";
@@ -69,6 +69,7 @@ export function nodeManagerHandlers(deps: ApiDeps): Handlers<typeof nodeManagerA
       cancelTickets(deps.cancellation, { peer: peer.name, tickets, replay }),
     statetickets: ({ tickets }, { peer }) => stateTickets(deps.cancellation, { peer: peer.name, tickets }),
     postrevocations: ({ list }, { peer }) => postRevocations(deps.revocation, { peer, list }),
+    getrevocations: ({ since = [] }) => tellRevocations(deps.revocation, since),
     addkey: ({ key, ...of }, { peer, replay }) =>
       addKey(deps.keys, { peer: peer.name, replay, of, key: parseSshKey(key) }),
     delkey: ({ key, ...of }, { peer, replay }) =>

@@ -31,6 +31,7 @@ import { type Reconciler, startReconciler } from "./reconciler.ts";
 import { auditOfRefusals } from "./refusals.ts";
 import { askAgents } from "./revocation/agents.ts";
 import type { EndingDeps } from "./revocation/ending.ts";
+import { OwnList } from "./revocation/own-list.ts";
 import { Revocations } from "./revocation/revocations.ts";
 import { startRevival } from "./slivers/revival.ts";
 import { SliverConditions } from "./slivers/sliver-conditions.ts";
@@ -78,6 +79,7 @@ type Ground = {
   readonly deadlines: Deadlines;
   readonly conditions: SliverConditions;
   readonly revocations: Revocations;
+  readonly ownList: OwnList;
   /** What becomes of leases that are revoked. */
   readonly policy: EndingDeps["policy"];
   readonly log: Host["log"];
@@ -177,6 +179,7 @@ async function openGround(
     deadlines,
     conditions: new SliverConditions(),
     revocations,
+    ownList: new OwnList({ store, key, time }),
     policy: config.revokedLeases ?? "end",
     log,
   };

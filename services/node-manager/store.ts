@@ -4,6 +4,7 @@ import { AuditRows } from "./store/audit-rows.ts";
 import { BanRows } from "./store/ban-rows.ts";
 import { ChargeRows } from "./store/charge-rows.ts";
 import { StoreDatabase, type StoreFailure, type Tx } from "./store/database.ts";
+import { EndingRows } from "./store/ending-rows.ts";
 import { openStoreFile } from "./store/file.ts";
 import { HoldingRows } from "./store/holding-rows.ts";
 import { KeyRows } from "./store/key-rows.ts";
@@ -32,6 +33,7 @@ export type Store = Disposable & {
   readonly suspensions: SuspensionRows;
   readonly bans: BanRows;
   readonly revocations: RevocationRows;
+  readonly endings: EndingRows;
   readonly members: MemberRows;
   readonly audit: AuditRows;
   /** Runs `work` as one change that is on the disk when this returns, or none at all when it throws. */
@@ -72,6 +74,7 @@ export async function openStore({ path, nodeKey, now, onFailure }: StoreOptions)
     suspensions: new SuspensionRows(db),
     bans: new BanRows(db),
     revocations: new RevocationRows(db),
+    endings: new EndingRows(db),
     members: new MemberRows(db),
     audit: new AuditRows(db),
     transaction: (work) => db.transaction(work),

@@ -228,6 +228,15 @@ export const agentApi = contract({
     mutates: true,
     help: "Takes a signed list of keys that the authority has revoked, from anybody, and gives it to all nodes.",
   }),
+  postendings: method({
+    params: z.object({
+      list: document,
+      leases: z.array(z.object({ lease: z.string(), ticket: sha256 })).max(10_000),
+    }),
+    result: z.literal(1),
+    mutates: true,
+    help: "A node's own signed list of leases that its owner ended before their time, and the tickets of this agent that they were made with.",
+  }),
   settletickets: method({
     params: z.object({ redeemed: settled, unredeemed: settled, cancelled: settled, ended: settled }),
     result: z.literal(1),

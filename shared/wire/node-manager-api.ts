@@ -139,6 +139,13 @@ export const nodeManagerApi = contract({
     mutates: true,
     help: "Takes a signed list of what is revoked, of the authority from anybody, or of an agent that holds something here from itself, and ends the leases that it is about.",
   }),
+  getrevocations: method({
+    params: z.object({
+      since: z.array(z.string()).max(64).optional().describe("identities of lists that the caller has"),
+    }),
+    result: z.array(document),
+    help: "The signed lists of what is revoked that this node goes by, and its own, of leases that its owner ended before their time, as far as the caller does not have them.",
+  }),
   addkey: method({
     params: z.object({ slice, key: sshKey, lease_serial }),
     result: one,

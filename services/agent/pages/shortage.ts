@@ -76,7 +76,8 @@ function lossOf(there: readonly SliceTicketFate[], now: Instant): LostSliver | u
     .filter(({ released }) => released === null)
     .toSorted((a, b) => (b.settled ?? 0) - (a.settled ?? 0))[0];
   if (!over) return undefined;
-  return lost(ENDINGS[over.state] ?? "its lease is over", over.settled ?? now);
+  const why = over.withdrawn === null ? ENDINGS[over.state] : "its node's owner ended the lease";
+  return lost(why ?? "its lease is over", over.settled ?? now);
 }
 
 const ENDINGS: Partial<Record<SliceTicketFate["state"], string>> = {

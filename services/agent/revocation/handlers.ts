@@ -6,10 +6,14 @@ import type { Background } from "../background.ts";
 import { type AdministeredBooks, DONE, faultOfMistake, officeOf } from "../registry/office.ts";
 import { listStandings } from "../store/revocations.ts";
 import type { Distribution } from "./distribution.ts";
+import { takeEndings } from "./endings.ts";
 import type { Revocations } from "./revocations.ts";
 
 /** The methods that are about what is revoked. */
-type RevocationMethods = Pick<Handlers<typeof agentApi>, "getrevocations" | "postrevocations"> &
+type RevocationMethods = Pick<
+  Handlers<typeof agentApi>,
+  "getrevocations" | "postrevocations" | "postendings"
+> &
   Pick<Handlers<typeof administrationApi>, "revokeprincipal" | "revoketicket" | "listrevocations">;
 
 export type RevocationDesk = AdministeredBooks & {
@@ -40,6 +44,10 @@ export function revocationHandlers(desk: RevocationDesk): RevocationMethods {
     getrevocations: ({ since }) => revocations.documents(since),
     async postrevocations({ list }, { peer }) {
       await told(revocations.take(list, peer.name));
+      return DONE;
+    },
+    async postendings(endings, { peer }) {
+      await takeEndings(desk, peer, endings);
       return DONE;
     },
     revokeprincipal: ({ principal }, call) =>

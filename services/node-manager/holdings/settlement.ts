@@ -6,6 +6,8 @@ import type { agentApi } from "#shared/wire/agent-api.ts";
 import type { XmlRpcClient } from "#shared/wire/xmlrpc/client.ts";
 import { heedMemberships } from "../leases/members.ts";
 import type { NodeTime } from "../node-time.ts";
+import type { OwnList } from "../revocation/own-list.ts";
+import { ToldEndings, tellEndings } from "../revocation/telling.ts";
 import { StoreFailure } from "../store/database.ts";
 import { type Message, TICKET_EVENTS, type TicketEvent } from "../store/outbox-rows.ts";
 import type { Store } from "../store.ts";
@@ -26,6 +28,7 @@ export type NodeFacts = {
 export type SettlementDeps = {
   readonly store: Store;
   readonly roots: RootsOfNode;
+  readonly ownList: OwnList;
   readonly time: NodeTime;
   readonly log: Log;
   readonly grant: Grant;
@@ -66,6 +69,7 @@ export function startSettlement(deps: SettlementDeps): Settlement {
   const { log, time, grant } = deps;
   const ending = new AbortController();
   const deposited = new Deposit();
+  const ended = new ToldEndings();
   let state: SettlementState = { agent: grant.agent };
   let running: Promise<void> | undefined;
   let again = false;
@@ -74,6 +78,7 @@ export function startSettlement(deps: SettlementDeps): Settlement {
   async function round(): Promise<void> {
     const failures = [
       await failureOf(deposit(deps, deposited, ending.signal)),
+      await failureOf(tellEndings(deps, ended, ending.signal)), // why, before what
       await failureOf(settle(deps, ending.signal)),
       await failureOf(learnMembers(deps, ending.signal)),
     ];
@@ -85,6 +90,7 @@ export function startSettlement(deps: SettlementDeps): Settlement {
       return;
     }
     deposited.forget();
+    ended.forget();
     if (state.failure !== failure)
       log.warn({ agent: grant.agent, reason: failure }, "the agent can't be told");
     state = { ...state, failure };

@@ -68,23 +68,26 @@ function decide(
   });
 }
 
-/** Who ends a lease of somebody else's, and how that is called. */
-export type Ending = { readonly peer: "owner" | "node"; readonly action: string; readonly note: string };
+/** How it is called that a lease is ended, and why it is. */
+export type Ending = { readonly action: string; readonly note: string };
 
 /**
- * Ends a lease for the node itself, whoever's it is: durable first, then the sliver is removed and its agent will hear of
- * it. Also while the clock can't be believed: nothing here is decided by time. Twice is once.
+ * Ends a lease for the node's owner, whoever's it is: durable first, then the sliver is removed and its agent will hear of
+ * it, and the node's own list of revocations names it from then on. Also while the clock can't be believed: nothing here
+ * is decided by time. Twice is once.
  */
-export async function endLease(
+export async function endForOwner(
   { store, slivers, time }: Pick<DeletionDeps, "store"> & EndingParts,
-  { serial, slice, state }: StoredLease,
-  { peer, action, note }: Ending,
+  { serial, slice, state, renewableUntil, term }: StoredLease,
+  { action, note }: Ending,
 ): Promise<void> {
   if (state === "creating") await Promise.allSettled([slivers.make(serial)]);
   store.transaction((tx) => {
     if (!store.leases.move(tx, serial, "live", "deleting")) return;
+    const since = Math.floor(time.milliseconds() / 1000);
+    store.endings.add(tx, { lease: serial, since }, Math.max(renewableUntil, term.end) + DAY);
     const at = { atMilliseconds: time.milliseconds(), action, outcome: "done" };
-    store.audit.record(tx, { ...at, peer, slice, lease: serial, ...(note !== "" && { note }) });
+    store.audit.record(tx, { ...at, peer: "owner", slice, lease: serial, ...(note !== "" && { note }) });
   });
   await slivers.remove(serial);
 }

@@ -1,6 +1,6 @@
 import { Fault, refuseUnless } from "#shared/model/errors.ts";
 import { isSliceName } from "#shared/model/slice-name.ts";
-import { endLease } from "../leases/deletion.ts";
+import { endForOwner } from "../leases/deletion.ts";
 import { findLease } from "../leases/ownership.ts";
 import { resumeLease, suspendLease } from "../leases/suspension.ts";
 import type { NodeTime } from "../node-time.ts";
@@ -48,7 +48,7 @@ export class OwnerActs {
 
   async kill(slice: string, reason: string): Promise<void> {
     const lease = findLease(this.#deps.store, { slice });
-    await endLease(this.#deps, lease, { peer: "owner", action: "lease killed", note: reason });
+    await endForOwner(this.#deps, lease, { action: "lease killed", note: reason });
   }
 
   ban(name: string, reason: string): void {

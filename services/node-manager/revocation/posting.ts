@@ -1,7 +1,8 @@
 import type { Peer } from "#shared/identity/tls.ts";
 import { type EndingDeps, endRevokedLeases } from "./ending.ts";
+import type { OwnList } from "./own-list.ts";
 
-export type RevocationDeps = EndingDeps;
+export type RevocationDeps = EndingDeps & { readonly ownList: OwnList };
 
 export type PostedRevocations = {
   readonly peer: Peer;
@@ -15,4 +16,14 @@ export type PostedRevocations = {
 export function postRevocations(deps: RevocationDeps, { peer, list }: PostedRevocations): 1 {
   if (deps.revocations.take(list, peer)) endRevokedLeases(deps);
   return 1;
+}
+
+/** Lists that the node goes by, and its own, without those that whoever asks has. */
+export function tellRevocations(
+  { revocations, ownList }: RevocationDeps,
+  since: readonly string[],
+): string[] {
+  const own = ownList.current();
+  const ownText = own && !since.includes(own.id) ? [own.document] : [];
+  return [...ownText, ...revocations.documents(since)];
 }

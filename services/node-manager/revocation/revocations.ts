@@ -44,7 +44,8 @@ export class Revocations {
   load(): void {
     const { store, authorities } = this.#deps;
     const trusted = authorities().map(({ name }) => name);
-    const held = store.revocations.all().map(heldList);
+    const others = store.revocations.all().filter(({ role }) => role !== "node");
+    const held = others.map(heldList);
     const lists = new RevocationLists();
     lists.put(...held.filter(({ signer, key }) => signer !== "authority" || trusted.includes(key.name)));
     this.#lists = lists;
@@ -52,6 +53,11 @@ export class Revocations {
 
   /** Whether an authority has revoked this key: asked at every call. */
   readonly isRevoked = (key: KeyName): boolean => this.#lists.isRevoked(key);
+
+  /** The lists themselves, without those that whoever asks has. */
+  documents(except: readonly string[]): string[] {
+    return this.#lists.documents(except);
+  }
 
   /** The lists that the node goes by, by their identities. */
   held(): string[] {

@@ -11,6 +11,7 @@ export const UPGRADES: readonly ((sqlite: DatabaseSync) => void)[] = [
   chainAudit,
   addRevocations,
   addMembers,
+  addOwnersEndings,
 ];
 
 function addOwnersWord(sqlite: DatabaseSync): void {
@@ -109,6 +110,18 @@ create table exclusions (
 create table membership_marks (
   agent text primary key,
   number integer not null
+) strict, without rowid;
+`);
+}
+
+function addOwnersEndings(sqlite: DatabaseSync): void {
+  sqlite.exec(`
+-- Leases that the node's owner ended before their time: what the node's own list of revocations names, until a time at which
+-- they would be over for everybody anyway.
+create table owners_endings (
+  lease text primary key,
+  since integer not null,
+  keep_until integer not null
 ) strict, without rowid;
 `);
 }

@@ -1,9 +1,10 @@
 import type { Instant } from "#shared/model/time.ts";
-import type { CallFailure } from "#shared/wire/xmlrpc/transport-error.ts";
+import { type CallFailure, isCallFailure } from "#shared/wire/xmlrpc/transport-error.ts";
 import type { SliceState } from "../journal/slice-state.ts";
 import { callOptions, type Effort, onEach } from "../network/fan-out.ts";
 import type { Network } from "../network/network.ts";
 import { failureName, failureSentence } from "../terminal/failure.ts";
+import { ownersEnding } from "./owners-ending.ts";
 import { type SliverView, sliverViews } from "./sliver-view.ts";
 
 /** Every node of a slice, in its own words where it has a lease: the lease says only what was promised. */
@@ -18,7 +19,16 @@ export async function lookAtSlivers(
   const outcomes = await onEach(
     "asking nodes",
     leased,
-    async (address) => await network.node(address).api.getstatus({ slice: name }, callOptions(effort)),
+    async (address) => {
+      const node = network.node(address);
+      try {
+        return await node.api.getstatus({ slice: name }, callOptions(effort));
+      } catch (error) {
+        if (!isCallFailure(error)) throw error;
+        const { serial } = slice.leases.get(address.node)!.lease;
+        throw await ownersEnding(node, serial, error, callOptions(effort));
+      }
+    },
     effort,
   );
   const byNode = new Map(outcomes.map((outcome) => [outcome.item.node, outcome]));

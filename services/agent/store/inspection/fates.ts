@@ -13,6 +13,8 @@ export type SliceTicketFate = {
   readonly validTo: Instant;
   readonly released: Instant | null;
   readonly settled: Instant | null;
+  /** Since when its node's owner wants it no more. */
+  readonly withdrawn: Instant | null;
   readonly heard: Instant | null;
   readonly to: Instant;
 };
@@ -44,7 +46,7 @@ export async function ticketFates(
        select t.* from tickets t join suspect on suspect.slice = t.slice
        where t.state in ('ended', 'unredeemed', 'cancelled') and t.released is null and t.counted_to > to_timestamp($1)
      )
-     select f.slice, f.node, n.ip, f.state, f.issued, f.valid_to as "validTo", f.released, f.settled, n.heard,
+     select f.slice, f.node, n.ip, f.state, f.issued, f.valid_to as "validTo", f.released, f.settled, f.withdrawn, n.heard,
        f.counted_to as "to"
      from fate f join nodes n on n.node = f.node
      -- Nobody mends the slice of somebody who was revoked, unless it has members besides.

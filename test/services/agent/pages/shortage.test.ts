@@ -17,7 +17,7 @@ function fate(node: string, other: Partial<SliceTicketFate> = {}): SliceTicketFa
       validTo: NOW - 60,
       to: NOW + 3600,
     },
-    ...{ released: null, settled: NOW - 3500, heard: NOW - 5 },
+    ...{ released: null, settled: NOW - 3500, withdrawn: null, heard: NOW - 5 },
     ...other,
   };
 }
@@ -46,6 +46,10 @@ test("a slice is short of nodes that are silent, that nobody redeemed in time, o
   assert.equal(
     short(fate("a"), fate("b", { state: "ended", settled: NOW - 9 })),
     "1/2: b its lease was ended before its time",
+  );
+  assert.equal(
+    short(fate("a"), fate("b", { state: "ended", settled: NOW - 9, withdrawn: NOW - 11 })),
+    "1/2: b its node's owner ended the lease",
   );
 });
 

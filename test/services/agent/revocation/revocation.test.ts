@@ -223,3 +223,48 @@ test("whoever brings lists that say nothing new has no node called for them", as
   await lab.agent.scan();
   assert.equal(node.lists.length, 2, "only by the scan that tells those again who have not heard");
 });
+
+test("a node says which leases its owner ended, of its own tickets alone, and the agent says why they are gone", async () => {
+  await using lab = await agentLab();
+  const [one, other] = lab.nodes;
+  const tickets = await lab.alice.client.newtickets({ ...WEB, ntickets: 2, ips: [one.ip, other.ip] });
+  const [ofOne, ofOther] = tickets.map((text) => parseDocument(text).id);
+  await one.client.settletickets({ redeemed: [ofOne!] });
+  await other.client.settletickets({ redeemed: [ofOther!] });
+  const lease = "5".repeat(32);
+  const list = (number: number, by = one) => revocationsBy(by.signingKey, number, { lease: [lease] });
+  const leases = [{ lease, ticket: ofOne! }];
+  const withdrawn = () => lab.database.rows("select id from tickets where withdrawn is not null");
+
+  const refused = [
+    [one.client.postendings({ list: list(5, other), leases }), "UNKNOWN_KEY"],
+    [
+      one.client.postendings({ list: list(5), leases: [{ lease: "6".repeat(32), ticket: ofOne! }] }),
+      "MALFORMED",
+    ],
+    [
+      lab.alice.client.postendings({
+        list: revocationsBy(lab.alice.signingKey, 5, { lease: [lease] }),
+        leases,
+      }),
+      "NOT_PRINCIPAL",
+    ],
+    [
+      one.client.postendings({ list: revocationsBy(one.signingKey, 5, { key: [lab.alice.name] }), leases }),
+      "NO_PRIVILEGE",
+    ],
+  ] as const;
+  for (const [call, name] of refused) await assert.rejects(call, refusal(name));
+  await one.client.postendings({ list: list(5), leases: [{ lease, ticket: ofOther! }] });
+  assert.deepEqual(await withdrawn(), [], "of another node's ticket it has no say");
+
+  await one.client.postendings({ list: list(6), leases });
+  await one.client.postendings({ list: list(6), leases });
+  await assert.rejects(one.client.postendings({ list: list(5), leases }), refusal("EXPIRED"));
+  assert.deepEqual(await withdrawn(), [{ id: ofOne }]);
+  assert.equal((await charges(lab)).length, 2, "capacity is free when that is settled");
+  await one.client.settletickets({ ended: [ofOne!] });
+  assert.equal((await charges(lab)).length, 1);
+  const wrong = await (await fetch(new URL("/trouble", lab.agent.announce.web))).text();
+  assert.match(wrong, /has 1 of 2 nodes[^<]*its node&#39;s owner ended the lease/);
+});

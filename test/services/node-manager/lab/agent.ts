@@ -37,6 +37,8 @@ export type ListeningAgent = AsyncDisposable & {
   ticketKey: string;
   /** What it answers when asked for what is revoked. */
   revocations: string[];
+  /** Every time that the node said which leases its owner had ended. */
+  readonly endings: { list: string; leases: readonly { lease: string; ticket: string }[] }[];
   /** What it says of the members of its slices. */
   memberChanges: { number: number; slice: string; principal: string; member: boolean }[];
 };
@@ -55,6 +57,7 @@ export async function listeningAgent(identity: TestIdentity): Promise<ListeningA
     forget: undefined,
     revocations: [],
     memberChanges: [],
+    endings: [],
     ticketKey: KEYS.agent.public.spki.toString("base64"),
     eventsOf: (ticket) =>
       agent.settled.flatMap((call) =>
@@ -108,6 +111,10 @@ function handlers(agent: ListeningAgent): Handlers<typeof agentApi> {
       changes: agent.memberChanges.filter(({ number }) => number > since),
     }),
     getrevocations: () => agent.revocations,
+    postendings: (endings) => {
+      agent.endings.push(endings);
+      return 1;
+    },
     settletickets: (events) => {
       agent.settled.push(events);
       if (agent.forget) throw agent.forget;

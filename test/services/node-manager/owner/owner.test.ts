@@ -1,8 +1,9 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import { newSshKeyPair } from "#shared/identity/ssh-key.ts";
+import { openRevocations } from "#shared/wire/revocation-document.ts";
 import { eventually } from "#test/support/deadline.ts";
-import { KEYS } from "#test/support/documents.ts";
+import { DAY, KEYS } from "#test/support/documents.ts";
 import { nodeLab } from "../lab/node-lab.ts";
 import { does, owner } from "../lab/owner.ts";
 import { assertRefused } from "../lab/refusal.ts";
@@ -68,7 +69,8 @@ test("the owner's word holds without a node manager: what is suspended and kille
 
 test("a killed lease is over at once, its agent is told, and its ticket is spent for good", async () => {
   await using at = await leased();
-  const { lab, slice, ticket } = at;
+  const { lab, slice, ticket, lease } = at;
+  assert.deepEqual(await lab.alice.getrevocations({}), []);
   assert.match(await does(lab, "kill", slice, "--reason", "spam"), /sliver is gone/);
   assert.deepEqual(await lab.backend.list(), []);
   await eventually(() => lab.agent.eventsOf(ticket.id).includes("ended"), { what: "its agent being told" });
@@ -76,6 +78,27 @@ test("a killed lease is over at once, its agent is told, and its ticket is spent
   const { code, err } = await owner(lab, "kill", slice);
   assert.equal(code, 1);
   assert.match(err, /NO_SLICE: the slice .* does not exist on this node/);
+
+  const [text, ...more] = await lab.alice.getrevocations({});
+  const read = (list: string) => openRevocations(list, KEYS.node.public, "node");
+  const { id, list } = read(text!);
+  assert.deepEqual([more, list.revoked.map((one) => [one.kind, one.id])], [[], [["lease", lease.serial]]]);
+  assert.deepEqual(await lab.alice.getrevocations({ since: [id] }), []);
+  const told = { list: text!, leases: [{ lease: lease.serial, ticket: ticket.id }] };
+  assert.deepEqual(lab.agent.endings, [told], "why, besides what");
+
+  await lab.restart();
+  assert.deepEqual(await lab.alice.getrevocations({}), [text], "also by a node manager that starts again");
+  lab.clock.advance(4 * DAY);
+  const { list: next } = read((await lab.bob.getrevocations({ since: [id] }))[0]!);
+  assert.deepEqual([next.revoked, next.nextUpdate], [[], lab.clock.now() + 7 * DAY], "it would be over now");
+  assert.ok(next.number > list.number && lab.clock.now() < list.nextUpdate!, "signed again before that is due");
+});
+
+test("what its principal ended is no word of the owner's", async () => {
+  await using at = await leased();
+  await at.lab.alice.deletelease({ slice: at.slice });
+  assert.deepEqual(await at.lab.alice.getrevocations({}), []);
 });
 
 test("who is banned redeems and renews nothing, by slice or by key, over restarts, until that is taken back", async () => {

@@ -2,7 +2,10 @@ import assert from "node:assert/strict";
 import { readdir, readFile, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { test } from "node:test";
+import { askNode } from "#services/node-manager/owner/owner-socket.ts";
 import { KeptRevocations } from "#services/service-manager/network/kept-revocations.ts";
+import { encodeCall } from "#shared/wire/xmlrpc/encode.ts";
+import { eventually } from "#test/support/deadline.ts";
 import { temporaryDirectory } from "#test/support/directory.ts";
 import { KEYS } from "#test/support/documents.ts";
 import { revocationsBy } from "#test/support/revocations.ts";
@@ -52,6 +55,27 @@ test("a node whose key is revoked is spoken to no more, as far as an agent has s
   lab.clock.advance(10 * MINUTE);
   assert.equal((await status()).err, "");
   assert.equal((await status()).stolen.state, "unknown", "what was damaged is got again");
+});
+
+test("a lease that its node's owner ended is told from one that its node lost, on the node's signed word", async () => {
+  await using lab = await sliceLab({ nodes: 2 });
+  const created = await lab.slice("create", "web", "--nodes", "2");
+  assert.equal(created.code, 0, created.err);
+  await askNode(lab.nodes[0]!.state, encodeCall("kill", [{ slice: "web" }]));
+  await lab.nodes[1]!.client.deletelease({ slice: "web" });
+  const { code, out } = await lab.slice("status", "web");
+  assert.notEqual(code, 0);
+  assert.match(out, /127\.0\.7\.1 .*REVOKED: its node's owner ended the lease at \d{4}-.* UTC.*slice repair/);
+  assert.match(out, /127\.0\.7\.2 .*NO_SLICE: /);
+  await eventually(
+    async () => {
+      const rows = await lab.database.rows(
+        "select 1 from tickets where state = 'ended' and withdrawn is not null",
+      );
+      return rows.length === 1;
+    },
+    { what: "the agent knowing which of the two leases the owner ended" },
+  );
 });
 
 test("a home takes lists of its authorities alone, none older than it has, and remembers the latest", async () => {

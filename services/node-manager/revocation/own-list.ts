@@ -1,0 +1,66 @@
+import type { SigningKey } from "#shared/identity/signature.ts";
+import {
+  isToBeSignedAgain,
+  nextListNumber,
+  type RevocationList,
+  type Revoked,
+} from "#shared/model/revocation.ts";
+import { MAX_REVOKED, openRevocations, sealRevocations } from "#shared/wire/revocation-document.ts";
+import type { HeldList } from "#shared/wire/revocation-lists.ts";
+import type { NodeTime } from "../node-time.ts";
+import { heldList } from "../store/verification.ts";
+import type { Store } from "../store.ts";
+
+/** How long the node's own list is good for. */
+const LIST_SECONDS = 7 * 86_400;
+
+export type OwnListDeps = {
+  readonly store: Store;
+  readonly key: SigningKey;
+  readonly time: Pick<NodeTime, "now" | "sure">;
+};
+
+/**
+ * The node's own list of revocations: leases that its owner ended before their time, signed, so that whoever had one can
+ * tell that from a node that lost it, and can show it to others. What ended because others revoked it stands in theirs.
+ */
+export class OwnList {
+  readonly #deps: OwnListDeps;
+
+  constructor(deps: OwnListDeps) {
+    this.#deps = deps;
+  }
+
+  /** As it is now, signed anew where it names others or half of its time is over. Undefined while it never named any. */
+  current(): HeldList | undefined {
+    const { store, key, time } = this.#deps;
+    const self = key.public.name;
+    const stored = store.revocations.all().find(({ signer }) => signer === self);
+    const last = stored && heldList(stored);
+    if (!time.sure()) return last;
+    const now = time.now();
+    const endings = store.endings.all(now).toSorted((a, b) => b.since - a.since);
+    const revoked = endings
+      .slice(0, MAX_REVOKED)
+      .map(({ lease, since }): Revoked => ({ kind: "lease", id: lease, since }));
+    if (last ? !this.#isNews(last.list, revoked, now) : revoked.length === 0) return last;
+    return this.#sign(nextListNumber(last?.list.number, now), revoked);
+  }
+
+  #isNews(last: RevocationList, revoked: readonly Revoked[], now: number): boolean {
+    const named = new Set(last.revoked.map(({ id }) => id));
+    return revoked.some(({ id }) => !named.has(id)) || isToBeSignedAgain(last, now, LIST_SECONDS);
+  }
+
+  #sign(number: number, revoked: readonly Revoked[]): HeldList {
+    const { store, key, time } = this.#deps;
+    const now = time.now();
+    const self = key.public;
+    const list = { issuer: self.name, number, at: now, nextUpdate: now + LIST_SECONDS, revoked };
+    const document = sealRevocations(list, key);
+    const opened = openRevocations(document, self, "node");
+    const row = { signer: self.name, role: "node", id: opened.id, number, key: self.spki, document } as const;
+    store.transaction((tx) => store.revocations.put(tx, row, now));
+    return { signer: "node", key: self, document, ...opened };
+  }
+}
