@@ -92,7 +92,10 @@ test("a killed lease is over at once, its agent is told, and its ticket is spent
   lab.clock.advance(4 * DAY);
   const { list: next } = read((await lab.bob.getrevocations({ since: [id] }))[0]!);
   assert.deepEqual([next.revoked, next.nextUpdate], [[], lab.clock.now() + 7 * DAY], "it would be over now");
-  assert.ok(next.number > list.number && lab.clock.now() < list.nextUpdate!, "signed again before that is due");
+  assert.ok(
+    next.number > list.number && lab.clock.now() < list.nextUpdate!,
+    "signed again before that is due",
+  );
 });
 
 test("what its principal ended is no word of the owner's", async () => {
