@@ -53,6 +53,6 @@ async function typed(network: Hosts, host: string, command: string, printed: str
       if (whole.includes("invitation create")) printed.push(out.trim());
       return out || " ";
     },
-    { withinMs: lists ? 30_000 : 0, everyMs: 500, what: `${host}: ${whole}` },
+    { withinMs: lists ? 90_000 : 0, everyMs: 500, what: `${host}: ${whole}` },
   );
 }

@@ -80,7 +80,7 @@ export async function brokerLab(options: BrokerLabOptions = {}): Promise<BrokerL
     listen: await ownPorts({ address: "127.0.0.1", tls_port: 0, web_port: 0, web_tls_port: 0 }),
     administrators: [agents.admin.name],
     agents: [{ identity: announce.agent, url }, ...(options.others ?? [])],
-    agent_seconds: 10,
+    agent_seconds: 30,
     ads_seconds: 0,
     revocation_seconds: 3600,
     scan_seconds: 3600,

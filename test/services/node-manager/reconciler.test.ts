@@ -107,7 +107,7 @@ test("an engine that lies about having nothing loses nothing", async () => {
 });
 
 test("an engine that hangs when asked what it has keeps no lease from ending", async () => {
-  await using lab = await nodeLab({ deadlines: { answerMs: 1_000, ensureMs: 1_000, engineMs: 200 } });
+  await using lab = await nodeLab({ deadlines: { answerMs: 10_000, ensureMs: 10_000, engineMs: 1_000 } });
   await lab.alice.newlease({ ticketdata: (await lab.ticket()).text });
   lab.backend.listFault = hang;
   lab.clock.advance(DAY);
@@ -117,7 +117,7 @@ test("an engine that hangs when asked what it has keeps no lease from ending", a
 });
 
 test("a sliver that hangs while starting keeps no other from being looked after", async () => {
-  await using lab = await nodeLab({ deadlines: { answerMs: 50, ensureMs: 5_000, engineMs: 5_000 } });
+  await using lab = await nodeLab({ deadlines: { answerMs: 1_500, ensureMs: 60_000, engineMs: 60_000 } });
   lab.backend.ensureFault = (plan, real) => (plan.slice === "stuck" ? hang() : real());
   const stuck = await lab.ticket({ slice: "stuck" });
   await assert.rejects(lab.alice.newlease({ ticketdata: stuck.text }), /BUSY/);

@@ -27,7 +27,7 @@ export async function realBroker(lab: SliceLab): Promise<RealBroker> {
     identity: { key: files.key, certificate: files.cert, authority: join(lab.files, "ca.pem") },
     listen: await ownPorts({ address: "127.0.0.1", tls_port: 0, web_port: 0 }),
     agents: [{ identity: agent, url: tls }],
-    agent_seconds: 10,
+    agent_seconds: 30,
     ads_seconds: 0,
     revocation_seconds: 30,
     scan_seconds: 1,

@@ -5,7 +5,7 @@ import { readMounts } from "./mounts.ts";
 import { isThere } from "./presence.ts";
 import { waitUntil } from "./process.ts";
 
-const END_MILLISECONDS = 10_000;
+const END_MILLISECONDS = 30_000;
 
 /** What the kernel counted for a cgroup. Zeros when it is not there. */
 export type CgroupUsage = {

@@ -2,7 +2,7 @@ import { readFile, rename, writeFile } from "node:fs/promises";
 import { setTimeout as pause } from "node:timers/promises";
 import { readIfPresent } from "#shared/runtime/durable-file.ts";
 
-const END_MILLISECONDS = 5_000;
+const END_MILLISECONDS = 20_000;
 
 /**
  * A process named so that nothing else is ever taken for it: process numbers are used again, and after a restart of

@@ -57,7 +57,7 @@ export async function enrolmentLab(options: LabOptions = {}): Promise<EnrolmentL
     join: (newcomer, terms = {}) =>
       join(
         { kind: "person", ...newcomer },
-        { signal: AbortSignal.timeout(20_000), onWaiting: () => undefined, everyMs: 10, ...terms },
+        { signal: AbortSignal.timeout(60_000), onWaiting: () => undefined, everyMs: 10, ...terms },
       ),
     [Symbol.asyncDispose]: () => kept.disposeAsync(),
   };

@@ -123,7 +123,7 @@ async function secondAgent(first: SliceLab, bob: TestIdentity, directory: string
     agents: [{ identity: first.agent.announce.agent, url: first.agent.announce.tls }],
   };
   const { clock } = first;
-  const agent = owned.use(await startAgent(config, { clock, log: silentLog(), cancelTimeoutMs: 2000 }));
+  const agent = owned.use(await startAgent(config, { clock, log: silentLog(), cancelTimeoutMs: 5000 }));
   const database = owned.use(openAgentDatabase(url));
   const registry = new Registry(database, clock);
   await registry.addPrincipal({ label: "bob", role: "researcher", certificate: bob.certPem });

@@ -233,7 +233,7 @@ test("a lease ends by itself, by a timer", async () => {
 });
 
 test("the status of a sliver is its principal's to see, and an engine that hangs does not withhold it", async () => {
-  await using lab = await nodeLab({ deadlines: { answerMs: 5_000, ensureMs: 5_000, engineMs: 100 } });
+  await using lab = await nodeLab({ deadlines: { answerMs: 5_000, ensureMs: 10_000, engineMs: 1_500 } });
   const lease = lab.lease(await lab.alice.newlease({ ticketdata: (await lab.ticket()).text }));
   const status = await lab.alice.getstatus({ slice });
   assert.equal(status.state, "running");

@@ -167,7 +167,7 @@ test("bytes that are not ssh end that connection and the next client is served",
 });
 
 test("strangers who say nothing are sent away, and cannot fill the room from one address", async () => {
-  const limits = { loginMs: 300, strangersFromOneAddress: 5 };
+  const limits = { loginMs: 3000, strangersFromOneAddress: 5 };
   await using lab = await sshLab({ ...localExec(), limits });
   await lab.newKey();
   const strangers = Array.from({ length: 8 }, () => connect(lab.gateway.port, "127.0.0.1"));
@@ -183,7 +183,7 @@ test("strangers who say nothing are sent away, and cannot fill the room from one
 
 test("a client that has vanished without a word is noticed", async () => {
   const local = localExec();
-  await using lab = await sshLab({ ...local, limits: { silenceMs: 100 } });
+  await using lab = await sshLab({ ...local, limits: { silenceMs: 1500 } });
   await lab.newKey();
   const vanished = lab.start("oceanstore", "echo in; exec tail -f /dev/null");
   await once(vanished.stdout!, "data");

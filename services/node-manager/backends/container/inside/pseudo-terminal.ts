@@ -19,12 +19,16 @@ export type PseudoTerminal = {
   resize(columns: number, rows: number, carrier?: number): void;
 };
 
-/** Opens a terminal of so many characters. Neither end is inherited by programs that are started meanwhile. */
+/**
+ * Opens a terminal of so many characters that leaves everything as it is: lines and keys are the business of the one
+ * that a carrier opens. Neither end is inherited by programs that are started meanwhile.
+ */
 export async function openPseudoTerminal(columns: number, rows: number): Promise<PseudoTerminal> {
-  const { openPeer, setSize, setSizeOf } = await import("./terminal-driver.ts");
+  const { openPeer, passOnAll, setSize, setSizeOf } = await import("./terminal-driver.ts");
   const ours = openSync("/dev/ptmx", constants.O_RDWR | constants.O_NOCTTY); // Node adds O_CLOEXEC
   try {
     setSize(ours, columns, rows);
+    passOnAll(ours);
     const programEnd = openPeer(ours);
     const stream = new ReadStream(ours);
     return {

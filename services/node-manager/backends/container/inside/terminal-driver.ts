@@ -9,6 +9,9 @@ import { Fault } from "#shared/model/errors.ts";
 const TIOCSPTLCK = 0x40045431;
 const TIOCGPTPEER = 0x5441;
 const TIOCSWINSZ = 0x5414;
+const TCSANOW = 0;
+/** More than a struct termios has. */
+const TERMIOS_BYTES = 128;
 const PIDFD_OPEN = 434;
 const PIDFD_GETFD = 438;
 /** Not among Node's constants. */
@@ -17,6 +20,9 @@ const PEER_FLAGS = constants.O_RDWR | constants.O_NOCTTY | O_CLOEXEC;
 
 const libc = koffi.load("libc.so.6");
 const ioctl = libc.func("int ioctl(int fd, ulong request, const void *bytes)");
+const tcgetattr = libc.func("int tcgetattr(int fd, void *settings)");
+const tcsetattr = libc.func("int tcsetattr(int fd, int when, const void *settings)");
+const cfmakeraw = libc.func("void cfmakeraw(void *settings)");
 const pidfdOpen = libc.func("long syscall(long call, int process, uint flags)");
 const pidfdGetfd = libc.func("long syscall(long call, int process, int descriptor, uint flags)");
 const ioctlWithNumber = libc.func("int ioctl(int fd, ulong request, ulong number)");
@@ -25,6 +31,14 @@ const ioctlWithNumber = libc.func("int ioctl(int fd, ulong request, ulong number
 export function openPeer(ours: number): number {
   checked(ioctl(ours, TIOCSPTLCK, Buffer.alloc(4))); // an int of 0: unlocked
   return checked(ioctlWithNumber(ours, TIOCGPTPEER, PEER_FLAGS));
+}
+
+/** Has a terminal pass on everything as it is, and show nothing of what is typed by itself (termios(3), cfmakeraw). */
+export function passOnAll(terminal: number): void {
+  const settings = Buffer.alloc(TERMIOS_BYTES);
+  checked(tcgetattr(terminal, settings));
+  cfmakeraw(settings);
+  checked(tcsetattr(terminal, TCSANOW, settings));
 }
 
 /** Tells a terminal its size in characters (struct winsize). */

@@ -14,7 +14,7 @@ export const IDS_PER_SLIVER = 65_536;
  */
 export const FIRST_BASE = 0x7000_0000;
 const BLOCKS = 3072;
-const LOCK_MILLISECONDS = 10_000;
+const LOCK_MILLISECONDS = 60_000;
 
 /**
  * Which sliver has which block of the machine's user and group ids: a directory of symbolic links, named by the first id
