@@ -4,9 +4,10 @@ import {
   EVERY_MILLISECONDS,
   LivePages,
   type LiveTerms,
+  type Place,
   type Sections,
   WATCHERS,
-  WATCHERS_OF_ADDRESS,
+  WATCHERS_OF_CLIENT,
 } from "./live.ts";
 
 export type LiveRoute = {
@@ -14,11 +15,13 @@ export type LiveRoute = {
   readonly page: (of: URL, request: FastifyRequest) => Promise<(() => Sections) | undefined>;
   /** Names whoever asks, where pages are not the same for everybody. */
   readonly viewer?: (request: FastifyRequest) => string;
+  /** Whose place whoever asks takes. */
+  readonly client: (request: FastifyRequest) => Promise<Place>;
   readonly terms?: Partial<LiveTerms>;
   readonly log: Log;
 };
 
-const TERMS = { everyMs: EVERY_MILLISECONDS, watchers: WATCHERS, watchersOfAddress: WATCHERS_OF_ADDRESS };
+const TERMS = { everyMs: EVERY_MILLISECONDS, watchers: WATCHERS, watchersOfClient: WATCHERS_OF_CLIENT };
 
 /** For a page's address. */
 const LONGEST = 4096;
@@ -26,21 +29,32 @@ const LONGEST = 4096;
 /** A browser that lost us asks again after this long. */
 const RETRY_MILLISECONDS = 5_000;
 
+const FULL = {
+  "client full": "You look on at as many pages as one may; close some. The page itself is there as ever.\n",
+  "all full": "Too many are looking on just now; the page itself is there as ever.\n",
+} as const;
+
 /** Serves `/events?page=ADDRESS`: what changes on that page, until the service ends or nobody looks any more. */
-export function addLiveRoute(app: FastifyInstance, { page, viewer, terms, log }: LiveRoute): void {
+export function addLiveRoute(app: FastifyInstance, { page, viewer, client, terms, log }: LiveRoute): void {
   const live = new LivePages({ ...TERMS, ...terms, log });
   app.addHook("preClose", (done) => {
     live[Symbol.dispose]();
     done();
   });
-  app.get("/events", (request, reply) => {
+  app.get("/events", async (request, reply) => {
     const asked = pageAsked(request);
     if (!asked) {
       return reply.code(400).type("text/plain").send("Say of which page: /events?page=/nodes\n");
     }
-    if (!live.hasRoomFor(request.ip)) {
-      reply.code(503).header("retry-after", "60").type("text/plain");
-      return reply.send("Too many are looking on just now; the page itself is there as ever.\n");
+    const place = await client(request);
+    if (reply.raw.destroyed) return reply.hijack(); // whoever asked has gone meanwhile, and is to take no place
+    const room = live.roomFor(place);
+    if (room !== "room") {
+      reply
+        .code(room === "all full" ? 503 : 429)
+        .header("retry-after", "60")
+        .type("text/plain");
+      return reply.send(FULL[room]);
     }
     reply.hijack();
     const { raw: response } = reply;
@@ -51,7 +65,7 @@ export function addLiveRoute(app: FastifyInstance, { page, viewer, terms, log }:
     });
     response.write(`retry: ${RETRY_MILLISECONDS}\n\n`);
     const key = `${viewer?.(request) ?? ""} ${asked.pathname}${asked.search}`;
-    live.add({ response, address: request.ip, key, page: () => page(asked, request) });
+    live.add({ ...place, response, key, page: () => page(asked, request) });
     return reply;
   });
 }

@@ -9,17 +9,22 @@ export type Sections = ReadonlyMap<string, string>;
 export type LiveTerms = {
   /** From the end of one look at the watched pages to the next, in milliseconds. */
   readonly everyMs: number;
-  /** How many may watch at once, and how many from one address. */
+  /** How many of one pool may watch at once, and how many of one client. */
   readonly watchers: number;
-  readonly watchersOfAddress: number;
+  readonly watchersOfClient: number;
   readonly log: Log;
 };
 
+/** Whose place a watcher takes. Pools have places of their own: who is in one keeps nobody of another out. */
+export type Place = {
+  readonly pool: string;
+  /** The name of a key, or an address. */
+  readonly client: string;
+};
+
 /** Somebody who watches a page. */
-export type Watcher = {
+export type Watcher = Place & {
   readonly response: ServerResponse;
-  /** From where. */
-  readonly address: string;
   /** The same page seen by the same viewer: what has one key is made once for all who watch it. */
   readonly key: string;
   /**
@@ -32,7 +37,7 @@ export type Watcher = {
 /** Five seconds are soon enough for a person, and cheap. */
 export const EVERY_MILLISECONDS = 5_000;
 export const WATCHERS = 64;
-export const WATCHERS_OF_ADDRESS = 16;
+export const WATCHERS_OF_CLIENT = 16;
 
 /** Looking takes at most about a tenth of the time: the dearer the pages are, the more seldom they are looked at. */
 const REST = 9;
@@ -61,12 +66,12 @@ export class LivePages implements Disposable {
     return this.#streams.size;
   }
 
-  /** Whether one more may watch from there. */
-  hasRoomFor(address: string): boolean {
-    const { watchers, watchersOfAddress } = this.#terms;
-    if (this.#ended || this.#streams.size >= watchers) return false;
-    const near = [...this.#streams].filter((stream) => stream.address === address);
-    return near.length < watchersOfAddress;
+  /** Whether one more may watch: otherwise its client has as many as it may, or all places are taken. */
+  roomFor({ pool, client }: Place): "room" | "client full" | "all full" {
+    const { watchers, watchersOfClient } = this.#terms;
+    const others = [...this.#streams].filter((stream) => stream.pool === pool);
+    if (others.filter((stream) => stream.client === client).length >= watchersOfClient) return "client full";
+    return this.#ended || others.length >= watchers ? "all full" : "room";
   }
 
   /** Tells this watcher, on a response whose head was sent, until either side ends it. */

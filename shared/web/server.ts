@@ -10,6 +10,7 @@ import type { Route } from "./route.ts";
 import type { SecurePort } from "./secure-port.ts";
 import { ShownCertificate } from "./shown-certificate.ts";
 import { siteOf } from "./site.ts";
+import type { VisitLimits } from "./visits.ts";
 
 /** Where pages are. */
 export type WebPlace = {
@@ -35,6 +36,8 @@ export type WebOptions = WebPlace & {
   readonly more?: (app: FastifyInstance) => void;
   /** How often what changed is told to those who look on, in milliseconds, and to how many. */
   readonly live?: Partial<LiveTerms>;
+  /** How much one client may ask. */
+  readonly visits?: Partial<VisitLimits>;
   readonly log: Log;
 };
 
@@ -61,9 +64,9 @@ export async function startWebServer(options: WebOptions): Promise<WebServer> {
     return (app.server.address() as AddressInfo).port;
   };
   const shown = secure && new ShownCertificate(secure.options);
-  const secureSite = shown && siteOf(options, assets, { ...secure, shown });
+  const secureSite = shown && (await siteOf(options, assets, { ...secure, shown }));
   const securePort = secureSite && (await open(secureSite, secure.port));
-  const plainPort = await open(siteOf(options, assets), port);
+  const plainPort = await open(await siteOf(options, assets), port);
   const kept = owned.move();
   return {
     port: plainPort,

@@ -15,6 +15,7 @@ import type { WebOptions } from "./server.ts";
 import { nothingHere, refusedPage, whoText } from "./server-pages.ts";
 import type { ShownCertificate } from "./shown-certificate.ts";
 import { mayRead, STRANGER, type Viewer } from "./viewer.ts";
+import { boundVisits, VISIT_LIMITS } from "./visits.ts";
 
 /** Nothing inline, nothing from elsewhere, in nobody's frame, and forms only back to here. */
 const HEADERS = {
@@ -41,7 +42,11 @@ const FOR_EVERYBODY = new Set(["/health", "/ready"]);
 export type SecureSite = SecurePort & { readonly shown: ShownCertificate };
 
 /** Everything at one port. */
-export function siteOf(options: WebOptions, assets: Assets, secure?: SecureSite): FastifyInstance {
+export async function siteOf(
+  options: WebOptions,
+  assets: Assets,
+  secure?: SecureSite,
+): Promise<FastifyInstance> {
   const { service, routes, metrics, log } = options;
   const asJson = new WeakSet<object>();
   const app = appOf(secure, asJson);
@@ -53,6 +58,9 @@ export function siteOf(options: WebOptions, assets: Assets, secure?: SecureSite)
     if (FOR_EVERYBODY.has(request.url) || isOurs(request.headers.host)) return;
     return reply.code(421).type("text/plain").send("Not served here.\n");
   });
+  const keyOf = (request: FastifyRequest) => secure?.client(request.raw.socket as TLSSocket);
+  const free = new Set(["/health", ...Object.values(assets).map(({ path }) => path)]);
+  await boundVisits(app, { ...VISIT_LIMITS, ...options.visits }, { keyOf, free });
   app.setErrorHandler((error, _request, reply) => {
     log.warn({ err: error }, "an answer to a browser could not be made");
     reply
@@ -87,6 +95,10 @@ export function siteOf(options: WebOptions, assets: Assets, secure?: SecureSite)
     ...{ terms: options.live, log },
     // Each is checked by itself, anew for each look: no two have a page made together.
     viewer: secure && (() => `${++watchers}`),
+    client: async (request) => {
+      const { audience, name } = await viewerOf(request);
+      return { pool: audience, client: name ?? request.ip };
+    },
     page: async (of, request) => {
       const found = routeOf(routes, of.pathname);
       const viewer = await viewerOf(request);

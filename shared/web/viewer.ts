@@ -59,3 +59,17 @@ export function viewers(
     return { name, ...(await acquainted(name)) };
   };
 }
+
+/** Tells with whose key a request is sent, if its certificate counts, before anything is looked up for it. */
+export function clients(
+  authenticate: (socket: TLSSocket) => Peer,
+): (socket: TLSSocket) => KeyName | undefined {
+  return (socket) => {
+    try {
+      return authenticate(socket).name;
+    } catch (error) {
+      if (error instanceof Fault) return undefined;
+      throw error;
+    }
+  };
+}

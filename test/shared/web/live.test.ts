@@ -38,9 +38,13 @@ async function site(terms: Partial<LiveTerms> = {}): Promise<WebServer & { url: 
 }
 
 /** Looks on, as a browser would; `told` grows. */
-async function watch(url: string, page = "/"): Promise<Disposable & { told: Told[]; ended: Promise<void> }> {
+async function watch(
+  url: string,
+  page = "/",
+  localAddress = "127.0.0.1",
+): Promise<Disposable & { told: Told[]; ended: Promise<void> }> {
   const told: Told[] = [];
-  const asked = get(`${url}/events?page=${encodeURIComponent(page)}`);
+  const asked = get(`${url}/events?page=${encodeURIComponent(page)}`, { localAddress });
   const answer = await new Promise<IncomingMessage>((resolve, reject) => {
     asked.on("response", resolve).on("error", reject);
   });
@@ -110,18 +114,34 @@ test("what is gone, or cannot be known now, is said; and it goes on when it can"
   await watched.ended;
 });
 
-test("no more may look on than there is room for, and who leaves makes room", async () => {
-  await using served = await site({ watchers: 3, watchersOfAddress: 2 });
+test("no more may look on than there is room for, from one place or in all, and who leaves makes room", async () => {
+  await using served = await site({ watchers: 3, watchersOfClient: 2 });
   const { url } = served;
   const first = await watch(url);
   using _second = await watch(url);
   const refused = await fetch(`${url}/events?page=/`);
-  assert.equal(refused.status, 503);
+  assert.equal(refused.status, 429);
   assert.equal(refused.headers.get("retry-after"), "60");
-  assert.match(await refused.text(), /Too many/);
+  assert.match(await refused.text(), /as many pages as one may; close some/);
+  using _third = await watch(url, "/", "127.0.0.8");
+  const { status, retryAfter } = await refusalOf(url, "127.0.0.9");
+  assert.deepEqual([status, retryAfter], [503, "60"]);
   first[Symbol.dispose]();
-  using _third = await eventually(() => watch(url));
+  using _fourth = await eventually(() => watch(url));
 });
+
+function refusalOf(
+  url: string,
+  localAddress: string,
+): Promise<{ status: number | undefined; retryAfter: string | undefined }> {
+  return new Promise((resolve, reject) => {
+    const asked = get(`${url}/events?page=/`, { localAddress }, (answer) => {
+      answer.resume();
+      resolve({ status: answer.statusCode, retryAfter: answer.headers["retry-after"] });
+    });
+    asked.on("error", reject);
+  });
+}
 
 test("what is no page of ours is refused, and watchers are let go when the service ends", async () => {
   const served = await site();
