@@ -53,6 +53,11 @@ export const brokerConfig = z.strictObject({
     .default(30)
     .describe("how often its agents are asked for what the authority has revoked"),
   scan_seconds: seconds.default(5).describe("how often it looks for work that its queue lost"),
+  retry_seconds: seconds
+    .default(300)
+    .describe(
+      "how long it waits at most before it tries again what failed: twice as long after each failure, beginning with scan_seconds",
+    ),
   claim_seconds: seconds
     .default(10)
     .describe("how soon another broker on the same database goes on where one has died"),

@@ -135,7 +135,9 @@ async function openDesk(
     }),
   );
   const worker = `${hostname()} ${process.pid} ${randomBytes(6).toString("hex")}`;
-  const common = { database, agents, clock, log };
+  const { scan_seconds: first, retry_seconds: longest } = config;
+  const waits = { first: Math.min(first, longest), longest };
+  const common = { database, agents, clock, log, waits };
   const pursuit = new Pursuit({ ...common, worker, claimSeconds: config.claim_seconds });
   const clearing = new Clearing({ ...common, unfetchedSeconds: config.unfetched_seconds });
   const jobs = owned.use(

@@ -8,6 +8,7 @@ import { isCallFailure } from "#shared/wire/xmlrpc/transport-error.ts";
 import { isRefusal, makeAsk } from "../acquisition/ask.ts";
 import { endAcquisition, findAcquisition, forget, tell, untold } from "../store/acquisitions.ts";
 import { type StoredAsk, settleAsk, unsettledAsks } from "../store/asks.ts";
+import { forgetFailures, isDue, noteFailure, pruneFailures, type Waits } from "../store/retries.ts";
 import { giveUpTickets, insertTickets, markReleased, unwantedTickets } from "../store/tickets.ts";
 import type { KnownAgents } from "./known-agents.ts";
 
@@ -18,10 +19,14 @@ type Parts = {
   readonly log: Log;
   /** How long tickets wait for a principal that has not heard of them, in seconds. */
   readonly unfetchedSeconds: number;
+  /** Between tries of what failed. */
+  readonly waits: Waits;
 };
 
 /** How much one round takes on; the next one goes on. */
 const AT_ONCE = 50;
+/** An agent that did not take tickets back is remembered for so long, in seconds, unless it fails again. */
+const DAY = 86_400;
 
 /** Sees to it that nothing stays taken for nobody: what is over and not fetched, not known, or not wanted. */
 export class Clearing {
@@ -63,7 +68,7 @@ export class Clearing {
   }
 
   async #settle(ask: StoredAsk): Promise<void> {
-    const { database, agents, clock, log } = this.#parts;
+    const { database, agents, clock, log, waits } = this.#parts;
     const acquisition = await findAcquisition(database, ask.acquisition);
     if (!acquisition) return;
     const { request } = openRequest(acquisition.request, publicKeyFromSpki(acquisition.principalKey));
@@ -87,10 +92,11 @@ export class Clearing {
       );
     } catch (error) {
       if (!isCallFailure(error)) throw error;
-      const over = clock.now() > acquisition.requestEnd + CLOCK_SLACK;
       if (isRefusal(error)) return;
+      const over = acquisition.requestEnd + CLOCK_SLACK;
       // The agent honours the request no more, and what it may have granted ends by itself.
-      if (over) await settleAsk(database, ask, "refused");
+      if (clock.now() > over) await settleAsk(database, ask, "refused");
+      else await noteFailure(database, ask.requestId, error.message, waits, over);
       log.debug({ agent: ask.agent, err: error }, "what became of an ask is still not known");
     }
   }
@@ -100,9 +106,10 @@ export class Clearing {
   }
 
   async #releaseAt(agent: string): Promise<void> {
-    const { database, agents, clock, log } = this.#parts;
-    const tickets = await unwantedTickets(database, agent, clock.now(), AT_ONCE);
-    if (tickets.length === 0) return;
+    const { database, agents, clock, log, waits } = this.#parts;
+    const now = clock.now();
+    const tickets = await unwantedTickets(database, agent, now, AT_ONCE);
+    if (tickets.length === 0 || !(await isDue(database, agent))) return;
     try {
       const released = await agents.release(
         agent,
@@ -113,13 +120,17 @@ export class Clearing {
         released.map(({ ticket }) => ticket),
       );
       this.counts.released += released.length;
+      await forgetFailures(database, agent);
     } catch (error) {
       if (!isCallFailure(error)) throw error;
+      await noteFailure(database, agent, error.message, waits, now + DAY);
       log.debug({ agent, err: error }, "an agent did not take tickets back; it is asked again");
     }
   }
 
   async #forget(): Promise<void> {
-    await forget(this.#parts.database, this.#parts.clock.now() - CLOCK_SLACK);
+    const before = this.#parts.clock.now() - CLOCK_SLACK;
+    await forget(this.#parts.database, before);
+    await pruneFailures(this.#parts.database, before);
   }
 }

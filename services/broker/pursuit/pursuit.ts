@@ -1,5 +1,6 @@
 import { publicKeyFromSpki } from "#shared/identity/key.ts";
 import { Fault } from "#shared/model/errors.ts";
+import { CLOCK_SLACK } from "#shared/model/time.ts";
 import type { Clock } from "#shared/runtime/clock.ts";
 import type { Database } from "#shared/runtime/database.ts";
 import type { Log } from "#shared/runtime/log.ts";
@@ -21,9 +22,13 @@ import {
   tell,
 } from "../store/acquisitions.ts";
 import { asksOf, type StoredAsk } from "../store/asks.ts";
+import { failuresOf, forgetFailures, noteFailure, type Waits } from "../store/retries.ts";
 import { countHeld, giveUpTickets, heldTickets } from "../store/tickets.ts";
 import { ClaimLost, DurableBook } from "./durable-book.ts";
 import type { KnownAgents } from "./known-agents.ts";
+
+/** Why an attempt failed is remembered so long after its request is over, in seconds. */
+const DAY = 86_400;
 
 type Parts = {
   readonly database: Database;
@@ -33,6 +38,8 @@ type Parts = {
   /** The name of this process among those that share the database. */
   readonly worker: string;
   readonly claimSeconds: number;
+  /** Between attempts that failed. */
+  readonly waits: Waits;
 };
 
 /** Works at acquisitions, from wherever somebody left them, to their end. */
@@ -48,7 +55,8 @@ export class Pursuit {
   /**
    * Brings an acquisition to its end, unless it is over or somebody else works at it. What was asked for before and
    * never answered is asked again first: the same tickets come of it. Throws what is no agent's doing, such as
-   * STORE_DOWN; then whoever looks next goes on.
+   * STORE_DOWN; then whoever looks when it is due goes on, ever later, until the request is over: then the acquisition
+   * ends, with the reason.
    */
   async pursue(id: string): Promise<void> {
     const { database, worker, claimSeconds, log } = this.#parts;
@@ -59,7 +67,7 @@ export class Pursuit {
       await this.#bringToEnd(claimed);
     } catch (error) {
       if (!(error instanceof ClaimLost)) {
-        await dropClaim(database, claimed).catch((err) =>
+        await this.#putOff(claimed, error).catch((err) =>
           log.debug({ err, id }, "a claim was left to lapse"),
         );
         throw error;
@@ -69,6 +77,16 @@ export class Pursuit {
     } finally {
       clearInterval(keeping);
     }
+  }
+
+  async #putOff(claimed: Claim, error: unknown): Promise<void> {
+    const { database, clock, waits } = this.#parts;
+    const acquisition = await findAcquisition(database, claimed.id);
+    const over = (acquisition?.requestEnd ?? clock.now()) + DAY;
+    // What is not meant for callers is in the log alone.
+    const reason = error instanceof Fault ? error.sentence : "something failed inside it";
+    await noteFailure(database, claimed.id, reason, waits, over);
+    await dropClaim(database, claimed);
   }
 
   /** Writes that follow a lost claim fail by themselves: this only keeps it from getting lost. */
@@ -82,6 +100,11 @@ export class Pursuit {
   async #bringToEnd(claimed: Claim): Promise<void> {
     const acquisition = await findAcquisition(this.#parts.database, claimed.id);
     if (!acquisition) throw new ClaimLost("it is not there any more");
+    if (this.#parts.clock.now() > acquisition.requestEnd + CLOCK_SLACK) {
+      const failed = await failuresOf(this.#parts.database, claimed.id);
+      await this.#end(claimed, acquisition, outOfTime(failed));
+      return;
+    }
     try {
       await this.#gather(acquisition, claimed);
     } catch (error) {
@@ -140,6 +163,7 @@ export class Pursuit {
       if (failure && !end)
         await addRefused(tx, claimed.id, [{ node: "", agent: "", reason: failure.sentence }]);
       await endAcquisition(tx, claimed.id, end, clock.now());
+      await forgetFailures(tx, claimed.id);
       await tell(tx, claimed.id);
       this.counts[end ? "failed" : "done"] += 1;
     });
@@ -184,6 +208,17 @@ function isStoreDown(error: CallFailure): boolean {
 function failureOf(error: CallFailure): Failure {
   if (error instanceof Fault) return { fault: error.name, sentence: error.sentence };
   return { fault: "BACKEND_FAILED", sentence: `no agent could be asked: ${error.message}; ask again later` };
+}
+
+/** The request is over, so agents honour it no more. */
+function outOfTime(failed: { readonly failures: number; readonly reason: string } | undefined): Failure {
+  const why = failed
+    ? `the broker failed ${failed.failures} times, last with: ${failed.reason}`
+    : "nobody worked at it";
+  return {
+    fault: "EXPIRED",
+    sentence: `the request was over before its tickets were got: ${why}; sign a new one, and tell whoever runs the broker`,
+  };
 }
 
 function tooFewGranted(held: number, atleast: number): Failure {

@@ -203,10 +203,11 @@ export async function tell(queries: Queries, id: DocumentId): Promise<void> {
   await queries.run("select pg_notify($1, $2)", [NEWS_CHANNEL, id]);
 }
 
-/** Acquisitions that nobody works at, the oldest first. */
+/** Acquisitions that nobody works at and that are to be worked at now, the oldest first. */
 export async function unclaimed(queries: Queries, limit: number): Promise<DocumentId[]> {
   const rows = await queries.rows<{ id: string }>(
     `select id from acquisitions where state = 'working' and (worker is null or claimed_until < now())
+       and not exists (select from retries where what = id and next_try > now())
      order by begun limit $1`,
     [limit],
   );

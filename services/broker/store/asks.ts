@@ -66,12 +66,16 @@ export async function settleAsk(
   return changed === 1;
 }
 
-/** Asks whose acquisition is over or went on without them, and of which nobody knows what came, the oldest first. */
+/**
+ * Asks whose acquisition is over or went on without them, of which nobody knows what came and that are to be made again
+ * now, the oldest first.
+ */
 export async function unsettledAsks(queries: Queries, limit: number): Promise<StoredAsk[]> {
   return await queries.rows<StoredAsk>(
     `select ${COLUMNS} from asks
-     where state = 'doubtful'
-       or state = 'open' and acquisition in (select id from acquisitions where state <> 'working')
+     where (state = 'doubtful'
+         or state = 'open' and acquisition in (select id from acquisitions where state <> 'working'))
+       and not exists (select from retries where what = request_id and next_try > now())
      order by made, request_id limit $1`,
     [limit],
   );

@@ -84,6 +84,7 @@ export async function brokerLab(options: BrokerLabOptions = {}): Promise<BrokerL
     ads_seconds: 0,
     revocation_seconds: 3600,
     scan_seconds: 3600,
+    retry_seconds: 1,
     claim_seconds: 10,
     unfetched_seconds: 300,
     working_at_once: 32,

@@ -31,6 +31,7 @@ export async function realBroker(lab: SliceLab): Promise<RealBroker> {
     ads_seconds: 0,
     revocation_seconds: 30,
     scan_seconds: 1,
+    retry_seconds: 1,
     claim_seconds: 10,
     unfetched_seconds: 300,
     working_at_once: 32,
