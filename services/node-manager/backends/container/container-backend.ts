@@ -7,12 +7,13 @@ import { statementOf } from "../images/offered-images.ts";
 import type { Cgroups } from "../machine/cgroups.ts";
 import { deleteTree } from "../machine/mounts.ts";
 import { isThere } from "../machine/presence.ts";
-import { endProcess, openFilesLimit, type ProcessName, readProcessName } from "../machine/process.ts";
+import { openFilesLimit, type ProcessName, readProcessName } from "../machine/process.ts";
 import { Turns } from "../machine/turns.ts";
 import type { Network } from "../network/network.ts";
 import { checkHeld } from "./administrative.ts";
 import { unmountDisk } from "./disk/mapped-disk.ts";
 import type { Storage } from "./disk/storage.ts";
+import { endFirstProcess } from "./ending.ts";
 import { FirstProcesses } from "./first-processes.ts";
 import type { Outposts } from "./inside/outpost.ts";
 import { type NodePlaces, type SliverPlaces, sliverOf, sliverPlaces } from "./places.ts";
@@ -204,7 +205,7 @@ export class ContainerBackend implements Backend {
     this.#firsts.forget(sliver.id);
     const first = await readProcessName(sliver.running);
     await rm(sliver.running, { force: true });
-    if (first) await endProcess(first); // runc would ask only ten times a second whether it has ended
+    if (first) await endFirstProcess(first); // runc would ask only ten times a second whether it has ended
     this.#firsts.forget(sliver.id); // whoever asked meanwhile saw it alive
     const { network, runc, cgroups, outposts } = this.#machine;
     outposts.end(sliver.id);

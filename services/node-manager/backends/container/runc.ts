@@ -46,7 +46,14 @@ export class Runc {
    */
   async end(sliver: SliverPlaces): Promise<void> {
     if ((await readIfPresent(sliver.lock)) === undefined) return;
-    await this.#change(sliver, "end the sliver's processes", "delete", ["--force", sliver.container]);
+    try {
+      await this.#change(sliver, "end the sliver's processes", "delete", ["--force", sliver.container]);
+    } catch (error) {
+      // What it keeps is not whole after a loss of power, or tells of cgroups that the machine no longer has after an
+      // upgrade. Whatever still runs ends with the cgroups there are.
+      if (!programFailure(error)) throw error;
+      await rm(join(this.#node.runc, sliver.container), { recursive: true, force: true });
+    }
     await rm(sliver.lock);
   }
 

@@ -27,15 +27,18 @@ export async function isAlive(name: ProcessName): Promise<boolean> {
   return now !== undefined && now.started === name.started && now.boot === name.boot;
 }
 
-/** Ends a process at once, and waits until it has ended. Nothing when it had already. */
-export async function endProcess(name: ProcessName): Promise<void> {
-  if (!(await isAlive(name))) return;
+/** Ends a process at once, and waits until it has ended. Nothing when it had already. Says whether it has. */
+export async function endProcess(
+  name: ProcessName,
+  withinMilliseconds: number = END_MILLISECONDS,
+): Promise<boolean> {
+  if (!(await isAlive(name))) return true;
   try {
     process.kill(name.pid, "SIGKILL");
   } catch (error) {
     if ((error as NodeJS.ErrnoException).code !== "ESRCH") throw error; // it ended just now
   }
-  await waitUntil(async () => !(await isAlive(name)), END_MILLISECONDS);
+  return await waitUntil(async () => !(await isAlive(name)), withinMilliseconds);
 }
 
 /** Reads what `writeProcessName` wrote; undefined when there is nothing or it is not whole (the machine lost power). */

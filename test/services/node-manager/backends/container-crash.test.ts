@@ -24,6 +24,8 @@ import {
 
 const probe = await engineProbe();
 const NODE = someNode();
+/** A command that nobody else on the machine runs. */
+const SLEEP = ["sleep", String(1_000_000 + process.pid)];
 const CHILD = new URL("container-child.ts", import.meta.url).pathname;
 
 describe("a container sliver", { skip: !probe.ok && probe.reason }, () => {
@@ -192,6 +194,37 @@ describe("a container sliver", { skip: !probe.ok && probe.reason }, () => {
     await runs(backend, plan);
     assert.equal((await run(backend, plan.id, { argv: ["cat", "/root/note"] })).stdout, "mine\n");
     await backend.remove(plan.id);
+    await nothingLeft();
+  });
+
+  test("of which runc's own record is of no use starts again, and is removed", async () => {
+    const backend = await bench.open(NODE);
+    const plan = somePlan();
+    await backend.ensure(plan);
+    const record = join(bench.stateDirectory, NODE, "runc", `slicelab-${NODE}-${plan.id}`, "state.json");
+    await writeFile(record, "");
+    process.kill(await firstProcess(plan), "SIGKILL");
+    await eventually("it is stopped", async () => (await backend.list())[0]?.state === "stopped");
+    await backend.ensure(plan);
+    await runs(backend, plan);
+    await writeFile(record, "");
+    await backend.remove(plan.id);
+    await nothingLeft();
+  });
+
+  test("with a process that has ended, and whose runc is stopped and does not ask how, is removed", async () => {
+    const backend = await bench.open(NODE);
+    const plan = somePlan();
+    await backend.ensure(plan);
+    const { exit, stdout, stderr } = await backend.exec(plan.id, { argv: SLEEP });
+    for (const output of [stdout, stderr]) output.resume();
+    const command = Number(execFileSync("pgrep", ["--full", "--exact", SLEEP.join(" ")]).toString());
+    const [, runc] = /^PPid:\t(\d+)$/m.exec(await readFile(`/proc/${command}/status`, "utf8"))!;
+    assert.match(await readFile(`/proc/${runc}/comm`, "utf8"), /^runc/);
+    process.kill(Number(runc), "SIGSTOP");
+    process.kill(command, "SIGKILL");
+    await backend.remove(plan.id);
+    assert.equal((await exit).signal, "SIGKILL", "the runc was ended, since it held up the rest");
     await nothingLeft();
   });
 
