@@ -50,7 +50,7 @@ export function headBytes({ position, hash, sealed, key }: Omit<SignedHead, "sig
 export type Break = { readonly position: number; readonly what: string };
 
 /** Follows a chain row by row from its beginning, and says where it breaks. */
-export class ChainCheck {
+class ChainCheck {
   /** In the order in which they signed, the present one last. */
   readonly #signers: readonly PublicKey[];
   /** Which of them signed the last head that was reached. */

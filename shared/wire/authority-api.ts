@@ -17,7 +17,7 @@ const issued = z.object({
 });
 
 /** The most addresses one certificate has. */
-export const MAX_ADDRESSES = 32;
+const MAX_ADDRESSES = 32;
 
 export const authorityApi = contract({
   certify: method({

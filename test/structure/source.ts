@@ -47,7 +47,7 @@ function targetOf(from: string, specifier: string): string | undefined {
 }
 
 /** The lines of a file that are not comments, each with its number. Only whole-line comments are left out. */
-export function codeLines({ text }: Source): { readonly number: number; readonly line: string }[] {
+function codeLines({ text }: Source): { readonly number: number; readonly line: string }[] {
   return text
     .split("\n")
     .map((line, index) => ({ number: index + 1, line }))

@@ -11,7 +11,7 @@ import { validTickets } from "./cases/tickets.ts";
 import { filesOf, KINDS, type Vector, type VectorKind, writeFiles } from "./vector.ts";
 
 /** Every vector there is, built anew: deterministic, so that the committed files can be compared with it. */
-export function allVectors(): Record<VectorKind, readonly Vector[]> {
+function allVectors(): Record<VectorKind, readonly Vector[]> {
   return {
     headers: [...headerVectors(), ...signatureVectors()],
     tickets: [...validTickets(), ...ticketXmlVectors(), ...ticketValueVectors()],

@@ -12,7 +12,7 @@ const LONGEST_PATH = 107;
 /** A question is one small message of a program on this machine. */
 const PATIENCE_MILLISECONDS = 10_000;
 
-export function ownerSocketPath(state: string): string {
+function ownerSocketPath(state: string): string {
   return join(state, "owner.sock");
 }
 

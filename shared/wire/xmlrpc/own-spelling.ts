@@ -40,7 +40,7 @@ const ESCAPED = new Map([
   ["&#13;", "\r"],
 ]);
 
-export class OwnSpelling {
+class OwnSpelling {
   readonly #text: string;
   readonly #limits: MessageLimits;
   #at = 0;

@@ -45,7 +45,7 @@ export type LabBroker = AsyncDisposable & {
   kill(): Promise<void>;
 };
 
-export const HONEST: Conduct = (honestly) => honestly();
+const HONEST: Conduct = (honestly) => honestly();
 
 /** A broker of the lab's agent, configured as alice's from now on. */
 export async function labBroker(lab: SliceLab): Promise<LabBroker> {

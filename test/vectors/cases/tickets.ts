@@ -35,7 +35,7 @@ export const HOLDING: Ticket = holdingUnder(root, {
 });
 
 /** A slice ticket in which every optional element stands. */
-export const SLICE_TICKET: Ticket = sliceTicketUnder(root, {
+const SLICE_TICKET: Ticket = sliceTicketUnder(root, {
   ceilings: { cpuMillis: 1000, egressKbps: 5000 },
   engine: "container",
   image: "debian-12",

@@ -15,7 +15,7 @@ const PATIENCE_MILLISECONDS = 60_000;
 const PING_MILLISECONDS = 5_000;
 
 /** What the daemon said when it refused: the cause inside a fault, never shown to a caller. */
-export class DockerRefusal extends Error {
+class DockerRefusal extends Error {
   /** HTTP's status: 404 for what is not there, 409 for what cannot be done now, 304 for what is so already. */
   readonly status: number;
 

@@ -47,7 +47,7 @@ export const toyApi = contract({
 });
 
 /** Answers in memory, with the one rule a store owes: a scope is taken once. */
-export class ToyStore {
+class ToyStore {
   count = 0;
   readonly kept = new Map<string, KeptReply>();
   /** Called before a commit, to let another call in between. */
