@@ -1,6 +1,7 @@
 import { DEFAULT_LEASE_SECONDS } from "#shared/model/slice-description.ts";
 import { type Instant, parseInstant, type Term, term } from "#shared/model/time.ts";
 import { type agentApi, MAX_ADS, MAX_LISTED } from "#shared/wire/agent-api.ts";
+import { resourcesOf, resourcesStruct } from "#shared/wire/resources-struct.ts";
 import type { Handlers } from "#shared/wire/xmlrpc/dispatch.ts";
 import { type IssuingParts, issuingHandlers } from "./issuing/handlers.ts";
 import { SILENT_SECONDS } from "./issuing/offer.ts";
@@ -9,7 +10,7 @@ import { type SettlementParts, settlementHandlers } from "./settlement/handlers.
 import { advertisements, liveAddresses } from "./store/issuing/advertisements.ts";
 import { countedSlices } from "./store/issuing/tickets.ts";
 import { memberChanges } from "./store/registry/slice-members.ts";
-import { advertisementStruct, resourcesOf, resourcesStruct } from "./struct.ts";
+import { advertisementStruct } from "./struct.ts";
 
 /** What the handlers hand on to. */
 export type AgentParts = IssuingParts & SettlementParts;

@@ -11,6 +11,7 @@ import type { Running } from "#shared/runtime/lifecycle.ts";
 import { createLog, type Log } from "#shared/runtime/log.ts";
 import { migrate } from "#shared/runtime/migrations.ts";
 import { securePort } from "#shared/web/secure-port.ts";
+import { resourcesOf } from "#shared/wire/resources-struct.ts";
 import { connectionsOf } from "#shared/wire/xmlrpc/connections.ts";
 import packageJson from "../../package.json" with { type: "json" };
 import { acquaintanceOf } from "./acquaintance.ts";
@@ -44,7 +45,6 @@ import { openTicketKeys, type TicketKeys, ticketKeyFiles } from "./signing/ticke
 import { latestAudit } from "./store/audit/audit.ts";
 import { forgetRequests } from "./store/issuing/requests.ts";
 import { saveTicketKey } from "./store/ticket-keys.ts";
-import { resourcesOf } from "./struct.ts";
 
 /** The schema of this service in its database, and the name of its migrations. */
 export const SCHEMA = "agent";

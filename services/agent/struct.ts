@@ -7,6 +7,7 @@ import { checkSliceName } from "#shared/model/slice-name.ts";
 import { formatInstant, type Instant } from "#shared/model/time.ts";
 import { type AdvertisementStruct, ANY_NODE, type agentApi } from "#shared/wire/agent-api.ts";
 import { readImage } from "#shared/wire/fields.ts";
+import { resourcesOf, resourcesStruct } from "#shared/wire/resources-struct.ts";
 import type { Among, Order } from "./issuing/order.ts";
 import type { Advertisement } from "./store/issuing/advertisements.ts";
 
@@ -14,30 +15,11 @@ import type { Advertisement } from "./store/issuing/advertisements.ts";
 
 export type NewTicketsStruct = z.output<(typeof agentApi)["newtickets"]["params"]>;
 type GetTicketsStruct = z.output<(typeof agentApi)["gettickets"]["params"]>;
-export type ResourcesStruct = NonNullable<NewTicketsStruct["resources"]>;
 type CeilingsStruct = NonNullable<NewTicketsStruct["ceilings"]>;
 type ShareStruct = AdvertisementStruct["free"];
 
-export function resourcesOf(struct: ResourcesStruct): Resources {
-  return {
-    cpuMillis: struct.cpu_millis,
-    memoryMib: struct.memory_mib,
-    diskMib: struct.disk_mib,
-    egressKbps: struct.egress_kbps,
-  };
-}
-
 export function ceilingsOf(struct: CeilingsStruct): Ceilings {
   return { cpuMillis: struct.cpu_millis, egressKbps: struct.egress_kbps };
-}
-
-export function resourcesStruct(resources: Resources): ResourcesStruct {
-  return {
-    cpu_millis: resources.cpuMillis,
-    memory_mib: resources.memoryMib,
-    disk_mib: resources.diskMib,
-    egress_kbps: resources.egressKbps,
-  };
 }
 
 function shareStruct(share: Share): ShareStruct {

@@ -4,6 +4,7 @@ import type { Resources } from "#shared/model/resources.ts";
 import { parseInstant } from "#shared/model/time.ts";
 import type { AdvertisementStruct, agentApi } from "#shared/wire/agent-api.ts";
 import { readBase64 } from "#shared/wire/fields.ts";
+import { resourcesOf } from "#shared/wire/resources-struct.ts";
 import type { XmlRpcClient } from "#shared/wire/xmlrpc/client.ts";
 import { TransportError } from "#shared/wire/xmlrpc/transport-error.ts";
 import type { Advertisement } from "../matching/specification.ts";
@@ -81,20 +82,4 @@ function tagsOf({ site, where }: AdvertisementStruct): Map<string, string[]> {
     add(name, value.join("="));
   }
   return tags;
-}
-
-type WireResources = {
-  readonly cpu_millis: number;
-  readonly memory_mib: number;
-  readonly disk_mib: number;
-  readonly egress_kbps: number;
-};
-
-function resourcesOf(wire: WireResources): Resources {
-  return {
-    cpuMillis: wire.cpu_millis,
-    memoryMib: wire.memory_mib,
-    diskMib: wire.disk_mib,
-    egressKbps: wire.egress_kbps,
-  };
 }

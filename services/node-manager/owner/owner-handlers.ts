@@ -1,6 +1,7 @@
 import type { SigningKey } from "#shared/identity/signature.ts";
 import { formatPorts } from "#shared/model/ports.ts";
 import { formatInstant } from "#shared/model/time.ts";
+import { resourcesStruct } from "#shared/wire/resources-struct.ts";
 import type { Handlers } from "#shared/wire/xmlrpc/dispatch.ts";
 import { sealAudit } from "../audit/sealing.ts";
 import { type WhoDeps, whoHad } from "../flows/who.ts";
@@ -51,10 +52,7 @@ function ownedLease(store: Store, stored: StoredLease): OwnedLease {
     start_time: formatInstant(term.start),
     end_time: formatInstant(term.end),
     renewable_until_time: formatInstant(renewableUntil),
-    cpu_millis: resources.cpuMillis,
-    memory_mib: resources.memoryMib,
-    disk_mib: resources.diskMib,
-    egress_kbps: resources.egressKbps,
+    ...resourcesStruct(resources),
     ports: leaseOf(stored).ports.map(formatPorts),
     suspensions: suspensions.map(suspensionStruct),
   };

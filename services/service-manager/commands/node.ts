@@ -2,6 +2,7 @@ import type { Command } from "commander";
 import type { Advertisement } from "#services/broker/matching/specification.ts";
 import type { Share } from "#shared/model/resources.ts";
 import { formatInstant, type Instant } from "#shared/model/time.ts";
+import { resourcesStruct } from "#shared/wire/resources-struct.ts";
 import { EXIT, type ExitCode } from "../terminal/exit-code.ts";
 import { type Listing, shortName } from "../terminal/output.ts";
 import { formatDuration } from "../terminal/quantity.ts";
@@ -102,12 +103,6 @@ function tagList(tags: Advertisement["tags"]): string[] {
   return [...tags].flatMap(([name, values]) => values.map((value) => `${name}=${value}`));
 }
 
-function shareMember({ cpuMillis, memoryMib, diskMib, egressKbps, slivers }: Share): object {
-  return {
-    cpu_millis: cpuMillis,
-    memory_mib: memoryMib,
-    disk_mib: diskMib,
-    egress_kbps: egressKbps,
-    slivers,
-  };
+function shareMember(share: Share): object {
+  return { ...resourcesStruct(share), slivers: share.slivers };
 }

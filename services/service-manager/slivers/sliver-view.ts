@@ -3,6 +3,7 @@ import { formatPorts } from "#shared/model/ports.ts";
 import { formatInstant, type Instant } from "#shared/model/time.ts";
 import type { Column } from "#shared/runtime/listing.ts";
 import type { UsageStruct } from "#shared/wire/node-manager-api.ts";
+import { resourcesStruct } from "#shared/wire/resources-struct.ts";
 import type { NodeAddress, Trouble } from "../journal/slice-record.ts";
 import type { SliceState } from "../journal/slice-state.ts";
 import { type Listing, shortName } from "../terminal/output.ts";
@@ -130,12 +131,7 @@ function leaseMembers({
     start_time: formatInstant(term.start),
     end_time: formatInstant(term.end),
     renewable_until_time: formatInstant(renewableUntil),
-    resources: {
-      cpu_millis: resources.cpuMillis,
-      memory_mib: resources.memoryMib,
-      disk_mib: resources.diskMib,
-      egress_kbps: resources.egressKbps,
-    },
+    resources: resourcesStruct(resources),
     ssh: { host: ssh.host, port: ssh.port, user: ssh.user, host_key: ssh.hostKey },
   };
 }
