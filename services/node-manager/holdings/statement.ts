@@ -28,7 +28,10 @@ export function stateTickets(deps: CancellationDeps, request: StatementRequest):
 function stateOf(store: Store, { chain }: PresentedTicket, now: Instant, mayList: number): StatedTicket {
   const { id, ticket } = chain.leaf;
   if (ticket.kind === "holding") {
-    const closed = store.holdings.find(id)?.closedAt !== undefined;
+    // Where one above is closed, its holder may be of a chain that nobody else tells.
+    const closed = [...chain.above, chain.leaf].some(
+      (link) => store.holdings.find(link.id)?.closedAt !== undefined,
+    );
     return { id, state: closed ? "cancelled" : "outstanding", beneath: leasesBeneath(store, id, mayList) };
   }
   const spent = store.tickets.find(id);

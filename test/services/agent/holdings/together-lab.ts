@@ -62,7 +62,8 @@ export async function togetherLab(options: SliceLabOptions = {}): Promise<Togeth
   const directory = owned.use(await temporaryDirectory()).path;
   const firstToml = await writeToml(directory, "first", first.agentConfig);
   const bob = await first.authority.client("bob of another consortium");
-  const second = owned.use(await secondAgent(first, bob, directory));
+  const above = { agent: first.agent, certificate: await certificateOf(first.agentConfig) };
+  const second = owned.use(await agentBeneath(above, { first, directory, name: "second", researcher: bob }));
   const connections = owned.use(new Connections(clientTlsOptions(bob.tls)));
   await first.registry.addPrincipal({
     label: "second",
@@ -107,11 +108,25 @@ export async function togetherLab(options: SliceLabOptions = {}): Promise<Togeth
   };
 }
 
-async function secondAgent(first: SliceLab, bob: TestIdentity, directory: string): Promise<SecondAgent> {
+/** An agent that hands on what it has. */
+export type Above = { readonly agent: AgentService; readonly certificate: string };
+
+type Beneath = {
+  readonly first: SliceLab;
+  readonly directory: string;
+  readonly name: string;
+  readonly researcher: TestIdentity;
+};
+
+/** An agent that no node knows and that is handed on to by another one. */
+export async function agentBeneath(
+  above: Above,
+  { first, directory, name, researcher: bob }: Beneath,
+): Promise<SecondAgent> {
   await using owned = new AsyncDisposableStack();
-  const identity = await first.authority.server("another agent");
+  const identity = await first.authority.server(`another agent ${name}`);
   const { url } = owned.use(await testDatabase());
-  const home = join(directory, "second");
+  const home = join(directory, name);
   await mkdir(home);
   const files = await writeIdentity(home, "agent", identity.tls);
   const config: AgentConfig = {
@@ -120,15 +135,14 @@ async function secondAgent(first: SliceLab, bob: TestIdentity, directory: string
     identity: { key: files.key, certificate: files.cert, authority: files.ca },
     ticket_key: join(home, "ticket.key"),
     listen: { address: "127.0.0.1", tls_port: 0, web_port: 0 },
-    agents: [{ identity: first.agent.announce.agent, url: first.agent.announce.tls }],
+    agents: [{ identity: above.agent.announce.agent, url: above.agent.announce.tls }],
   };
   const { clock } = first;
   const agent = owned.use(await startAgent(config, { clock, log: silentLog(), cancelTimeoutMs: 5000 }));
   const database = owned.use(openAgentDatabase(url));
   const registry = new Registry(database, clock);
   await registry.addPrincipal({ label: "bob", role: "researcher", certificate: bob.certPem });
-  const firstCertificate = await certificateOf(first);
-  await registry.addPrincipal({ label: "first", role: "agent", certificate: firstCertificate });
+  await registry.addPrincipal({ label: "above", role: "agent", certificate: above.certificate });
   for (const [at, node] of first.nodes.entries()) {
     await registry.addNode({ label: `theirs${at}`, certificate: node.identity.certPem, ip: node.ip });
   }
@@ -144,8 +158,8 @@ async function secondAgent(first: SliceLab, bob: TestIdentity, directory: string
   };
 }
 
-async function certificateOf({ agentConfig }: SliceLab): Promise<string> {
-  return await readFile(agentConfig.identity.certificate, "utf8");
+async function certificateOf({ identity }: AgentConfig): Promise<string> {
+  return await readFile(identity.certificate, "utf8");
 }
 
 async function writeToml(directory: string, name: string, config: AgentConfig): Promise<string> {
