@@ -6,7 +6,7 @@ import { link } from "#shared/web/cells.ts";
 import { startWebServer, type WebServer } from "#shared/web/server.ts";
 import { table } from "#shared/web/table.ts";
 import { ownPort } from "#testbed/own-port.ts";
-import { looking, tabTo, until, type Visitor } from "../support/browser.ts";
+import { tabTo, undisturbed, until, type Visitor } from "../support/browser.ts";
 import { eventually } from "../support/deadline.ts";
 
 type Row = { readonly name: string; readonly load: number };
@@ -59,8 +59,8 @@ export function livePages(browser: () => Visitor["browser"]): void {
   }
 
   test("what changes is put in place; sorting, filters, scrolling and the keyboard stay", async () => {
-    rows = manyRows();
-    await looking(visitor, { viewport: { width: 600, height: 400 } }, async (tab) => {
+    await undisturbed(visitor, { viewport: { width: 600, height: 400 } }, async (tab) => {
+      rows = manyRows();
       await tab.goto(`${visitor.web}?things.sort=-load`);
       await live(tab);
       await tabTo(tab, "things-is-name");
@@ -85,8 +85,8 @@ export function livePages(browser: () => Visitor["browser"]): void {
   });
 
   test("rows that cannot be told apart, and rows that change places, all stay", async () => {
-    rows = ["b", "a", "a", "c"].map((name, load) => ({ name, load }));
-    await looking(visitor, {}, async (tab) => {
+    await undisturbed(visitor, {}, async (tab) => {
+      rows = ["b", "a", "a", "c"].map((name, load) => ({ name, load }));
       await tab.goto(`${visitor.web}?things.sort=load`);
       await live(tab);
       await tab.locator("#things tbody a", { hasText: "b" }).focus();
@@ -99,8 +99,8 @@ export function livePages(browser: () => Visitor["browser"]): void {
   });
 
   test("text that somebody marks stays marked, and what came meanwhile is shown afterwards", async () => {
-    rows = manyRows();
-    await looking(visitor, {}, async (tab) => {
+    await undisturbed(visitor, {}, async (tab) => {
+      [rows, notices] = [manyRows(), []];
       await tab.goto(visitor.web);
       await live(tab);
       await tab.evaluate("getSelection().selectAllChildren(document.querySelector('h1'))");
@@ -117,8 +117,8 @@ export function livePages(browser: () => Visitor["browser"]): void {
   });
 
   test("parts come and go; a hidden page asks for nothing; a service that comes back is live again", async () => {
-    rows = [];
-    await looking(visitor, {}, async (tab) => {
+    await undisturbed(visitor, {}, async (tab) => {
+      rows = [];
       await tab.goto(visitor.web);
       await live(tab);
       rows = manyRows();

@@ -33,7 +33,7 @@ function secure({ web, credentials }: Visitor): BrowserContextOptions {
 }
 
 /** Runs `look` on a page, and fails if it wrote errors to the console or asked anybody else for anything. */
-export async function looking(
+async function looking(
   visitor: Visitor,
   options: BrowserContextOptions,
   look: (page: Page) => Promise<void>,
@@ -98,7 +98,7 @@ const TRIES = 3;
 
 /**
  * Looks once more where Chromium dropped its connections since the machine's network changed: other tests make
- * namespaces at the same time. For looks that change nothing.
+ * namespaces at the same time. For looks that can begin again.
  */
 export async function undisturbed(...looks: Parameters<typeof looking>): Promise<void> {
   for (let left = TRIES; ; left--) {
