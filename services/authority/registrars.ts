@@ -42,13 +42,13 @@ async function registrarKey(named: string): Promise<KeyName> {
  * Throws NO_PRIVILEGE unless every address is one that the registrar may have certified: a name or IP address that was
  * listed, an address of a network (`192.0.2.0/24`), or a name below a domain (`*.example.org`).
  */
-export function refuseUngranted({ addresses: granted }: Registrar, addresses: readonly string[]): void {
+export function refuseUngranted({ key, addresses: granted }: Registrar, addresses: readonly string[]): void {
   const foreign = addresses.find((address) => !granted.some((grant) => covers(grant, address)));
   const said = granted.length === 0 ? "no address" : granted.join(", ");
   refuseUnless(
     foreign === undefined,
     "NO_PRIVILEGE",
-    `this authority lets you have ${said} certified, and not ${foreign}; have its operator add it to your addresses in authority.toml`,
+    `this authority certifies ${said} for the registrar ${key.slice(0, 12)}, and not ${foreign}; have its operator add it to that registrar's addresses in authority.toml`,
   );
 }
 
