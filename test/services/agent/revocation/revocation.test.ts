@@ -115,6 +115,8 @@ test("an administrator revokes a principal and a ticket, and the agent's own lis
   assert.deepEqual(new Set(own().revoked.map((one) => one.id)), new Set([lab.alice.name, lab.bob.name]));
 
   // Another is signed and given to all before it is due, so that nobody who has the latest can take it for an old one.
+  const noted = async () => (await admin.api.listrevocations())[0]?.untold.join() === "node1";
+  await eventually(noted, { what: "what the node said being written down" });
   await lab.agent.scan();
   assert.equal(node.lists.length, 3);
   const third = own();
@@ -192,6 +194,8 @@ test("nodes that are dead or hang delay no other, and are told when they are bac
   await eventually(() => well.every(({ lists }) => lists.length === 1));
   assert.ok(performance.now() - began < 4_000, "others are not waited for");
   using admin = administering(lab, lab.admin);
+  const untold = async () => (await admin.api.listrevocations())[0]?.untold.length;
+  await eventually(async () => (await untold()) === 3, { what: "what the others said being written down" });
   letGo();
   hanging!.take = undefined;
   await using back = await standing(lab, lab.nodes[4]!);
@@ -236,25 +240,17 @@ test("a node says which leases its owner ended, of its own tickets alone, and th
   const leases = [{ lease, ticket: ofOne! }];
   const withdrawn = () => lab.database.rows("select id from tickets where withdrawn is not null");
 
+  const alices = revocationsBy(lab.alice.signingKey, 5, { lease: [lease] });
+  const keys = revocationsBy(one.signingKey, 5, { key: [lab.alice.name] });
+  const unnamed = [{ lease: "6".repeat(32), ticket: ofOne! }];
   const refused = [
-    [one.client.postendings({ list: list(5, other), leases }), "UNKNOWN_KEY"],
-    [
-      one.client.postendings({ list: list(5), leases: [{ lease: "6".repeat(32), ticket: ofOne! }] }),
-      "MALFORMED",
-    ],
-    [
-      lab.alice.client.postendings({
-        list: revocationsBy(lab.alice.signingKey, 5, { lease: [lease] }),
-        leases,
-      }),
-      "NOT_PRINCIPAL",
-    ],
-    [
-      one.client.postendings({ list: revocationsBy(one.signingKey, 5, { key: [lab.alice.name] }), leases }),
-      "NO_PRIVILEGE",
-    ],
+    [one, { list: list(5, other), leases }, "UNKNOWN_KEY"],
+    [one, { list: list(5), leases: unnamed }, "MALFORMED"],
+    [lab.alice, { list: alices, leases }, "NOT_PRINCIPAL"],
+    [one, { list: keys, leases }, "NO_PRIVILEGE"],
   ] as const;
-  for (const [call, name] of refused) await assert.rejects(call, refusal(name));
+  for (const [{ client }, endings, name] of refused)
+    await assert.rejects(client.postendings({ ...endings, leases: [...endings.leases] }), refusal(name));
   await one.client.postendings({ list: list(5), leases: [{ lease, ticket: ofOther! }] });
   assert.deepEqual(await withdrawn(), [], "of another node's ticket it has no say");
 

@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import { readdir, readFile, writeFile } from "node:fs/promises";
 import { join } from "node:path";
-import { test } from "node:test";
+import { after, before, describe, test } from "node:test";
 import { askNode } from "#services/node-manager/owner/owner-socket.ts";
 import { KeptRevocations } from "#services/service-manager/network/kept-revocations.ts";
 import { encodeCall } from "#shared/wire/xmlrpc/encode.ts";
@@ -9,73 +9,82 @@ import { eventually } from "#test/support/deadline.ts";
 import { temporaryDirectory } from "#test/support/directory.ts";
 import { KEYS } from "#test/support/documents.ts";
 import { revocationsBy } from "#test/support/revocations.ts";
-import { sliceLab } from "../slice-lab.ts";
+import { type SliceLab, sliceLab } from "../slice-lab.ts";
 
 const MINUTE = 60;
 const DAY = 86_400;
 
-test("a node whose key is revoked is spoken to no more, as far as an agent has said so, also when none says it again", async () => {
-  await using lab = await sliceLab({ nodes: 2 });
-  const { key } = lab.authority.authority;
-  const created = await lab.slice("create", "web", "--nodes", "2");
-  assert.equal(created.code, 0, created.err);
-  const [kept, stolen] = lab.nodes;
-  const list = revocationsBy(key, 5, { key: [stolen!.identity.name] });
-  await lab.agentClient.postrevocations({ list });
-  const status = async () => {
-    const { code, out, err } = await lab.slice("status", "web", "-o", "json");
-    const { nodes } = JSON.parse(out) as {
-      nodes: { node: string; state: string; trouble?: { name: string; sentence: string } }[];
+describe("a slice on nodes of others", () => {
+  let lab: SliceLab;
+  before(async () => {
+    lab = await sliceLab({ nodes: 2 });
+  });
+  after(() => lab[Symbol.asyncDispose]());
+
+  test("a lease that its node's owner ended is told from one that its node lost, on the node's signed word", async () => {
+    const created = await lab.slice("create", "short", "--nodes", "2");
+    assert.equal(created.code, 0, created.err);
+    await askNode(lab.nodes[0]!.state, encodeCall("kill", [{ slice: "short" }]));
+    await lab.nodes[1]!.client.deletelease({ slice: "short" });
+    const { code, out } = await lab.slice("status", "short");
+    assert.notEqual(code, 0);
+    assert.match(
+      out,
+      /127\.0\.7\.1 .*REVOKED: its node's owner ended the lease at \d{4}-.* UTC.*slice repair/,
+    );
+    assert.match(out, /127\.0\.7\.2 .*NO_SLICE: /);
+    await eventually(
+      async () => {
+        const rows = await lab.database.rows(
+          "select 1 from tickets where state = 'ended' and withdrawn is not null",
+        );
+        return rows.length === 1;
+      },
+      { what: "the agent knowing which of the two leases the owner ended" },
+    );
+  });
+
+  test("a node whose key is revoked is spoken to no more, as far as an agent has said so, also when none says it again", async () => {
+    const { key } = lab.authority.authority;
+    const created = await lab.slice("create", "web", "--nodes", "2");
+    assert.equal(created.code, 0, created.err);
+    const [kept, stolen] = lab.nodes;
+    const list = revocationsBy(key, 5, { key: [stolen!.identity.name] });
+    await lab.agentClient.postrevocations({ list });
+    const status = async () => {
+      const { code, out, err } = await lab.slice("status", "web", "-o", "json");
+      const { nodes } = JSON.parse(out) as {
+        nodes: { node: string; state: string; trouble?: { name: string; sentence: string } }[];
+      };
+      const of = (node: string) => nodes.find((one) => one.node === node)!;
+      return { code, err, kept: of(kept!.identity.name), stolen: of(stolen!.identity.name) };
     };
-    const of = (node: string) => nodes.find((one) => one.node === node)!;
-    return { code, err, kept: of(kept!.identity.name), stolen: of(stolen!.identity.name) };
-  };
-  assert.equal((await status()).stolen.state, "running", "agents are not asked every time");
-  lab.clock.advance(10 * MINUTE);
-  await status(); // asks beside its work
-  assert.equal(await readFile(join(lab.home, "revocations", `${key.public.name}.xml`), "utf8"), list);
+    assert.equal((await status()).stolen.state, "running", "agents are not asked every time");
+    lab.clock.advance(10 * MINUTE);
+    await status(); // asks beside its work
+    assert.equal(await readFile(join(lab.home, "revocations", `${key.public.name}.xml`), "utf8"), list);
 
-  await lab.stopAgent();
-  lab.clock.advance(10 * MINUTE);
-  const refused = await status();
-  assert.deepEqual([refused.code, refused.kept.state, refused.stolen.state], [3, "running", "unknown"]);
-  assert.equal(refused.stolen.trouble?.name, "WRONG_PEER");
-  assert.match(
-    refused.stolen.trouble!.sentence,
-    /the authority revoked the key [0-9a-f]{64} of the server at/,
-  );
-  assert.equal(refused.err, "", "that an agent is away for a while is no news");
-  lab.clock.advance(2 * DAY);
-  const old = await status();
-  assert.deepEqual([old.code, old.stolen.state], [3, "unknown"], "old lists are better than none");
-  assert.match(old.err, /^slice: no agent has said for 2 days which keys are revoked/);
+    await lab.stopAgent();
+    lab.clock.advance(10 * MINUTE);
+    const refused = await status();
+    assert.deepEqual([refused.code, refused.kept.state, refused.stolen.state], [3, "running", "unknown"]);
+    assert.equal(refused.stolen.trouble?.name, "WRONG_PEER");
+    assert.match(
+      refused.stolen.trouble!.sentence,
+      /the authority revoked the key [0-9a-f]{64} of the server at/,
+    );
+    assert.equal(refused.err, "", "that an agent is away for a while is no news");
+    lab.clock.advance(2 * DAY);
+    const old = await status();
+    assert.deepEqual([old.code, old.stolen.state], [3, "unknown"], "old lists are better than none");
+    assert.match(old.err, /^slice: no agent has said for 2 days which keys are revoked/);
 
-  await lab.startAgent();
-  await writeFile(join(lab.home, "revocations", `${key.public.name}.xml`), list.slice(0, -9));
-  lab.clock.advance(10 * MINUTE);
-  assert.equal((await status()).err, "");
-  assert.equal((await status()).stolen.state, "unknown", "what was damaged is got again");
-});
-
-test("a lease that its node's owner ended is told from one that its node lost, on the node's signed word", async () => {
-  await using lab = await sliceLab({ nodes: 2 });
-  const created = await lab.slice("create", "web", "--nodes", "2");
-  assert.equal(created.code, 0, created.err);
-  await askNode(lab.nodes[0]!.state, encodeCall("kill", [{ slice: "web" }]));
-  await lab.nodes[1]!.client.deletelease({ slice: "web" });
-  const { code, out } = await lab.slice("status", "web");
-  assert.notEqual(code, 0);
-  assert.match(out, /127\.0\.7\.1 .*REVOKED: its node's owner ended the lease at \d{4}-.* UTC.*slice repair/);
-  assert.match(out, /127\.0\.7\.2 .*NO_SLICE: /);
-  await eventually(
-    async () => {
-      const rows = await lab.database.rows(
-        "select 1 from tickets where state = 'ended' and withdrawn is not null",
-      );
-      return rows.length === 1;
-    },
-    { what: "the agent knowing which of the two leases the owner ended" },
-  );
+    await lab.startAgent();
+    await writeFile(join(lab.home, "revocations", `${key.public.name}.xml`), list.slice(0, -9));
+    lab.clock.advance(10 * MINUTE);
+    assert.equal((await status()).err, "");
+    assert.equal((await status()).stolen.state, "unknown", "what was damaged is got again");
+  });
 });
 
 test("a home takes lists of its authorities alone, none older than it has, and remembers the latest", async () => {
