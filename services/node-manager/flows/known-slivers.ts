@@ -11,6 +11,9 @@ type KnownSliversDeps = {
   readonly time: Pick<NodeTime, "now">;
 };
 
+/** What slivers have: addresses of our own networks and of Docker's (RFC 1918). */
+const PRIVATE = /^(10|192\.168|172\.(1[6-9]|2\d|3[01]))\./;
+
 /** How long a sliver is known by an address that it has no more: news of it may come late. */
 const REMEMBERED_SECONDS = 60;
 
@@ -50,9 +53,9 @@ export class KnownSlivers {
     return this.#byAddress.get(address)?.sliver;
   }
 
-  /** Cheap, since the machine's other connections are told too. Slivers' addresses are all in 10.128.0.0/9. */
+  /** Cheap, since the machine's other connections are told too, and before anybody is asked whose an address is. */
   concerns({ original, reply }: Connection): boolean {
-    return original.from.startsWith("10.") || reply.from.startsWith("10.");
+    return PRIVATE.test(original.from) || PRIVATE.test(reply.from);
   }
 
   party(sliver: SliverId): FlowParty | undefined {

@@ -6,6 +6,7 @@ import type { NodeTime } from "../node-time.ts";
 import type { FlowRecords, RecordedFlow } from "../store/flow-records.ts";
 import { portsOf } from "../store/lease-rows.ts";
 import type { Store } from "../store.ts";
+import { untoldOf } from "./untold.ts";
 
 export type WhoDeps = {
   readonly store: Pick<Store, "leases">;
@@ -51,7 +52,7 @@ export function whoHad({ store, time, flows }: WhoDeps, question: WhoQuestion) {
       .map(({ minute, ...rest }) => ({ ...rest, minute: formatInstant(minute) })),
     leased: has.map(({ slice }) => slice),
     watched: flows.records.wasWatched(during, now),
-    untold: leases.filter(({ sliver }) => !told.has(sliver)).map(({ slice }) => slice),
+    untold: untoldOf(leases, told),
   };
 }
 

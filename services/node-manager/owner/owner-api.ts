@@ -1,6 +1,7 @@
 import { z } from "zod";
 import { ENGINES } from "#shared/model/ticket.ts";
 import { contract, method } from "#shared/wire/xmlrpc/contract.ts";
+import { UNTOLD } from "../flows/untold.ts";
 import { SUSPENDERS } from "../store/suspension-rows.ts";
 
 /**
@@ -79,7 +80,9 @@ const flowAnswer = z.strictObject({
     .describe("slices that had more flows in that time than are recorded one by one"),
   leased: z.array(z.string()).describe("slices that have this port by their leases now"),
   watched: z.boolean().describe("whether flows were recorded all that time"),
-  untold: z.array(z.string()).describe("slices here now whose flows can't be told apart"),
+  untold: z
+    .array(z.strictObject({ slice: z.string(), because: z.enum(UNTOLD) }))
+    .describe("slices here now of which no flows are recorded, and why"),
 });
 
 export const MOST_ROWS = 1000;

@@ -3,6 +3,7 @@ import { OperatorError } from "#shared/model/errors.ts";
 import { parseInstant } from "#shared/model/time.ts";
 import type { ServiceTerminal } from "#shared/runtime/command-line.ts";
 import { jsonText, listingText } from "#shared/runtime/listing.ts";
+import type { Untold } from "../flows/untold.ts";
 import type { FlowStruct } from "./owner-api.ts";
 import { type AtNode, type OwnerOptions, ownerSubcommand, withOutput } from "./owner-options.ts";
 
@@ -10,6 +11,13 @@ type WhoOptions = OwnerOptions & {
   readonly output: string;
   readonly within: number;
   readonly remote?: string;
+};
+
+const WHY_UNTOLD: Readonly<Record<Untold["because"], string>> = {
+  administrative:
+    "is administrative: what it sends leaves as the node's own, and is recorded of nobody; it may have been this",
+  simulated: "is simulated: nothing runs in it, so this was not it",
+  unconnected: "is not in the network now: it does not run, or its engine does not answer",
 };
 
 /** `who`: for whoever got a complaint that names a port and a time. */
@@ -36,8 +44,7 @@ export function addWho(parent: Command, atNode: AtNode, { out, err, clock }: Ser
         for (const { slice, count, minute } of answer.counted)
           err(`${slice} began ${count} flows more in the minute of ${minute} than are recorded one by one\n`);
         for (const slice of answer.leased) err(`${slice} has ${protocol} ${port} by its lease now\n`);
-        if (answer.untold.length > 0)
-          err(`not told apart, since they are not in the node's own network: ${answer.untold.join(", ")}\n`);
+        for (const { slice, because } of answer.untold) err(`${slice} ${WHY_UNTOLD[because]}\n`);
         if (answer.flows.length === 0) err(`no flow by ${protocol} ${port} is recorded of any slice then\n`);
         if (!answer.watched) err("flows were not recorded all that time: there may have been others\n");
       }),

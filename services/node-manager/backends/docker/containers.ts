@@ -18,7 +18,10 @@ import {
   sliverContainer,
 } from "./sliver-container.ts";
 
-type Listed = { readonly State: string; readonly Labels: Readonly<Record<string, string>> };
+type Listed = Pick<ContainerFacts, "NetworkSettings"> & {
+  readonly State: string;
+  readonly Labels: Readonly<Record<string, string>>;
+};
 type ExecOrigin = {
   readonly Running: boolean;
   readonly Pid: number;
@@ -29,6 +32,7 @@ type ExecOrigin = {
 export class Containers {
   readonly #daemon: Daemon;
   readonly #node: string;
+  #addresses = new Map<string, SliverId>();
 
   readonly #guard: LinkLocalGuard | undefined;
 
@@ -45,14 +49,29 @@ export class Containers {
       path: "/containers/json",
       query: { all: "1", filters: JSON.stringify({ label: [`${LABELS.node}=${this.#node}`] }) },
     });
-    return listed.flatMap(({ State, Labels }) => {
+    this.#addresses = new Map();
+    return listed.flatMap(({ State, Labels, NetworkSettings }) => {
       const id = Labels[LABELS.sliver];
+      if (id !== undefined) this.#note(id, NetworkSettings);
       return id === undefined ? [] : [{ id, state: State === "running" ? "running" : "stopped" } as const];
     });
   }
 
-  facts(id: SliverId, query?: { size: "1" }): Promise<ContainerFacts | undefined> {
-    return this.#daemon.find({ purpose: "look at a sliver", path: `${this.#path(id)}/json`, query });
+  async facts(id: SliverId, query?: { size: "1" }): Promise<ContainerFacts | undefined> {
+    const call = { purpose: "look at a sliver", path: `${this.#path(id)}/json`, query };
+    const facts = await this.#daemon.find<ContainerFacts>(call);
+    if (facts) this.#note(id, facts.NetworkSettings);
+    return facts;
+  }
+
+  /** Which sliver has which address of the node's network, as far as the daemon has said. */
+  addresses(): ReadonlyMap<string, SliverId> {
+    return this.#addresses;
+  }
+
+  #note(id: SliverId, { Networks }: ContainerFacts["NetworkSettings"]): void {
+    const address = Networks[networkName(this.#node)]?.IPAddress;
+    if (address) this.#addresses.set(address, id);
   }
 
   /** With the network it will be in. */

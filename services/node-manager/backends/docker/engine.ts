@@ -204,6 +204,10 @@ class DockerBackend implements Backend {
     return (await this.#outpost(id)).listen(port);
   }
 
+  addresses(): ReadonlyMap<string, SliverId> {
+    return this.#needs.containers.addresses();
+  }
+
   async usage(id: SliverId, { withoutDisk = false } = {}) {
     const facts = await this.#known(id);
     const diskBytes = withoutDisk ? 0 : await this.#diskSizes.of(id);

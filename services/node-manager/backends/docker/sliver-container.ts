@@ -155,6 +155,10 @@ export type ContainerFacts = {
   readonly Id: string;
   readonly Config: { readonly Labels: Readonly<Record<string, string>>; readonly Env: readonly string[] };
   readonly HostConfig: { readonly NetworkMode: string };
+  /** By networks' names; the address is empty while it does not run. */
+  readonly NetworkSettings: {
+    readonly Networks: Readonly<Record<string, { readonly IPAddress: string }>>;
+  };
   readonly SizeRw?: number;
   readonly ExecIDs: readonly string[] | null;
 };

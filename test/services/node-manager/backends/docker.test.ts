@@ -57,6 +57,13 @@ describe("a docker sliver", { skip }, () => {
     assert.equal(stdout, "princeton_dns /home/princeton_dns /home/princeton_dns princeton_dns\n");
   });
 
+  test("is known by the address that it has in the node's network", async () => {
+    const { stdout } = await run(backend, id, { argv: ["sh", "-c", "hostname -i"] });
+    assert.deepEqual([...backend.addresses!()!], [[stdout.trim(), id]]);
+    await backend.list();
+    assert.deepEqual([...backend.addresses!()!], [[stdout.trim(), id]]);
+  });
+
   test("has its node tell its owner what it is not kept from", async () => {
     assert.deepEqual(backend.statement.notes, [], "nft works where this is tried: nothing is lacking");
   });

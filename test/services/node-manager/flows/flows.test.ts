@@ -32,6 +32,12 @@ test("slicelab node who names the slice of a flow, also after its lease, its nod
     return text.includes("198.51.100.7") ? text : undefined;
   });
   assert.match(found, new RegExp(`^${slice} +[0-9a-f]{12} +sent +198.51.100.7 +25 +`, "m"));
+  lab.backend.addresses = () => new Map();
+  lab.clock.advance(120);
+  await eventually(
+    async () => /is simulated: nothing runs/.test((await owner(lab, ...asked)).err) || undefined,
+  );
+  lab.clock.advance(-120);
   await does(lab, "kill", slice);
   lab.backend.addresses = () => new Map();
   await lab.stop();
