@@ -60,7 +60,7 @@ export class HostileLab implements AsyncDisposable {
   }
 
   async slice(who: "alice" | "bob", ...args: string[]): Promise<string> {
-    const { code, out, err } = await this.#lab.slice(who, ...args);
+    const { code, out, err } = await this.#lab.command(who, ...args);
     assert.equal(code, 0, `slice ${args.join(" ")}: ${err}`);
     return out;
   }
@@ -69,7 +69,7 @@ export class HostileLab implements AsyncDisposable {
   async attack(script: string): Promise<void> {
     const rage = ["timeout", "-s", "KILL", String(RAGE + 1), "sh", "-c", script];
     for (const command of [rage, ["kill", "-KILL", "-1"]]) {
-      await this.#lab.slice("alice", "exec", "hostile", "--", "sudo", ...command);
+      await this.#lab.command("alice", "exec", "hostile", "--", "sudo", ...command);
     }
   }
 

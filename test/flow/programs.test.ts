@@ -21,7 +21,7 @@ describe("programs in real slivers", { skip: await withoutContainers() }, () => 
   after(() => lab[Symbol.asyncDispose]());
 
   async function slice(...args: string[]): Promise<string> {
-    const { code, out, err } = await lab.slice("alice", ...args);
+    const { code, out, err } = await lab.command("alice", ...args);
     assert.equal(code, 0, `slice ${args.join(" ")}: ${err}`);
     return out;
   }

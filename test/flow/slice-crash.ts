@@ -46,7 +46,7 @@ export function afterMilliseconds(milliseconds: number): Killing {
 
 /** Runs a command of alice's to its end, which has to be a good one. */
 export async function run(lab: TestbedProcess, ...args: string[]): Promise<void> {
-  const { code, err } = await lab.slice("alice", ...args);
+  const { code, err } = await lab.command("alice", ...args);
   assert.equal(code, 0, `slice ${args.join(" ")}: ${err}`);
 }
 
@@ -73,7 +73,7 @@ export async function brokenLife(
   await assertWhole(lab, name, until);
 
   const deleteKilled = await kill.delete(lab, "delete", name);
-  const { code, err } = await lab.slice("alice", "delete", name);
+  const { code, err } = await lab.command("alice", "delete", name);
   assert.ok(code === 0 || code === NOT_FOUND, err); // the last thing a deletion does is to forget the slice
   await assertGone(lab, name);
   return { create: createKilled, renew: renewKilled, delete: deleteKilled };

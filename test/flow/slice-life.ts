@@ -1,25 +1,12 @@
 import assert from "node:assert/strict";
-import { runServiceManager } from "#services/service-manager/service.ts";
 import { newSshKeyPair } from "#shared/identity/ssh-key.ts";
-import { systemClock } from "#shared/runtime/clock.ts";
 import type { TestbedProcess } from "#test/support/testbed.ts";
 
 const publickey = newSshKeyPair("a test").publicKey;
 
-/** A command of alice's, run in this process: the same code without the start of a program. */
 async function slice(lab: TestbedProcess, ...argv: string[]): Promise<void> {
-  let said = "";
-  const code = await runServiceManager(argv, {
-    out: async () => {},
-    err: (text) => {
-      said += text;
-    },
-    live: false,
-    env: lab.environment("alice"),
-    clock: systemClock(),
-    interrupted: new AbortController().signal,
-  });
-  assert.equal(code, 0, `slice ${argv.join(" ")}: ${said}`);
+  const { code, err } = await lab.command("alice", ...argv);
+  assert.equal(code, 0, `slice ${argv.join(" ")}: ${err}`);
 }
 
 /** A slice on every node, created, renewed and deleted by the `slice` command. */

@@ -53,12 +53,12 @@ export async function sliverCrash(
   await inOrder(lab, tracks);
   const milliseconds = Math.round(performance.now() - started);
 
-  const { code, err } = await lab.slice("alice", ...create);
+  const { code, err } = await lab.command("alice", ...create);
   assert.equal(code, 0, err);
   await assertWhole(lab, name);
   const first = await firstProcesses(tracks);
   assert.equal(Object.keys(first).length, tracks.nodes.length);
-  const removal = await lab.slice("alice", "delete", name);
+  const removal = await lab.command("alice", "delete", name);
   assert.equal(removal.code, 0, removal.err);
   assert.deepEqual(Object.values(first).filter(isProcess), []);
   return { milliseconds };

@@ -5,6 +5,8 @@ import { readFile } from "node:fs/promises";
 import { join } from "node:path";
 import { createInterface } from "node:readline";
 import { fileURLToPath } from "node:url";
+import { runServiceManager } from "#services/service-manager/service.ts";
+import { systemClock } from "#shared/runtime/clock.ts";
 import type { TestbedDescription } from "#testbed/description.ts";
 import type { PEOPLE, TestbedEngine } from "#testbed/layout.ts";
 import { testDatabase } from "./database.ts";
@@ -119,6 +121,24 @@ export class TestbedProcess implements AsyncDisposable {
   /** Runs the `slice` command in a process of its own, in somebody's name. */
   slice(who: Person, ...args: string[]): Promise<ProgramResult> {
     return runProgram(join(PROJECT, "bin/slice"), args, { cwd: PROJECT, env: this.environment(who) });
+  }
+
+  /** As `slice`, in this process: the same code without the start of a program. One after the other, as a shell would. */
+  async command(who: Person, ...args: string[]): Promise<ProgramResult> {
+    let [out, err] = ["", ""];
+    const code = await runServiceManager(args, {
+      out: async (text) => {
+        out += text;
+      },
+      err: (text) => {
+        err += text;
+      },
+      live: false,
+      env: { ...process.env, ...this.environment(who) },
+      clock: systemClock(),
+      interrupted: new AbortController().signal,
+    });
+    return { code, out, err };
   }
 
   /** What makes `slice` somebody's. */
