@@ -3,7 +3,7 @@ import type { nodeManagerApi } from "#shared/wire/node-manager-api.ts";
 import type { Handlers } from "#shared/wire/xmlrpc/dispatch.ts";
 import type { Usage } from "./backends/backend.ts";
 import { type CancellationDeps, cancelTickets } from "./holdings/cancellation.ts";
-import { stateTickets } from "./holdings/statement.ts";
+import { type StatementDeps, stateTickets } from "./holdings/statement.ts";
 import { type DeletionDeps, deleteLease } from "./leases/deletion.ts";
 import { addKey, enterVm, type LeaseKeysDeps, nukeKeys, removeKey } from "./leases/lease-keys.ts";
 import { findLease, noSlice } from "./leases/ownership.ts";
@@ -36,7 +36,7 @@ export type ApiDeps = {
   readonly redemption: RedemptionDeps;
   readonly renewal: RenewalDeps;
   readonly deletion: DeletionDeps;
-  readonly cancellation: CancellationDeps;
+  readonly cancellation: CancellationDeps & StatementDeps;
   readonly keys: LeaseKeysDeps;
   readonly status: StatusDeps;
   readonly revocation: RevocationDeps;

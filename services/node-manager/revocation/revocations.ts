@@ -115,6 +115,11 @@ export class Revocations {
     refuseRevoked(revocableLinks([...above, leaf], agent), this.#lists.all);
   }
 
+  /** Whether anything in a chain is revoked; `agent` is the one whose root is above it. */
+  isChainRevoked({ above, leaf }: Chain<Ticket>, agent: KeyName): boolean {
+    return revocationOf(revocableLinks([...above, leaf], agent), this.#lists.all) !== undefined;
+  }
+
   /** Throws REVOKED for an agent that nothing is given to any more. */
   refuseAgent(agent: KeyName): void {
     refuseUnless(

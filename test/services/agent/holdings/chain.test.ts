@@ -8,13 +8,14 @@ import { Connections } from "#shared/wire/xmlrpc/connections.ts";
 import { eventually } from "../../../support/deadline.ts";
 import { temporaryDirectory } from "../../../support/directory.ts";
 import { DAY } from "../../../support/documents.ts";
+import { revocationsBy } from "../../../support/revocations.ts";
 import { checkSums, refusal } from "../agent-lab.ts";
 import { agentBeneath, togetherLab } from "./together-lab.ts";
 
 const HALF = ["--slivers", "6", "--memory-mib", "2048", "--disk-mib", "8000", "--cpu-millis", "1000"];
 const PART = ["--slivers", "3", "--memory-mib", "1024", "--disk-mib", "4000", "--cpu-millis", "500"];
 
-test("through three agents: advertised, issued, redeemed, renewed, given back and freed, until the one in the middle loses its part", async () => {
+test("through three agents: advertised, issued, redeemed, renewed, given back and freed, until the one in the middle loses its part, or its key is revoked", async () => {
   await using owned = new AsyncDisposableStack();
   const lab = owned.use(await togetherLab({ nodes: 1 }));
   const { first, second } = lab;
@@ -90,5 +91,21 @@ test("through three agents: advertised, issued, redeemed, renewed, given back an
     assert.deepEqual((await lab.free(0)).first, [20, 4096]);
     return true;
   });
+
+  // The middle one's key is revoked: the nodes end what stands on it, and the third has nothing more.
+  await lab.grant("--node", "node0", ...HALF);
+  await second.agent.gather();
+  assert.equal((await second.run("holding", "grant", "--all", ...to, ...PART)).code, 0);
+  await third.agent.gather();
+  const [last, never] = [await ticket("last"), await ticket("never")];
+  await atNode.newlease({ ticketdata: last });
+  const list = revocationsBy(first.authority.authority.key, 5, { key: [second.identity.name] });
+  await atNode.postrevocations({ list });
+  await third.bob.postrevocations({ list });
+  await eventually(async () => (await node!.leases()).length === 0, { what: "leases beneath ending" });
+  await assert.rejects(atNode.newlease({ ticketdata: never }), refusal("REVOKED"));
+  first.clock.advance(60);
+  await third.agent.scan();
+  await assert.rejects(ticket("more"), refusal("NO_CAPACITY"));
   for (const { database } of [first, second, third]) await checkSums({ database });
 });
