@@ -5,8 +5,8 @@ import type { Clock } from "#shared/runtime/clock.ts";
 import type { Database } from "#shared/runtime/database.ts";
 import type { Log } from "#shared/runtime/log.ts";
 import { type Rounds, startRounds } from "#shared/runtime/rounds.ts";
-import { claimedList, openRevocations } from "#shared/wire/revocation-document.ts";
-import { type HeldList, RevocationLists } from "#shared/wire/revocation-lists.ts";
+import { claimedList, type HeldList, openRevocations } from "#shared/wire/revocation-document.ts";
+import { RevocationLists } from "#shared/wire/revocation-lists.ts";
 import { agentSource, revocationPolling } from "#shared/wire/revocation-polling.ts";
 import type { Connections } from "#shared/wire/xmlrpc/connections.ts";
 import type { BrokerConfig } from "./config.ts";
@@ -44,7 +44,7 @@ export async function startRevocations(
   /** Undefined for a list of anybody who is no authority here, or is none any more. */
   function opened(signer: KeyName, document: string): HeldList | undefined {
     const key = identity.trust.keys.find(({ name }) => name === signer);
-    return key && { signer: "authority", key, document, ...openRevocations(document, key, "authority") };
+    return key && openRevocations(document, key, "authority");
   }
 
   async function load(): Promise<void> {

@@ -8,6 +8,7 @@ import {
   type RevocationSigner,
   type Revoked,
   type RevokedKind,
+  type SignedList,
 } from "../model/revocation.ts";
 import type { DocumentId } from "../model/ticket.ts";
 import { formatInstant, parseInstant } from "../model/time.ts";
@@ -24,8 +25,12 @@ const MAX_LIST_BYTES = 512 * 1024;
 /** As many as fit in one list. */
 export const MAX_REVOKED = 3500;
 
-/** A list whose signature was verified, and the name of these exact bytes. */
-export type OpenedRevocations = { readonly id: DocumentId; readonly list: RevocationList };
+/** A list whose signature was verified with this key, and the name of its exact bytes. */
+export type HeldList = SignedList & {
+  readonly id: DocumentId;
+  readonly key: PublicKey;
+  readonly document: string;
+};
 
 /**
  * Signs a list. Its entries are put in order, each once with its earliest time. Throws TOO_LARGE for more than
@@ -39,8 +44,8 @@ export function sealRevocations(list: RevocationList, signer: SigningKey): strin
  * Verifies and reads a list that the holder of `key` is trusted to have signed as what it is. Throws NO_PRIVILEGE for
  * one that names what its signer does not decide about.
  */
-export function openRevocations(text: string, key: PublicKey, signer: RevocationSigner): OpenedRevocations {
-  const verified = verifyDocument(parseDocument(text, { maxBodyBytes: MAX_LIST_BYTES }), key);
+export function openRevocations(document: string, key: PublicKey, signer: RevocationSigner): HeldList {
+  const verified = verifyDocument(parseDocument(document, { maxBodyBytes: MAX_LIST_BYTES }), key);
   const list = readRevocations(verified);
   refuseUnless(
     list.issuer === key.name,
@@ -53,7 +58,7 @@ export function openRevocations(text: string, key: PublicKey, signer: Revocation
     "NO_PRIVILEGE",
     `the list names a ${beyond?.kind}, which its signer does not decide about: ${RULE}`,
   );
-  return { id: verified.id, list };
+  return { signer, key, document, id: verified.id, list };
 }
 
 const RULE = "an authority names keys, an agent principals and tickets, a node leases";

@@ -1,14 +1,8 @@
-import type { KeyName, PublicKey } from "../identity/key.ts";
-import { isNews, isOverdue, overdueConcern, type SignedList } from "../model/revocation.ts";
+import type { KeyName } from "../identity/key.ts";
+import { isNews, isOverdue, overdueConcern } from "../model/revocation.ts";
 import type { DocumentId } from "../model/ticket.ts";
 import type { Instant } from "../model/time.ts";
-
-/** A list as it is kept: as it was signed, and the key that it is verified with. */
-export type HeldList = SignedList & {
-  readonly id: DocumentId;
-  readonly key: PublicKey;
-  readonly document: string;
-};
+import type { HeldList } from "./revocation-document.ts";
 
 /** The lists that a process goes by, the latest of each signer, and so who is revoked for it. */
 export class RevocationLists {

@@ -2,7 +2,7 @@ import pLimit from "p-limit";
 import { Fault } from "#shared/model/errors.ts";
 import type { Database } from "#shared/runtime/database.ts";
 import type { Log } from "#shared/runtime/log.ts";
-import type { HeldList } from "#shared/wire/revocation-lists.ts";
+import type { HeldList } from "#shared/wire/revocation-document.ts";
 import { isCallFailure } from "#shared/wire/xmlrpc/transport-error.ts";
 import { markDelivered, type Undelivered, undelivered } from "../store/revocations.ts";
 import type { Revocations } from "./revocations.ts";

@@ -7,8 +7,13 @@ import type { DocumentId } from "#shared/model/ticket.ts";
 import type { Instant } from "#shared/model/time.ts";
 import type { Clock } from "#shared/runtime/clock.ts";
 import type { Database, Tx } from "#shared/runtime/database.ts";
-import { claimedList, openRevocations, sealRevocations } from "#shared/wire/revocation-document.ts";
-import { type HeldList, RevocationLists } from "#shared/wire/revocation-lists.ts";
+import {
+  claimedList,
+  type HeldList,
+  openRevocations,
+  sealRevocations,
+} from "#shared/wire/revocation-document.ts";
+import { RevocationLists } from "#shared/wire/revocation-lists.ts";
 import type { Office } from "../registry/office.ts";
 import { writeAudit } from "../store/audit/audit.ts";
 import { findPrincipal } from "../store/registry/principals.ts";
@@ -97,10 +102,7 @@ export class Revocations {
       "UNKNOWN_KEY",
       "this agent takes the list of revocations of its authority; that one is of somebody else",
     );
-    const offered: HeldList = {
-      ...{ signer: "authority", key, document: text },
-      ...openRevocations(text, key, "authority"),
-    };
+    const offered = openRevocations(text, key, "authority");
     try {
       const news = await database.transaction((tx) => this.#takeIn(tx, offered, bringer), {
         repeatable: true,
@@ -191,8 +193,7 @@ export class Revocations {
     const number = nextListNumber(last, now);
     const list = { issuer: self.name, number, at: now, nextUpdate: now + LIST_SECONDS, revoked };
     const document = sealRevocations(list, signingKey);
-    const opened = openRevocations(document, self, "agent");
-    await saveList(tx, storedList({ signer: "agent", key: self, document, ...opened }), now);
+    await saveList(tx, storedList(openRevocations(document, self, "agent")), now);
   }
 
   async #enforce(tx: Tx, now: Instant): Promise<void> {
@@ -207,6 +208,5 @@ function storedList({ signer: role, key, id, list, document }: HeldList): Stored
 }
 
 function heldList({ role: signer, publicKey, document }: StoredList): HeldList {
-  const key = publicKeyFromSpki(publicKey);
-  return { signer, key, document, ...openRevocations(document, key, signer) };
+  return openRevocations(document, publicKeyFromSpki(publicKey), signer);
 }

@@ -5,8 +5,12 @@ import {
   type RevocationList,
   type Revoked,
 } from "#shared/model/revocation.ts";
-import { MAX_REVOKED, openRevocations, sealRevocations } from "#shared/wire/revocation-document.ts";
-import type { HeldList } from "#shared/wire/revocation-lists.ts";
+import {
+  type HeldList,
+  MAX_REVOKED,
+  openRevocations,
+  sealRevocations,
+} from "#shared/wire/revocation-document.ts";
 import type { NodeTime } from "../node-time.ts";
 import { heldList } from "../store/verification.ts";
 import type { Store } from "../store.ts";
@@ -61,6 +65,6 @@ export class OwnList {
     const opened = openRevocations(document, self, "node");
     const row = { signer: self.name, role: "node", id: opened.id, number, key: self.spki, document } as const;
     store.transaction((tx) => store.revocations.put(tx, row, now));
-    return { signer: "node", key: self, document, ...opened };
+    return opened;
   }
 }

@@ -3,8 +3,8 @@ import { Fault, refuseUnless } from "#shared/model/errors.ts";
 import { type RevokedBy, refuseRevoked, revocationOf, revokedFault } from "#shared/model/revocation.ts";
 import type { Ticket } from "#shared/model/ticket.ts";
 import type { Chain } from "#shared/wire/chain.ts";
-import { claimedList, openRevocations } from "#shared/wire/revocation-document.ts";
-import { type HeldList, RevocationLists } from "#shared/wire/revocation-lists.ts";
+import { claimedList, type HeldList, openRevocations } from "#shared/wire/revocation-document.ts";
+import { RevocationLists } from "#shared/wire/revocation-lists.ts";
 import type { NodeTime } from "../node-time.ts";
 import type { StoredLease } from "../store/lease-rows.ts";
 import type { StoredList } from "../store/revocation-rows.ts";
@@ -72,7 +72,7 @@ export class Revocations {
   take(text: string, bringer: { readonly name: KeyName; readonly key: PublicKey }): boolean {
     const { store, time } = this.#deps;
     const { signer, key } = this.#signerOf(text, bringer);
-    const list: HeldList = { signer, key, document: text, ...openRevocations(text, key, signer) };
+    const list = openRevocations(text, key, signer);
     try {
       if (!this.#lists.isNews(list)) return false;
     } catch (error) {

@@ -6,8 +6,7 @@ import type { DocumentId, Holding, Ticket } from "#shared/model/ticket.ts";
 import { headBytes } from "#shared/wire/audit-chain.ts";
 import { parseDocument, verifyDocument } from "#shared/wire/document.ts";
 import { openLease } from "#shared/wire/lease-document.ts";
-import { openRevocations } from "#shared/wire/revocation-document.ts";
-import type { HeldList } from "#shared/wire/revocation-lists.ts";
+import { type HeldList, openRevocations } from "#shared/wire/revocation-document.ts";
 import { readTicket } from "#shared/wire/ticket-document.ts";
 import { formatSshKey, parseSshKey } from "../ssh/keys.ts";
 import type { Store } from "../store.ts";
@@ -72,7 +71,7 @@ export function heldList({ signer: name, role, id, key: spki, document }: Stored
   const key = publicKeyFromSpki(Buffer.from(spki));
   const opened = openRevocations(document, key, role);
   if (opened.id !== id || key.name !== name) throw new OperatorError("it is another list");
-  return { signer: role, key, document, ...opened };
+  return opened;
 }
 
 function checked(what: string, check: () => unknown): void {

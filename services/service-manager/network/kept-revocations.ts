@@ -5,7 +5,7 @@ import { Fault } from "#shared/model/errors.ts";
 import type { Instant } from "#shared/model/time.ts";
 import { readIfPresent, writeDurably } from "#shared/runtime/durable-file.ts";
 import { claimedList, openRevocations } from "#shared/wire/revocation-document.ts";
-import { type HeldList, RevocationLists } from "#shared/wire/revocation-lists.ts";
+import { RevocationLists } from "#shared/wire/revocation-lists.ts";
 
 /** When agents were last asked, and when one last answered. */
 export type Asked = { readonly tried: Instant; readonly answered: Instant };
@@ -47,7 +47,7 @@ export class KeptRevocations {
   async take(document: string): Promise<void> {
     const authority = this.#authorities.find(({ name }) => name === claimedList(document).signer);
     if (!authority) return;
-    const held = openedBy(authority, document);
+    const held = openRevocations(document, authority, "authority");
     if (!this.#lists.isNews(held)) return;
     this.#lists.put(held);
     await mkdir(this.#directory, { recursive: true, mode: 0o700 });
@@ -70,7 +70,7 @@ export class KeptRevocations {
   async #read(authority: PublicKey): Promise<void> {
     const text = (await readIfPresent(this.#file(authority)))?.toString("utf8");
     try {
-      if (text !== undefined) this.#lists.put(openedBy(authority, text));
+      if (text !== undefined) this.#lists.put(openRevocations(text, authority, "authority"));
     } catch (error) {
       if (!(error instanceof Fault)) throw error; // damaged: it is asked for, and written, anew
     }
@@ -83,9 +83,4 @@ export class KeptRevocations {
   get #askedFile(): string {
     return join(this.#directory, "asked");
   }
-}
-
-function openedBy(authority: PublicKey, document: string): HeldList {
-  const opened = openRevocations(document, authority, "authority");
-  return { signer: "authority", key: authority, document, ...opened };
 }

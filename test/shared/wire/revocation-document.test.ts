@@ -41,7 +41,7 @@ test("a list may say when the next one is due, and is overdue when that has pass
   const opened = openRevocations(sealRevocations(due, node), node.public, "authority");
   assert.deepEqual(opened.list, due);
   const lists = new RevocationLists();
-  lists.put({ signer: "authority", key: node.public, document: "", ...opened });
+  lists.put(opened);
   assert.deepEqual(lists.concerns(NOW + 100 + 299), []);
   assert.match(
     lists.concerns(NOW + 100 + 300).join(),
@@ -127,7 +127,7 @@ test("a list has room for years, and one that has not says so", () => {
 test("whoever goes by lists goes by the latest of each signer, and knows whose calls are refused", () => {
   const held = (of: RevocationList, signer: "authority" | "agent", key = node) => {
     const document = sealRevocations({ ...of, issuer: key.public.name }, key);
-    return { signer, document, key: key.public, ...openRevocations(document, key.public, signer) };
+    return openRevocations(document, key.public, signer);
   };
   const lists = new RevocationLists(otherNode.public.name);
   const first = held(keys, "authority");
