@@ -10,13 +10,16 @@ import { PROJECT, type TestbedProcess, testbedProcess } from "#test/support/test
 
 type Program = { ip: string; program: string; state: string; pid: number; restarts: number };
 
+/** Slivers with a tenth of a processor, on a busy machine. */
+const PATIENTLY = ["--deadline", "100s"];
+
 describe("programs in real slivers", { skip: await withoutContainers() }, () => {
   let lab: TestbedProcess;
   let tracks: Tracks;
   before(async () => {
     lab = await testbedProcess({ nodes: 2, engine: "container" });
     tracks = tracksOf(lab);
-    await slice("create", "ours", "--nodes", "2", "--memory", "64", "--lease", "1h");
+    await slice("create", "ours", ...PATIENTLY, "--nodes", "2", "--memory", "64", "--lease", "1h");
   });
   after(() => lab[Symbol.asyncDispose]());
 
@@ -31,7 +34,7 @@ describe("programs in real slivers", { skip: await withoutContainers() }, () => 
 
   test("go on without whoever launched them and without node managers, start again with their slivers, and are followed all the while", async () => {
     const script = "n=0; while :; do n=$((n+1)); echo $(id -un) $n; sleep 0.1; done";
-    assert.match(await slice("launch", "ours", "--", script), /(started[\s\S]*){2}/);
+    assert.match(await slice("launch", "ours", ...PATIENTLY, "--", script), /(started[\s\S]*){2}/);
     const [calm, restarted] = await programs();
     assert.match(await slice("logs", "ours", "-n", "1"), /^(10\.\S+ +\| ours \d+\n){2}$/);
     const follower = spawn(join(PROJECT, "bin/slice"), ["logs", "ours", restarted!.ip, "-f", "-n", "1"], {
@@ -68,12 +71,20 @@ describe("programs in real slivers", { skip: await withoutContainers() }, () => 
   });
 
   test("run as root where they were told to with sudo, and are ended nevertheless", async () => {
-    await slice("launch", "ours", "--name", "rooted", "--", "sudo sh -c 'setsid sleep 1010 & sleep 1011'");
+    await slice(
+      "launch",
+      "ours",
+      "--name",
+      "rooted",
+      ...PATIENTLY,
+      "--",
+      "sudo sh -c 'setsid sleep 1010 & sleep 1011'",
+    );
     const counting = ["exec", "ours", "-o", "json", "--", "ps -A -o args= | grep -c '^sleep 101[01]'; true"];
     const counts = async () =>
       JSON.parse(await slice(...counting)).map(({ stdout }: { stdout: string }) => Number(stdout));
     await eventually(async () => (await counts()).join() === "2,2");
-    await slice("stop", "ours", "--name", "rooted");
+    await slice("stop", "ours", "--name", "rooted", ...PATIENTLY);
     assert.deepEqual(await counts(), [0, 0]);
     await slice("delete", "ours");
   });
