@@ -20,6 +20,7 @@ import { checkImages } from "./images.ts";
 import { isServedWith } from "./listeners.ts";
 import { checkAuthority, checkNames, checkReachable, checkServices, isServing } from "./peers.ts";
 import { checkPorts, type ServedPort } from "./ports.ts";
+import { checkRevocations } from "./revocations.ts";
 import { asOwnerOf, withUser } from "./service-account.ts";
 import { checkDatabase, checkRedis } from "./stores.ts";
 
@@ -105,6 +106,7 @@ async function examineBroker({ report, config: file, env, clock }: Examination):
   if (config.redis !== undefined) await checkRedis(report, config.redis);
   const identity = await examineService({ report, clock, config: file }, config);
   if (identity) await checkServices(report, identity, "agent", config.agents);
+  if (identity) await checkRevocations(report, identity, config.agents, clock.now());
   const { administrators, listen } = config;
   const option = "web_tls_port under [listen]";
   checkAdministrators(report, { administrators, port: listen.web_tls_port, option, own: identity?.name });
@@ -180,6 +182,7 @@ async function examineNodeManager({ report, config: file, env, clock }: Examinat
     report.warning("agent", "no agent may hand this node out", "write an [[agents]] with its key and URL");
   }
   if (identity) await checkServices(report, identity, "agent", config.agents);
+  if (identity) await checkRevocations(report, identity, config.agents, clock.now());
   const { administrators } = config;
   const option = "web_tls under [ports]";
   checkAdministrators(report, { administrators, port: ports.web_tls, option, own: identity?.name });
@@ -227,6 +230,7 @@ async function examineSlice({ report, config: home, clock }: Examination): Promi
   const identity = await checkCertificates(report, certified, new Date(clock.milliseconds()));
   if (!identity) return;
   await checkServices(report, identity, "agent", config.agents);
+  await checkRevocations(report, identity, config.agents, clock.now());
   if (config.broker) await checkServices(report, identity, "broker", [config.broker]);
 }
 
