@@ -69,7 +69,7 @@ describe("what administrators see of newcomers and of what is revoked", () => {
   test("what is revoked by whom, which nodes have not heard of it, and a signer that says two things at once", async () => {
     const { lab } = here;
     const read = as(lab.admin);
-    assert.match((await read("/revocations")).text, /Nobody has signed a list yet.*Nothing is revoked/s);
+    assert.match((await read("/revocations")).text, /Nothing is revoked/);
     const ips = lab.nodes.map(({ ip }) => ip);
     await lab.alice.client.newtickets({ slice: "web", ntickets: 1, leaselen: DAY, ips });
     const [ticket] = await lab.database.rows<{ id: string }>("select id from tickets");
@@ -78,8 +78,10 @@ describe("what administrators see of newcomers and of what is revoked", () => {
     await administrator.api.revokeprincipal({ principal: "bob" });
     const authority = lab.authority.authority.key;
     const unknown = "ab".repeat(32);
-    await lab.alice.client.postrevocations({ list: revocationsBy(authority, 5, { key: [unknown] }) });
-    const other = revocationsBy(authority, 5, { key: ["cd".repeat(32)] });
+    // The authority's service numbers its lists, which the agent takes as well, by the clock of the machine.
+    const number = Math.floor(Date.now() / 1000) + 1_000_000;
+    await lab.alice.client.postrevocations({ list: revocationsBy(authority, number, { key: [unknown] }) });
+    const other = revocationsBy(authority, number, { key: ["cd".repeat(32)] });
     await assert.rejects(lab.alice.client.postrevocations({ list: other }));
 
     const { tables, notices } = JSON.parse((await read("/revocations.json")).text);
@@ -97,7 +99,7 @@ describe("what administrators see of newcomers and of what is revoked", () => {
         `${signer} ${names} ${told}`,
     );
     assert.deepEqual(lists, ["the authority 1 0", "this agent 2 0"]);
-    assert.match(notices.join(), /signed two different lists with the number 5/);
+    assert.match(notices.join(), new RegExp(`signed two different lists with the number ${number}`));
     const page = (await read("/revocations")).text;
     assert.match(page, /0 of 2/);
     assert.match(page, new RegExp(`/tickets/${ticket!.id}`));
