@@ -12,6 +12,10 @@ export function openFlows({ state, ...deps }: FlowsDeps): Disposable & WhoDeps["
     records,
     flush: () => watch.flush(),
     told: () => watch.told(),
+    simulating: () =>
+      new Set(
+        deps.engines.filter(({ statement }) => statement.simulated).map(({ statement }) => statement.engine),
+      ),
     [Symbol.dispose]() {
       watch[Symbol.dispose]();
       records[Symbol.dispose]();

@@ -1,5 +1,6 @@
 import { isIP } from "node:net";
 import { refuseUnless } from "#shared/model/errors.ts";
+import type { EngineName } from "#shared/model/ticket.ts";
 import { formatInstant, parseInstant } from "#shared/model/time.ts";
 import type { SliverId } from "../backends/backend.ts";
 import type { NodeTime } from "../node-time.ts";
@@ -17,6 +18,8 @@ export type WhoDeps = {
     flush(): void;
     /** Slivers whose flows are told apart. */
     told(): ReadonlySet<SliverId>;
+    /** Engines in whose slivers nothing runs. */
+    simulating(): ReadonlySet<EngineName>;
   };
 };
 
@@ -52,7 +55,7 @@ export function whoHad({ store, time, flows }: WhoDeps, question: WhoQuestion) {
       .map(({ minute, ...rest }) => ({ ...rest, minute: formatInstant(minute) })),
     leased: has.map(({ slice }) => slice),
     watched: flows.records.wasWatched(during, now),
-    untold: untoldOf(leases, told),
+    untold: untoldOf(leases, told, flows.simulating()),
   };
 }
 

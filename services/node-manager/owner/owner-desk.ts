@@ -40,7 +40,8 @@ export async function asOwner<T>(
   const time = parts.use(nodeTime(clock, store, log));
   const needs = { config, identity, store, clock, time };
   const records = parts.use(FlowRecords.open(config.state));
-  const flows = { records, flush: () => undefined, told: () => new Set<string>() };
+  const nothing = { told: () => new Set<never>(), simulating: () => new Set<never>() };
+  const flows = { records, flush: () => undefined, ...nothing };
   const deps = { store, time, flows, slivers: sliversInPlace(needs, parts) };
   return await work(clientOf(ownersAnswers({ ...deps, identity, log })));
 }

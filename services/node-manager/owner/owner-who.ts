@@ -17,7 +17,7 @@ const WHY_UNTOLD: Readonly<Record<Untold["because"], string>> = {
   administrative:
     "is administrative: what it sends leaves as the node's own, and is recorded of nobody; it may have been this",
   simulated: "is simulated: nothing runs in it, so this was not it",
-  unconnected: "is not in the network now: it does not run, or its engine does not answer",
+  unconnected: "is not known to be in the network now: it does not run, or no node manager or engine answers",
 };
 
 /** `who`: for whoever got a complaint that names a port and a time. */
