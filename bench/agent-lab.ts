@@ -84,7 +84,7 @@ web_port = 0
   });
   const ticketKeys = await openTicketKeys(ticketKey);
   const fleet = await enrolFleet(database, ticketKeys, systemClock(), { nodes, share });
-  await database.run("vacuum analyze");
+  await database.run("vacuum analyze principals, nodes, accounts, holdings");
   const connections = new AsyncDisposableStack();
   owned.use(connections);
   function connect(): XmlRpcClient<typeof agentApi> {

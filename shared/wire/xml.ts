@@ -89,15 +89,16 @@ function decodeUtf8(bytes: Buffer): string {
   return text;
 }
 
-const ESCAPES: Record<string, string> = {
-  "&": "&amp;",
-  "<": "&lt;",
-  ">": "&gt;",
-  '"': "&quot;",
-  "\r": "&#13;",
-};
-
-/** Text as it stands in element content or a double-quoted attribute. */
+/**
+ * Text as it stands in element content or a double-quoted attribute. Plain replacements, one character after the other: with
+ * one regular expression and a function for its matches, a signed document, half of it markup, takes twice as long.
+ */
 export function escapeXml(text: string): string {
-  return /[&<>"\r]/.test(text) ? text.replace(/[&<>"\r]/g, (c) => ESCAPES[c]!) : text;
+  if (!/[&<>"\r]/.test(text)) return text;
+  return text
+    .replaceAll("&", "&amp;")
+    .replaceAll("<", "&lt;")
+    .replaceAll(">", "&gt;")
+    .replaceAll('"', "&quot;")
+    .replaceAll("\r", "&#13;");
 }

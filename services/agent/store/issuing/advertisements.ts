@@ -145,7 +145,8 @@ export async function liveAddresses(queries: Queries, since: Instant, now: Insta
 
 /**
  * What is known of a node's condition is looked up by limit 1, node by node, whatever the planner thinks: as joins, planned
- * while these tables were small, all of them would be read for every node.
+ * while these tables were small, all of them would be read for every node. Names asked for are a subquery, which is hashed:
+ * an array, in a plan for any, would be searched from its beginning for every node.
  */
 const ADVERTISEMENTS = {
   name: "advertisements",
@@ -183,7 +184,8 @@ const ADVERTISEMENTS = {
       limit 1
     ) as best on true
     where not p.suspended and n.retired is null and n.node > $14
-      and ($5::text[] is null or n.node = any($5)) and ($6::text[] is null or n.ip = any($6))
+      and ($5::text[] is null or n.node in (select unnest($5::text[])))
+      and ($6::text[] is null or n.ip in (select unnest($6::text[])))
       and ($7::text is null or $7 = any(n.engines)) and ($8::text is null or $8 = any(n.images))
       and (cardinality($16::text[]) = 0 or exists (
         select from jsonb_array_elements(n.abilities) as e

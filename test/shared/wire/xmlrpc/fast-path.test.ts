@@ -51,6 +51,39 @@ test("any altered byte gives a value or a fault, and the same one with and witho
   );
 });
 
+test("lists of structs that are alike, or not quite, are read the same with and without the fast path", () => {
+  const one = fc.record(
+    {
+      a: fc.oneof(fc.string(), fc.constant("<&>")),
+      b: fc.oneof(fc.nat(9), fc.double({ noNaN: true, noDefaultInfinity: true }), fc.constant(null)),
+      ["__proto__"]: fc.constant(1),
+      c: fc.array(fc.record({ d: fc.boolean(), a: fc.nat() }, { requiredKeys: [] }), { maxLength: 3 }),
+    },
+    { requiredKeys: ["a"] },
+  );
+  fc.assert(
+    fc.property(fc.array(one), fc.nat(), byte, change, (list, at, byte, how) => {
+      const whole = outcome(() => encodeResponse(list));
+      const body = typeof whole === "string" ? Buffer.alloc(1) : (whole as { read: Buffer }).read;
+      for (const reply of [body, altered(body, at, byte, how)]) {
+        assert.deepEqual(
+          outcome(() => decodeResponse(reply)),
+          outcome(() => decodeResponseStrictly(reply)),
+        );
+      }
+    }),
+    { numRuns: 500 },
+  );
+  const twice = "<member><name>a</name><value><int>1</int></value></member>";
+  const alike = encodeResponse([{ a: 1 }, { a: 1 }]).toString();
+  const doubled = alike.replace(
+    `${twice}</struct></value></data>`,
+    `${twice}${twice}</struct></value></data>`,
+  );
+  assert.notEqual(doubled, alike);
+  assert.throws(() => decodeResponse(Buffer.from(doubled)), { name: "MALFORMED" });
+});
+
 test("what is spelled otherwise than we do, or too much, is read the same without the fast path", () => {
   const texts = [
     "a&amp;b",
