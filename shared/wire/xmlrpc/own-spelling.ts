@@ -109,7 +109,7 @@ class OwnSpelling {
 
   #struct(nesting: number, shape: Shape): Struct {
     if (nesting > this.#limits.maxNesting) throw DOUBT;
-    // Not Object.create(null), whose members V8 keeps in a dictionary: slower to fill, to read and to collect.
+    // Not Object.create(null), whose members V8 keeps in a dictionary: slower to read and to collect.
     const struct: Struct = Object.setPrototypeOf({}, null);
     for (let place = 0; ; place++) {
       const member = this.#member(shape, place);
