@@ -10,6 +10,7 @@ import { xmlRpcClient } from "#shared/wire/xmlrpc/client.ts";
 import { Connections } from "#shared/wire/xmlrpc/connections.ts";
 import { encodeFault, encodeResponse } from "#shared/wire/xmlrpc/encode.ts";
 import { ForeignFault, TransportError, type TransportFailure } from "#shared/wire/xmlrpc/transport-error.ts";
+import { testAuthority } from "#test/support/authority.ts";
 import { ownPort } from "#testbed/own-port.ts";
 import { connectionsOf, startToy, toyApi, toyParties } from "./toy-service.ts";
 
@@ -58,7 +59,7 @@ test("a server of another authority, or of another address, is not called", asyn
   await using wrongAddress = await startToy(otherwhere);
   await using toy = await startToy(server);
   const stranger = await authority.foreign("mallory");
-  const { authority: elsewhere } = await toyParties();
+  const elsewhere = await testAuthority(); // another one: that of the parties is the whole run's
   const trustsElsewhere = { tls: { ...stranger.tls, ca: elsewhere.caPem } };
   using connections = connectionsOf(alice);
   using strangers = connectionsOf(trustsElsewhere);
