@@ -2,6 +2,7 @@ import type { Identity } from "#shared/identity/identity.ts";
 import type { PublicKey } from "#shared/identity/key.ts";
 import { clientTlsOptions } from "#shared/identity/tls.ts";
 import { Trust } from "#shared/identity/trust.ts";
+import { Fault } from "#shared/model/errors.ts";
 import { isOverdue, overdueConcern } from "#shared/model/revocation.ts";
 import type { Instant } from "#shared/model/time.ts";
 import { agentApi } from "#shared/wire/agent-api.ts";
@@ -46,15 +47,25 @@ export function reportOverdue(
   now: Instant,
 ): void {
   for (const document of documents) {
-    const authority = authorities.find(({ name }) => name === claimedList(document).signer);
-    if (!authority) continue;
-    const { list } = openRevocations(document, authority, "authority");
-    if (isOverdue(list, now))
-      report.warning(
-        "revocations",
-        overdueConcern({ signer: "authority", list }),
-        "docs/guides/revocation.md says more: When a list is overdue",
-      );
-    else report.well("revocations", `list number ${list.number} names ${list.revoked.length} keys`);
+    try {
+      reportList(report, document, authorities, now);
+    } catch (error) {
+      if (!(error instanceof Fault)) throw error;
+      const what = `an agent gives a list of revocations that is refused: ${error.sentence}`;
+      report.warning("revocations", what, "tell whoever runs the agent");
+    }
   }
+}
+
+function reportList(report: Report, document: string, authorities: readonly PublicKey[], now: Instant): void {
+  const authority = authorities.find(({ name }) => name === claimedList(document).signer);
+  if (!authority) return;
+  const { list } = openRevocations(document, authority, "authority");
+  if (isOverdue(list, now))
+    report.warning(
+      "revocations",
+      overdueConcern({ signer: "authority", list }),
+      "docs/guides/revocation.md says more: When a list is overdue",
+    );
+  else report.well("revocations", `list number ${list.number} names ${list.revoked.length} keys`);
 }

@@ -131,7 +131,9 @@ export function blindTlsOptions(): BlindTlsOptions {
  * Node's `checkServerIdentity` for one server. With the name of the key it must hold, that key is all that counts and
  * its address may have changed; without, the certificate must carry the address. The chain is verified by TLS before.
  *
- * `isRevoked`: whether the authority has revoked a key, as far as the caller has heard. It runs when a connection is made. An `https.Agent` doesn't tell pins apart when it hands out a kept-alive
+ * `isRevoked`: whether the authority has revoked a key, as far as the caller has heard.
+ *
+ * The check is made when a connection is. An `https.Agent` doesn't tell pins apart when it hands out a kept-alive
  * connection, so use one agent per pin, or look at `keyOf` the response's socket.
  */
 export function checkServerIdentity(pinned?: KeyName, isRevoked?: (key: KeyName) => boolean) {

@@ -18,3 +18,23 @@ test("the doctor warns of an authority's list whose next one is missing, and of 
   assert.match(states(due(NOW - 301)).join(), /^warning: the list of revocations .* another was due by/);
   assert.deepEqual(states(revocationsBy(agent, 5, {}, { at: NOW - 9000, nextUpdate: NOW - 301 })), []);
 });
+
+test("the doctor tells of a list that it refuses and looks at the others", () => {
+  const { node: authority } = KEYS;
+  const good = revocationsBy(authority, 5, {});
+  const report = new Report("slice");
+  reportOverdue(
+    report,
+    ["no document", good.replace("<number>5<", "<number>6<"), good],
+    [authority.public],
+    NOW,
+  );
+  assert.deepEqual(
+    report.findings.map(({ state, found }) => `${state}: ${found}`.slice(0, 50)),
+    [
+      "warning: an agent gives a list of revocations that",
+      "warning: an agent gives a list of revocations that",
+      "well: list number 5 names 0 keys",
+    ],
+  );
+});

@@ -1,4 +1,5 @@
 import type { ClientTlsOptions } from "#shared/identity/tls.ts";
+import { OperatorError } from "#shared/model/errors.ts";
 import { formatLength, type Instant } from "#shared/model/time.ts";
 import { agentApi } from "#shared/wire/agent-api.ts";
 import { xmlRpcClient } from "#shared/wire/xmlrpc/client.ts";
@@ -32,7 +33,7 @@ export async function askQuietly(kept: KeptRevocations, asking: Asking): Promise
   try {
     await askNowAndThen(kept, asking);
   } catch (error) {
-    if (!(error instanceof Error && "syscall" in error)) throw error;
+    if (!(error instanceof OperatorError) && !(error instanceof Error && "syscall" in error)) throw error;
     asking.notice?.(`what is revoked could not be kept: ${error.message}`);
   }
 }

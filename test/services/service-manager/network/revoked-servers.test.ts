@@ -1,13 +1,16 @@
 import assert from "node:assert/strict";
-import { readdir, readFile, writeFile } from "node:fs/promises";
+import { mkdir, readdir, readFile, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { after, before, describe, test } from "node:test";
 import { askNode } from "#services/node-manager/owner/owner-socket.ts";
 import { KeptRevocations } from "#services/service-manager/network/kept-revocations.ts";
+import { askQuietly } from "#services/service-manager/network/revocation-asking.ts";
+import { strangerTlsOptions } from "#shared/identity/tls.ts";
 import { encodeCall } from "#shared/wire/xmlrpc/encode.ts";
 import { eventually } from "#test/support/deadline.ts";
 import { temporaryDirectory } from "#test/support/directory.ts";
-import { KEYS } from "#test/support/documents.ts";
+import { KEYS, NOW } from "#test/support/documents.ts";
+import { runProgram } from "#test/support/program.ts";
 import { revocationsBy } from "#test/support/revocations.ts";
 import { type SliceLab, sliceLab } from "../slice-lab.ts";
 
@@ -104,4 +107,25 @@ test("a home takes lists of its authorities alone, none older than it has, and r
   for (const one of [kept, await open()]) assert.equal(one.isRevoked(revoked), true);
   const another = await KeptRevocations.open(home.path, [stranger.public]);
   assert.equal(another.isRevoked(revoked), false, "who is trusted no more is not believed in this either");
+});
+
+test("a home on a full disk is told of, and keeps no command from its work", async () => {
+  await using home = await temporaryDirectory();
+  const small = ["-t", "tmpfs", "-o", "size=16k,mode=0700", "none", home.path];
+  assert.equal((await runProgram("mount", small)).code, 0);
+  try {
+    const kept = await KeptRevocations.open(home.path, [KEYS.node.public]);
+    await mkdir(join(home.path, "revocations"));
+    await assert.rejects(writeFile(join(home.path, "everything"), Buffer.alloc(65_536)), { code: "ENOSPC" });
+    const told: string[] = [];
+    const { signal } = new AbortController();
+    const asking = { agents: [], tls: strangerTlsOptions(""), now: NOW, signal };
+    await askQuietly(kept, { ...asking, notice: (line) => told.push(line) });
+    assert.match(
+      told.join(),
+      /^what is revoked could not be kept: .*asked cannot be written, its disk is full/,
+    );
+  } finally {
+    await runProgram("umount", [home.path]);
+  }
 });
