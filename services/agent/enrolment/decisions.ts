@@ -7,13 +7,8 @@ import type { Trust } from "#shared/identity/trust.ts";
 import { Fault, OperatorError } from "#shared/model/errors.ts";
 import type { Tx } from "#shared/runtime/database.ts";
 import type { Office } from "../registry/office.ts";
-import {
-  decideEnrolment,
-  enrolmentById,
-  invitationOf,
-  type StoredEnrolment,
-  type StoredInvitation,
-} from "../store/enrolment/enrolment.ts";
+import { decideEnrolment, enrolmentById, type StoredEnrolment } from "../store/enrolment/enrolments.ts";
+import { invitationOf, type StoredInvitation } from "../store/enrolment/invitations.ts";
 import { isNodeAddress } from "../store/registry/nodes.ts";
 import { findPrincipal, type Role } from "../store/registry/principals.ts";
 import {

@@ -4,12 +4,8 @@ import { MAX_LISTED } from "#shared/wire/administration-api.ts";
 import type { enrolmentAdministrationApi, enrolmentApi } from "#shared/wire/enrolment-api.ts";
 import type { Call, Handlers } from "#shared/wire/xmlrpc/dispatch.ts";
 import { type AdministeredBooks, done, officeOf, told } from "../registry/office.ts";
-import {
-  enrolments,
-  invitations,
-  type StoredEnrolment,
-  type StoredInvitation,
-} from "../store/enrolment/enrolment.ts";
+import { enrolments, type StoredEnrolment } from "../store/enrolment/enrolments.ts";
+import { invitations, type StoredInvitation } from "../store/enrolment/invitations.ts";
 import { approve, refuse } from "./decisions.ts";
 import { addInvitation, invitationState, withdraw } from "./invitations.ts";
 import { authoritiesOf, placeOf } from "./place.ts";

@@ -4,9 +4,9 @@ import type { Instant } from "#shared/model/time.ts";
 import type { Queries, Tx } from "#shared/runtime/database.ts";
 import { secretHash } from "#shared/wire/invitation.ts";
 import type { Office } from "../registry/office.ts";
+import { enrolmentById } from "../store/enrolment/enrolments.ts";
 import {
   countUse,
-  enrolmentById,
   insertInvitation,
   invitationOf,
   isGiven,
@@ -14,7 +14,7 @@ import {
   type NewcomerKind,
   type StoredInvitation,
   withdrawInvitation,
-} from "../store/enrolment/enrolment.ts";
+} from "../store/enrolment/invitations.ts";
 import type { Role } from "../store/registry/principals.ts";
 
 /** An invitation to be given out. */

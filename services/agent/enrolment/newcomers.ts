@@ -12,12 +12,11 @@ import {
   enrolmentOfKey,
   insertEnrolment,
   lockEnrolments,
-  type NewcomerKind,
   removeEnrolment,
   type StoredEnrolment,
-  type StoredInvitation,
   strangersWaiting,
-} from "../store/enrolment/enrolment.ts";
+} from "../store/enrolment/enrolments.ts";
+import type { NewcomerKind, StoredInvitation } from "../store/enrolment/invitations.ts";
 import { principalNamed } from "../store/registry/principals.ts";
 import { useInvitation } from "./invitations.ts";
 

@@ -4,7 +4,7 @@ import type { Clock } from "#shared/runtime/clock.ts";
 import type { Database } from "#shared/runtime/database.ts";
 import type { Log } from "#shared/runtime/log.ts";
 import { type Administrator, Office, OPERATOR } from "../registry/office.ts";
-import { type EnrolmentState, forgetEnrolments, selfApproving } from "../store/enrolment/enrolment.ts";
+import { type EnrolmentState, forgetEnrolments, selfApproving } from "../store/enrolment/enrolments.ts";
 import { approve, type CertifiedBy, refuse } from "./decisions.ts";
 import { refuseUndecided } from "./invitations.ts";
 import { type Application, type NewcomerLimits, Newcomers } from "./newcomers.ts";

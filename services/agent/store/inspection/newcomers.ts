@@ -1,7 +1,8 @@
 import type { KeyName } from "#shared/identity/key.ts";
 import type { Instant } from "#shared/model/time.ts";
 import type { Queries } from "#shared/runtime/database.ts";
-import type { EnrolmentState, NewcomerKind, StoredInvitation } from "../enrolment/enrolment.ts";
+import type { EnrolmentState } from "../enrolment/enrolments.ts";
+import type { NewcomerKind, StoredInvitation } from "../enrolment/invitations.ts";
 
 /** A request to be enrolled, as a page has it. */
 export type EnrolmentShown = {
