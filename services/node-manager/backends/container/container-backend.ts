@@ -1,9 +1,9 @@
 import { readdir, rename, rm } from "node:fs/promises";
 import { Fault, refuseUnless } from "#shared/model/errors.ts";
-import { readIfPresent } from "#shared/runtime/durable-file.ts";
 import type { Backend, SliverId, SliverPlan } from "../backend.ts";
-import { findImage, type Image } from "../images/images.ts";
+import type { Image } from "../images/images.ts";
 import { statementOf } from "../images/offered-images.ts";
+import { imageOfSliver, type OfferedImages } from "../images/sliver-image.ts";
 import type { Cgroups } from "../machine/cgroups.ts";
 import { deleteTree } from "../machine/mounts.ts";
 import { isThere } from "../machine/presence.ts";
@@ -37,9 +37,7 @@ export type Machine = {
 };
 
 /** What a container backend is opened with. */
-export type ContainerParts = {
-  readonly images: ReadonlyMap<string, Image>;
-  readonly imagesDirectory: string;
+export type ContainerParts = OfferedImages & {
   /** What slivers here do without, for whoever runs the node. */
   readonly notes: readonly string[];
   /** Told after each step of starting a sliver; what it throws ends the start there, as a crash would. */
@@ -50,8 +48,7 @@ export type ContainerParts = {
 export class ContainerBackend implements Backend {
   readonly statement;
   readonly #node: NodePlaces;
-  readonly #images: ReadonlyMap<string, Image>;
-  readonly #imagesDirectory: string;
+  readonly #offered: OfferedImages;
   readonly #machine: Machine;
   readonly #onStep: ((step: string) => void) | undefined;
   readonly #turns = new Turns();
@@ -79,8 +76,7 @@ export class ContainerBackend implements Backend {
       notes,
     } as const;
     this.#node = node;
-    this.#images = images;
-    this.#imagesDirectory = imagesDirectory;
+    this.#offered = { images, imagesDirectory };
     this.#machine = machine;
     this.#onStep = onStep;
   }
@@ -98,7 +94,11 @@ export class ContainerBackend implements Backend {
         const { storage } = this.#machine;
         return await storage.bound(await storage.placesOf(sliver), plan.resources.diskMib);
       }
-      const image = await this.#imageOf(plan, sliver);
+      const image = await imageOfSliver(
+        sliver.image,
+        plan.image ?? this.statement.defaultImage,
+        this.#offered,
+      );
       await this.#deleteGone(sliver);
       await this.#halt(sliver);
       await this.#start(plan, sliver, image);
@@ -186,17 +186,6 @@ export class ContainerBackend implements Backend {
       await step.take({ ...machine, ...own, plan, sliver, image, init: INIT, countsSwap, openFiles });
       this.#onStep?.(step.name);
     }
-  }
-
-  /** A disk stays with the image it was made over, also when the node offers others by now. */
-  async #imageOf(plan: SliverPlan, sliver: SliverPlaces): Promise<Image> {
-    const recorded = (await readIfPresent(sliver.image))?.toString();
-    const name = plan.image ?? this.statement.defaultImage;
-    const known =
-      recorded === undefined ? this.#images.get(name) : await findImage(this.#imagesDirectory, recorded);
-    if (known) return known;
-    const what = recorded ?? name;
-    throw new Fault("BACKEND_FAILED", `there is no image ${what} here; choose one this node lists`);
   }
 
   /** Undoes every step of a start but the disk itself, whichever of them were taken. */

@@ -1,10 +1,9 @@
 import { mkdir, rm, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { Fault } from "#shared/model/errors.ts";
-import { readIfPresent, writeDurably } from "#shared/runtime/durable-file.ts";
 import type { SliverPlan } from "../backend.ts";
-import { seedImage } from "../images/image-seed.ts";
 import type { Image } from "../images/images.ts";
+import { recordImage } from "../images/sliver-image.ts";
 import { nameProcess, writeProcessName } from "../machine/process.ts";
 import type { Network } from "../network/network.ts";
 import { mayHavePrograms } from "../programs/sliver-programs.ts";
@@ -56,15 +55,12 @@ export const STEPS: readonly Step[] = [
   { name: "owner", take: ({ sliver, blocks }) => settleDiskOwner(sliver, blocks) },
   {
     name: "image",
-    take: async ({ sliver, image }) => {
-      if ((await readIfPresent(sliver.image)) === undefined) await writeDurably(sliver.image, image.id);
-    },
+    take: ({ sliver, image }) => recordImage(sliver.image, image),
   },
   {
     name: "seed",
     take: async ({ sliver, plan, image, network }) => {
-      const login = await seed(sliver.seed, plan.slice, image.root, await network.resolvConf(plan));
-      await seedImage(sliver.seed, image);
+      const login = await seed(sliver.seed, plan.slice, image, await network.resolvConf(plan));
       await writeFile(sliver.login, JSON.stringify(login), { mode: 0o600 });
     },
   },

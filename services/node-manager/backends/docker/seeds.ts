@@ -1,7 +1,6 @@
 import { mkdir, readdir, rm } from "node:fs/promises";
 import { join } from "node:path";
 import type { SliverId, SliverPlan } from "../backend.ts";
-import { seedImage } from "../images/image-seed.ts";
 import type { Image } from "../images/images.ts";
 import { machineResolution, resolvConf } from "../network/resolver.ts";
 import type { Login } from "../seed/login.ts";
@@ -28,9 +27,7 @@ export class Seeds {
   async make(plan: SliverPlan, image: Image): Promise<Login> {
     await this.remove(plan.id);
     await mkdir(this.of(plan.id), { recursive: true, mode: 0o755 });
-    const login = await seed(this.of(plan.id), plan.slice, image.root, await resolverOf(plan));
-    await seedImage(this.of(plan.id), image);
-    return login;
+    return await seed(this.of(plan.id), plan.slice, image, await resolverOf(plan));
   }
 
   /** What tar is to send of it. */

@@ -1,10 +1,10 @@
 import { mkdir, readdir, realpath, rename, rm, stat } from "node:fs/promises";
 import { Fault, refuseUnless } from "#shared/model/errors.ts";
-import { readIfPresent } from "#shared/runtime/durable-file.ts";
 import type { Backend, Command, RunningCommand, SliverId, SliverPlan, Usage } from "../backend.ts";
 import { type NodePlaces, nodePlaces, sliverOf } from "../container/places.ts";
-import { findImage, type Image } from "../images/images.ts";
+import type { Image } from "../images/images.ts";
 import { type ImageOffer, openImages, statementOf } from "../images/offered-images.ts";
+import { imageOfSliver, type OfferedImages } from "../images/sliver-image.ts";
 import { Cgroups } from "../machine/cgroups.ts";
 import { deleteTree } from "../machine/mounts.ts";
 import { isThere } from "../machine/presence.ts";
@@ -67,10 +67,10 @@ export async function microvmBackend(options: MicrovmOptions): Promise<Backend> 
 }
 
 type Machine = Pick<Start, "kernel" | "accelerator" | "network" | "cgroups">;
-type Choices = Pick<MicrovmOptions, "imagesDirectory" | "onStep"> & {
-  readonly images: ReadonlyMap<string, Image>;
-  readonly notes: readonly string[];
-};
+type Choices = Pick<MicrovmOptions, "onStep"> &
+  OfferedImages & {
+    readonly notes: readonly string[];
+  };
 
 class MicrovmBackend implements Backend {
   readonly statement;
@@ -113,7 +113,11 @@ class MicrovmBackend implements Backend {
     const sliver = microvmPlaces(this.#node, plan.id);
     await this.#turns.take(plan.id, async () => {
       if (await isRunning(sliver)) return;
-      const image = await this.#imageOf(plan, sliver);
+      const image = await imageOfSliver(
+        sliver.image,
+        plan.image ?? this.statement.defaultImage,
+        this.#choices,
+      );
       await this.#deleteGone(sliver);
       await this.#halt(sliver);
       await this.#start(plan, sliver, image);
@@ -200,17 +204,6 @@ class MicrovmBackend implements Backend {
       return;
     }
     await waitUntil(async () => !(await isAlive(machine)), POWER_OFF_MILLISECONDS, 20);
-  }
-
-  /** A disk stays with the image it was made over, also when the node offers others by now. */
-  async #imageOf(plan: SliverPlan, sliver: MicrovmPlaces): Promise<Image> {
-    const { images, imagesDirectory } = this.#choices;
-    const recorded = (await readIfPresent(sliver.image))?.toString();
-    const name = plan.image ?? this.statement.defaultImage;
-    const known = recorded === undefined ? images.get(name) : await findImage(imagesDirectory, recorded);
-    if (known) return known;
-    const what = recorded ?? name;
-    throw new Fault("BACKEND_FAILED", `there is no image ${what} here; choose one this node lists`);
   }
 
   /** Undoes every step of a start but the disk itself, whichever of them were taken. */

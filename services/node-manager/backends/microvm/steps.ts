@@ -1,9 +1,8 @@
 import { mkdir, open, rename, rm, writeFile } from "node:fs/promises";
 import { Fault } from "#shared/model/errors.ts";
-import { readIfPresent, writeDurably } from "#shared/runtime/durable-file.ts";
 import type { SliverPlan } from "../backend.ts";
-import { seedImage } from "../images/image-seed.ts";
 import type { Image } from "../images/images.ts";
+import { recordImage } from "../images/sliver-image.ts";
 import type { Cgroups } from "../machine/cgroups.ts";
 import { isThere } from "../machine/presence.ts";
 import { nameProcess, writeProcessName } from "../machine/process.ts";
@@ -61,15 +60,12 @@ export const STEPS: readonly Step[] = [
   },
   {
     name: "image",
-    take: async ({ sliver, image }) => {
-      if ((await readIfPresent(sliver.image)) === undefined) await writeDurably(sliver.image, image.id);
-    },
+    take: ({ sliver, image }) => recordImage(sliver.image, image),
   },
   {
     name: "seed",
     take: async ({ sliver, plan, image, network }) => {
-      const login = await seed(sliver.seed, plan.slice, image.root, await network.resolvConf(plan));
-      await seedImage(sliver.seed, image);
+      const login = await seed(sliver.seed, plan.slice, image, await network.resolvConf(plan));
       const account: Account = { login, environment: image.environment ?? {} };
       await writeFile(sliver.login, JSON.stringify(account), { mode: 0o600 });
     },

@@ -1,6 +1,8 @@
 import { chmod, chown, cp, lchown, mkdir, rm, stat, writeFile } from "node:fs/promises";
 import { dirname, join } from "node:path";
 import { namesInImage, pathInImage } from "../images/image-files.ts";
+import { seedImage } from "../images/image-seed.ts";
+import type { Image } from "../images/images.ts";
 import { walkTree } from "../images/tree.ts";
 import { seedPrograms } from "../programs/sliver-programs.ts";
 import { accountFiles, type Login, loginOf } from "./login.ts";
@@ -9,16 +11,17 @@ import { accountFiles, type Login, loginOf } from "./login.ts";
 const KEPT_BY_SUDO = 'Defaults env_keep += "SLICELAB_PROGRAM"\n';
 
 /**
- * Writes what the node tells a sliver about itself, and the account people use in it, as a layer under the sliver's own
- * disk: the sliver may change these files and keeps its changes, the node may refresh the rest at every start, and
- * neither ever writes into the other's.
+ * Writes what the node tells a sliver about itself, the account people use in it, and what its image says of running
+ * it, as a layer under the sliver's own disk: the sliver may change these files and keeps its changes, the node may
+ * refresh the rest at every start, and neither ever writes into the other's.
  */
 export async function seed(
   directory: string,
   slice: string,
-  imageRoot: string,
+  image: Image,
   resolvConf: string,
 ): Promise<Login> {
+  const { root: imageRoot } = image;
   const etc = join(directory, "etc");
   await putDirectory(etc, 0o755);
   const files = {
@@ -31,6 +34,7 @@ export async function seed(
   await seedAccount(etc, login, imageRoot);
   await seedHome(directory, login, imageRoot);
   await seedPrograms(directory, login);
+  await seedImage(directory, image);
   return login;
 }
 

@@ -44,7 +44,12 @@ describe("a hostile image or sliver", () => {
 
   async function seeded(): Promise<string> {
     const directory = join(lab.path, "seed");
-    await seed(directory, "hello", image, "nameserver 192.0.2.1\n");
+    await seed(
+      directory,
+      "hello",
+      { name: "hostile", id: "hostile@1", root: image },
+      "nameserver 192.0.2.1\n",
+    );
     return directory;
   }
 
