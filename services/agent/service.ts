@@ -1,7 +1,6 @@
 import { authenticator } from "#shared/identity/authentication.ts";
 import { openServiceIdentity, type ServiceIdentity } from "#shared/identity/service-identity.ts";
 import { serverTlsOptions } from "#shared/identity/tls.ts";
-import { hostAndPort } from "#shared/model/address.ts";
 import type { Clock } from "#shared/runtime/clock.ts";
 import { realTime, systemClock } from "#shared/runtime/clock.ts";
 import { watchClock } from "#shared/runtime/clock-watch.ts";
@@ -11,6 +10,7 @@ import type { Running } from "#shared/runtime/lifecycle.ts";
 import { createLog, type Log } from "#shared/runtime/log.ts";
 import { migrate } from "#shared/runtime/migrations.ts";
 import { securePort } from "#shared/web/secure-port.ts";
+import { type ServedPlaces, servedPlaces } from "#shared/web/served-places.ts";
 import { resourcesOf } from "#shared/wire/resources-struct.ts";
 import { connectionsOf } from "#shared/wire/xmlrpc/connections.ts";
 import packageJson from "../../package.json" with { type: "json" };
@@ -61,13 +61,7 @@ export type AgentDeps = {
 };
 
 export type AgentService = Running & {
-  readonly announce: {
-    readonly tls: string;
-    readonly plain?: string;
-    readonly web: string;
-    readonly web_tls?: string;
-    readonly agent: string;
-  };
+  readonly announce: ServedPlaces & { readonly agent: string };
   /** The scan that runs every `scan_seconds`, once, now. */
   scan(): Promise<void>;
   /** Polls monitors and samples liveness, as far as that is due now. */
@@ -122,15 +116,7 @@ export async function startAgent(config: AgentConfig, deps: Partial<AgentDeps> =
 
   const kept = owned.move();
   return {
-    announce: {
-      tls: server.url,
-      ...(server.plainUrl !== undefined && { plain: server.plainUrl }),
-      web: `http://${hostAndPort(config.listen.address, web.port)}/`,
-      ...(web.securePort !== undefined && {
-        web_tls: `https://${hostAndPort(config.listen.address, web.securePort)}/`,
-      }),
-      agent: books.identity.name,
-    },
+    announce: { ...servedPlaces(server, web), agent: books.identity.name },
     scan: desk.scan,
     look: lookout.look,
     gather: desk.gather,

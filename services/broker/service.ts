@@ -3,7 +3,6 @@ import { hostname } from "node:os";
 import { authenticator } from "#shared/identity/authentication.ts";
 import { openServiceIdentity, type ServiceIdentity } from "#shared/identity/service-identity.ts";
 import { serverTlsOptions } from "#shared/identity/tls.ts";
-import { hostAndPort } from "#shared/model/address.ts";
 import { type Clock, realTime, systemClock } from "#shared/runtime/clock.ts";
 import { startConcerns } from "#shared/runtime/concerns.ts";
 import { type Database, openDatabase } from "#shared/runtime/database.ts";
@@ -12,6 +11,7 @@ import { createLog, type Log } from "#shared/runtime/log.ts";
 import { migrate } from "#shared/runtime/migrations.ts";
 import { listenForNotifications } from "#shared/runtime/notifications.ts";
 import { securePort } from "#shared/web/secure-port.ts";
+import { type ServedPlaces, servedPlaces } from "#shared/web/served-places.ts";
 import type { WebServer } from "#shared/web/server.ts";
 import { byCertificate } from "#shared/web/viewer.ts";
 import { brokerApi } from "#shared/wire/broker-api.ts";
@@ -38,13 +38,7 @@ export const SCHEMA = "broker";
 export type BrokerDeps = { readonly clock: Clock; readonly log: Log };
 
 export type BrokerService = Running & {
-  readonly announce: {
-    readonly tls: string;
-    readonly plain?: string;
-    readonly web: string;
-    readonly web_tls?: string;
-    readonly broker: string;
-  };
+  readonly announce: ServedPlaces & { readonly broker: string };
   /** The look for lost work that happens every `scan_seconds`, once, now. */
   scan(): Promise<void>;
   /** What happens every `revocation_seconds`, once, now: agents are asked for what is revoked. */
@@ -84,15 +78,7 @@ export async function startBroker(
 
   const kept = owned.move();
   return {
-    announce: {
-      tls: server.url,
-      ...(server.plainUrl !== undefined && { plain: server.plainUrl }),
-      web: `http://${hostAndPort(config.listen.address, web.port)}/`,
-      ...(web.securePort !== undefined && {
-        web_tls: `https://${hostAndPort(config.listen.address, web.securePort)}/`,
-      }),
-      broker: identity.name,
-    },
+    announce: { ...servedPlaces(server, web), broker: identity.name },
     scan: () => desk.jobs.scan(),
     poll: () => desk.revocations.poll(),
     [Symbol.asyncDispose]: () => kept.disposeAsync(),

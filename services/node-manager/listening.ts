@@ -1,7 +1,5 @@
-import { hostAndPort } from "#shared/model/address.ts";
 import type { PortRange } from "#shared/model/ports.ts";
 import type { EngineName } from "#shared/model/ticket.ts";
-import type { WebServer } from "#shared/web/server.ts";
 import type { NodeDescription } from "./api.ts";
 import { type Engines, offered } from "./engines/engines.ts";
 import type { NodeFacts } from "./holdings/settlement.ts";
@@ -28,14 +26,6 @@ function portsTaken(listening: Partial<Listening>): PortRange[] {
 /** The node's own ports and those its owner keeps. */
 export function keptPorts(reserved: readonly PortRange[], listening: Listening): PortRange[] {
   return [...reserved, ...portsTaken(listening)];
-}
-
-/** Where its pages are, for anybody and for those with certificates. */
-export function webUrlsOf(host: string, { port, securePort }: Pick<WebServer, "port" | "securePort">) {
-  return {
-    webUrl: `http://${hostAndPort(host, port)}/`,
-    ...(securePort !== undefined && { secureWebUrl: `https://${hostAndPort(host, securePort)}/` }),
-  };
 }
 
 /** What `getconfig` says, with v0.5's names for the ports. */

@@ -5,6 +5,7 @@ import { type Clock, realTime, systemClock } from "#shared/runtime/clock.ts";
 import { startConcerns } from "#shared/runtime/concerns.ts";
 import type { Host, Running } from "#shared/runtime/lifecycle.ts";
 import { securePort } from "#shared/web/secure-port.ts";
+import { servedPlaces } from "#shared/web/served-places.ts";
 import { byCertificate } from "#shared/web/viewer.ts";
 import { agentApi } from "#shared/wire/agent-api.ts";
 import { renewedByAny } from "#shared/wire/certificate-api.ts";
@@ -22,7 +23,7 @@ import { closeEngines, type Engines } from "./engines/engines.ts";
 import { openFlows } from "./flows/flows.ts";
 import { grantOf, rootsOfNode } from "./holdings/roots.ts";
 import { type Settlement, startSettlement } from "./holdings/settlement.ts";
-import { descriptionOf, factsOf, keptPorts, type Listening, type NodeSelf, webUrlsOf } from "./listening.ts";
+import { descriptionOf, factsOf, keptPorts, type Listening, type NodeSelf } from "./listening.ts";
 import { openNodeStore } from "./node-store.ts";
 import { type NodeTime, nodeTime } from "./node-time.ts";
 import { openOwnersDoor } from "./owner/owner-door.ts";
@@ -127,11 +128,11 @@ export async function startNodeManager(
   const { node, ip } = ground.self;
   const { url, plainUrl } = server;
   const { ssh, slicestat } = listening;
-  const { webUrl, secureWebUrl } = webUrlsOf(config.host, page);
+  const { url: webUrl, secureUrl: secureWebUrl } = page;
   const whole = parts.move();
   return {
     ...{ node, url, plainUrl, webUrl, secureWebUrl, sshPort: ssh, slicestatPort: slicestat, reconciler },
-    announce: { node, ip, tls: url, plain: plainUrl, web: webUrl, web_tls: secureWebUrl, ssh, slicestat },
+    announce: { node, ip, ...servedPlaces(server, page), ssh, slicestat },
     async [Symbol.asyncDispose]() {
       // At once, so that callers who wait for a sliver are told to come back instead of holding everything up.
       const ended = work[Symbol.asyncDispose]();

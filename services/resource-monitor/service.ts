@@ -1,4 +1,3 @@
-import { hostAndPort } from "#shared/model/address.ts";
 import { type Clock, systemClock } from "#shared/runtime/clock.ts";
 import type { Running } from "#shared/runtime/lifecycle.ts";
 import { createLog, type Log } from "#shared/runtime/log.ts";
@@ -68,7 +67,7 @@ export async function startMonitor(
       ip: config.node.ip,
       udp: receiver.port,
       xml: dumps.port,
-      web: `http://${hostAndPort(address, web.port)}/metrics`,
+      web: `${web.url}metrics`,
     },
     round: () => announcer.round(),
     [Symbol.asyncDispose]: () => kept.disposeAsync(),

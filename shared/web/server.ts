@@ -2,6 +2,7 @@ import type { AddressInfo } from "node:net";
 import type { Server as TlsServer } from "node:tls";
 import type { FastifyInstance } from "fastify";
 import type { ServerTlsOptions } from "../identity/tls.ts";
+import { hostAndPort } from "../model/address.ts";
 import type { Instant } from "../model/time.ts";
 import type { Log } from "../runtime/log.ts";
 import { loadAssets } from "./assets.ts";
@@ -43,8 +44,10 @@ export type WebOptions = WebPlace & {
 
 export type WebServer = AsyncDisposable & {
   readonly port: number;
+  readonly url: string;
   /** Where the pages are over TLS, if they are. */
   readonly securePort?: number;
+  readonly secureUrl?: string;
   /** Over TLS, shows another certificate or trusts others from now on; connections there are end after an answer. */
   renew(options: ServerTlsOptions): void;
 };
@@ -70,7 +73,11 @@ export async function startWebServer(options: WebOptions): Promise<WebServer> {
   const kept = owned.move();
   return {
     port: plainPort,
-    ...(securePort !== undefined && { securePort }),
+    url: `http://${hostAndPort(address, plainPort)}/`,
+    ...(securePort !== undefined && {
+      securePort,
+      secureUrl: `https://${hostAndPort(address, securePort)}/`,
+    }),
     renew(tls) {
       shown?.renew(tls);
       (secureSite?.server as TlsServer | undefined)?.setSecureContext(tls);

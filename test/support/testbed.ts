@@ -5,8 +5,7 @@ import { readFile } from "node:fs/promises";
 import { join } from "node:path";
 import { createInterface } from "node:readline";
 import { fileURLToPath } from "node:url";
-import { runServiceManager } from "#services/service-manager/service.ts";
-import { systemClock } from "#shared/runtime/clock.ts";
+import { runSlice } from "#test/services/service-manager/run-slice.ts";
 import type { TestbedDescription } from "#testbed/description.ts";
 import type { PEOPLE, TestbedEngine } from "#testbed/layout.ts";
 import { testDatabase } from "./database.ts";
@@ -125,20 +124,7 @@ export class TestbedProcess implements AsyncDisposable {
 
   /** As `slice`, in this process: the same code without the start of a program. One after the other, as a shell would. */
   async command(who: Person, ...args: string[]): Promise<ProgramResult> {
-    let [out, err] = ["", ""];
-    const code = await runServiceManager(args, {
-      out: async (text) => {
-        out += text;
-      },
-      err: (text) => {
-        err += text;
-      },
-      live: false,
-      env: { ...process.env, ...this.environment(who) },
-      clock: systemClock(),
-      interrupted: new AbortController().signal,
-    });
-    return { code, out, err };
+    return await runSlice(args, { env: { ...process.env, ...this.environment(who) } });
   }
 
   /** What makes `slice` somebody's. */

@@ -2,29 +2,14 @@ import assert from "node:assert/strict";
 import { chmod, mkdir, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { test } from "node:test";
-import { runServiceManager } from "#services/service-manager/service.ts";
 import { EXIT } from "#services/service-manager/terminal/exit-code.ts";
-import { systemClock } from "#shared/runtime/clock.ts";
 import { temporaryDirectory } from "#test/support/directory.ts";
 import { runProgram } from "#test/support/program.ts";
-import type { Ran } from "./slice-lab.ts";
+import { type Ran, runSlice } from "./run-slice.ts";
 
 /** Runs a command line that talks to nobody. */
-async function run(home: string, ...argv: string[]): Promise<Ran> {
-  let [out, err] = ["", ""];
-  const code = await runServiceManager(argv, {
-    out: async (text) => {
-      out += text;
-    },
-    err: (text) => {
-      err += text;
-    },
-    live: false,
-    env: { SLICELAB_HOME: home },
-    clock: systemClock(),
-    interrupted: new AbortController().signal,
-  });
-  return { code, out, err };
+function run(home: string, ...argv: string[]): Promise<Ran> {
+  return runSlice(argv, { env: { SLICELAB_HOME: home } });
 }
 
 test("a stranger is told what there is, and what the exit codes mean", async () => {

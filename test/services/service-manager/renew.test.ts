@@ -3,7 +3,8 @@ import { test } from "node:test";
 import { readSlice } from "#services/service-manager/journal/slice-state.ts";
 import { formatInstant } from "#shared/model/time.ts";
 import { assertExactly, leasesAtNodes } from "./exactness.ts";
-import { type Ran, sliceLab } from "./slice-lab.ts";
+import type { Ran } from "./run-slice.ts";
+import { sliceLab } from "./slice-lab.ts";
 
 const DAY = 86_400;
 

@@ -8,7 +8,8 @@ import { readSlice } from "#services/service-manager/journal/slice-state.ts";
 import { plainDescription } from "#shared/model/slice-description.ts";
 import { writeSliceDescription } from "#shared/wire/slice-description.ts";
 import { assertExactly, leasesAtNodes, nodesOf } from "./exactness.ts";
-import { type Ran, type SliceLab, sliceLab } from "./slice-lab.ts";
+import type { Ran } from "./run-slice.ts";
+import { type SliceLab, sliceLab } from "./slice-lab.ts";
 
 const DAY = 86_400;
 

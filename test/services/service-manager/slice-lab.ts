@@ -4,7 +4,6 @@ import { stringify } from "smol-toml";
 import type { AgentConfig } from "#services/agent/config.ts";
 import { Registry } from "#services/agent/registry/registry.ts";
 import { type AgentService, openAgentDatabase, startAgent } from "#services/agent/service.ts";
-import { runServiceManager } from "#services/service-manager/service.ts";
 import { clientTlsOptions } from "#shared/identity/tls.ts";
 import type { Capability } from "#shared/model/capability.ts";
 import type { Share } from "#shared/model/resources.ts";
@@ -23,9 +22,7 @@ import { runAuthority } from "#test/support/run-authority.ts";
 import { ownPorts } from "#testbed/own-port.ts";
 import { labNode, made, type SliceLabNode } from "./lab-node.ts";
 import { endProcessesIn } from "./local-backend.ts";
-
-/** What one run of the `slice` command came to. */
-export type Ran = { readonly code: number; readonly out: string; readonly err: string };
+import { type Ran, runSlice } from "./run-slice.ts";
 
 /** A real agent and real node managers in this process, and people who use the `slice` command. */
 export type SliceLab = AsyncDisposable & {
@@ -174,22 +171,8 @@ export async function sliceLab(options: SliceLabOptions = {}): Promise<SliceLab>
     what: "all nodes being advertised",
   });
 
-  async function sliceWith(terms: { home?: string; signal?: AbortSignal }, ...argv: string[]): Promise<Ran> {
-    let [out, err] = ["", ""];
-    const code = await runServiceManager(argv, {
-      out: async (text) => {
-        out += text;
-      },
-      err: (text) => {
-        err += text;
-      },
-      live: false,
-      env: { SLICELAB_HOME: terms.home ?? home },
-      clock,
-      interrupted: terms.signal ?? new AbortController().signal,
-    });
-    return { code, out, err };
-  }
+  const sliceWith = (terms: { home?: string; signal?: AbortSignal }, ...argv: string[]) =>
+    runSlice(argv, { env: { SLICELAB_HOME: terms.home ?? home }, clock, signal: terms.signal });
 
   const kept = owned.move();
   return {

@@ -1,14 +1,14 @@
-import type { SigningKey } from "#shared/identity/signature.ts";
-import type { FaultName } from "#shared/model/errors.ts";
 import type { Lease } from "#shared/model/lease.ts";
 import { writeLease } from "#shared/wire/lease-document.ts";
 import { chainOf, KEYS, leaseFor, sealBody } from "#test/support/documents.ts";
+import { sealedWith } from "../sealed.ts";
 import { edited, type Vector } from "../vector.ts";
 
 /** Leases, as their principal reads them: it trusts the key of the node it asked (WIRE.md §1, Lease). */
 
 const chain = chainOf(2);
 const given = { key: "node" };
+const { taken, refused } = sealedWith(KEYS.node, given);
 
 const FULL: Lease = leaseFor(chain.leaf, {
   ceilings: { cpuMillis: 1000, egressKbps: 5000 },
@@ -114,19 +114,4 @@ function elements(): Vector[] {
 
 function inside(element: string, value: string): string {
   return edited(fullBody, new RegExp(`<${element}>.*</${element}>`), `<${element}>${value}</${element}>`);
-}
-
-function taken(name: string, body: string, why: string): Vector {
-  const { text, id } = sealBody(Buffer.from(body), KEYS.node);
-  return { name, text, why, given, id };
-}
-
-function refused(
-  name: string,
-  body: string,
-  why: string,
-  fault: FaultName = "MALFORMED",
-  key: SigningKey = KEYS.node,
-): Vector {
-  return { name, text: sealBody(Buffer.from(body), key).text, why, fault, given };
 }

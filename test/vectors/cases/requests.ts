@@ -1,13 +1,13 @@
-import type { SigningKey } from "#shared/identity/signature.ts";
-import type { FaultName } from "#shared/model/errors.ts";
 import { writeRequest } from "#shared/wire/request-document.ts";
 import { KEYS, sealBody, sealedRoot } from "#test/support/documents.ts";
 import { requestOf } from "#test/support/requests.ts";
+import { sealedWith } from "../sealed.ts";
 import { edited, type Vector } from "../vector.ts";
 
 /** Requests, as an agent reads them: it has registered the key of the principal (WIRE.md §1, Request). */
 
 const given = { key: "alice" };
+const { taken, refused } = sealedWith(KEYS.alice, given);
 const request = requestOf();
 const full = writeRequest(request).toString();
 
@@ -161,19 +161,4 @@ function described(description: string | Buffer): string {
 
 function inside(element: string, value: string): string {
   return edited(full, new RegExp(`<${element}>.*</${element}>`), `<${element}>${value}</${element}>`);
-}
-
-function taken(name: string, body: string, why: string): Vector {
-  const { text, id } = sealBody(Buffer.from(body), KEYS.alice);
-  return { name, text, why, given, id };
-}
-
-function refused(
-  name: string,
-  body: string,
-  why: string,
-  fault: FaultName = "MALFORMED",
-  key: SigningKey = KEYS.alice,
-): Vector {
-  return { name, text: sealBody(Buffer.from(body), key).text, why, fault, given };
 }
