@@ -1,6 +1,12 @@
 import type { KeyName, PublicKey } from "#shared/identity/key.ts";
 import { Fault, refuseUnless } from "#shared/model/errors.ts";
-import { type RevokedBy, refuseRevoked, revocationOf, revokedFault } from "#shared/model/revocation.ts";
+import {
+  type RevocableLink,
+  type RevokedBy,
+  refuseRevoked,
+  revocationOf,
+  revokedFault,
+} from "#shared/model/revocation.ts";
 import type { Ticket } from "#shared/model/ticket.ts";
 import type { Chain } from "#shared/wire/chain.ts";
 import { claimedList, type HeldList, openRevocations } from "#shared/wire/revocation-document.ts";
@@ -97,11 +103,18 @@ export class Revocations {
     return time.sure() ? this.#lists.concerns(time.now()) : [];
   }
 
-  /** Throws EXPIRED where the node's owner wants that: what was revoked may be kept from this node. */
-  #refuseWhileOverdue(): void {
+  /**
+   * Throws EXPIRED where the node's owner wants that: what was revoked may be kept from this node. Of agents only the lists
+   * of those who issued something in these chains count: one that is silent, or wants to do harm, keeps nobody else's
+   * tickets from being used.
+   */
+  #refuseWhileOverdue(links: readonly RevocableLink[]): void {
     const { overdue, time } = this.#deps;
     if (overdue === "warn") return;
-    const [held] = this.#lists.overdue(time.now());
+    const issuers = new Set(links.map(({ signer }) => signer));
+    const held = this.#lists
+      .overdue(time.now())
+      .find(({ signer, key }) => signer === "authority" || issuers.has(key.name));
     refuseUnless(
       !held,
       "EXPIRED",
@@ -111,8 +124,9 @@ export class Revocations {
 
   /** Throws REVOKED where anything in the chain of a ticket is revoked; `agent` is the one whose root is above it. */
   refuse({ above, leaf }: Chain<Ticket>, agent: KeyName): void {
-    this.#refuseWhileOverdue();
-    refuseRevoked(revocableLinks([...above, leaf], agent), this.#lists.all);
+    const links = revocableLinks([...above, leaf], agent);
+    this.#refuseWhileOverdue(links);
+    refuseRevoked(links, this.#lists.all);
   }
 
   /** Whether anything in a chain is revoked; `agent` is the one whose root is above it. */
@@ -146,7 +160,8 @@ export class Revocations {
 
   /** Throws REVOKED for a lease that is not to be renewed. */
   refuseLease(lease: StoredLease): void {
-    this.#refuseWhileOverdue();
+    const { store, time } = this.#deps;
+    this.#refuseWhileOverdue(chainsOfLease(store, lease, time.now()).flatMap(({ links }) => links));
     const found = this.ofLease(lease);
     if (found) throw revokedFault(found);
   }

@@ -53,7 +53,7 @@ test("whoever the authority revoked is refused on its open connection, and its l
   assert.equal(await lab.bob.postrevocations({ list }), 1, "again is the same as once");
 });
 
-test("a list that is overdue is told of, and new leases are refused only where the owner wants that", async () => {
+test("a list that is overdue is told of, and new leases of whom it is about are refused only where the owner wants that", async () => {
   await using lab = await nodeLab();
   const list = (number: number, nextUpdate: number) =>
     revocationsBy(authorityOf(lab), number, {}, { nextUpdate });
@@ -79,6 +79,24 @@ test("a list that is overdue is told of, and new leases are refused only where t
   await lab.bob.postrevocations({ list: list(6, NOW + 86_400) });
   await redeem();
   await lab.alice.renewlease({ slice: "before" });
+
+  lab.agents.push({ ...lab.agents[0]!, identity: KEYS.bob.public.name });
+  await lab.restart();
+  const soon = { nextUpdate: lab.clock.now() + 60 };
+  await lab.bob.postrevocations({ list: revocationsBy(KEYS.bob, 1, {}, soon) });
+  lab.clock.advance(60 + 300);
+  await lab.alice.newlease({ ticketdata: (await lab.ticket({ slice: "unharmed" })).text });
+  await lab.alice.renewlease({ slice: "before" });
+  const ofIssuer = revocationsBy(lab.agentIdentity.signingKey, 1, {}, soon);
+  await lab.clientOf(lab.agentIdentity).postrevocations({ list: ofIssuer });
+  const further = await lab.ticket({ slice: "further" });
+  await assertRefused(
+    lab,
+    () => lab.alice.newlease({ ticketdata: further.text }),
+    "EXPIRED",
+    /lacks the latest list of revocations of the agent/,
+  );
+  await assertRefused(lab, () => lab.alice.renewlease({ slice: "before" }), "EXPIRED", /of the agent/);
 });
 
 test("an agent's list ends what it gave a principal, and makes nobody a stranger to the node", async () => {
