@@ -54,7 +54,8 @@ export function refuseUngranted({ key, addresses: granted }: Registrar, addresse
 
 function covers(grant: string, address: string): boolean {
   const [network = "", bits] = grant.split("/");
-  if (isIP(network) !== 0) return isIP(address) !== 0 && isWithin(network, bits, address);
+  // Of one version: ::/0 is not all of IPv4, although Node counts that as a part of it (RFC 4291 §2.5.5.2).
+  if (isIP(network) !== 0) return isIP(address) === isIP(network) && isWithin(network, bits, address);
   if (isIP(address) !== 0) return false;
   return grant.startsWith("*.") ? address.endsWith(grant.slice(1)) : address === grant;
 }

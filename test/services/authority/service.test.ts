@@ -237,6 +237,15 @@ test("a registrar has addresses certified that the operator listed for it, and n
       name: "NO_PRIVILEGE",
       message: /192\.0\.2\.0\/24, .* for the registrar [0-9a-f]{12}, and not \S+; have its operator/,
     });
+  const versions = [{ key: registrar.name, addresses: ["::/0", "10.0.0.0/8"] }];
+  const each = clientOf(registrar, await serving({ registrars: versions, certificates_a_day: 0 }));
+  for (const address of ["192.0.2.4", "::ffff:a00:7"])
+    await assert.rejects(
+      certify(each, address),
+      address.includes(":") ? last : { name: "NO_PRIVILEGE" },
+      `${address}: an IPv6 network has no IPv4 addresses`,
+    );
+  await assert.rejects(certify(all, "::ffff:a00:7"), { name: "NO_PRIVILEGE" });
   await assert.rejects(none.certify({ csr, name: "n", kind: "client" }), last, "people need no address");
 });
 
