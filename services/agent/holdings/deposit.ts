@@ -29,7 +29,10 @@ import { principalNamed } from "../store/registry/principals.ts";
 /** A call of deposittickets. */
 export type Deposit = { readonly tickets: readonly string[]; readonly facts?: NodeFacts };
 
-/** More holdings of one node that have not ended than any honest node has: one root, renewed at half its term. */
+/**
+ * More holdings of one node that have not ended than any honest node has: one root, renewed at half its term. As many again
+ * may be split from its roots by others, who so keep no root of the node away.
+ */
 const MAX_HOLDINGS_OF_NODE = 64;
 
 /** Takes holdings into the books (WIRE.md §2, `deposittickets`). What is there already changes nothing. */
@@ -135,7 +138,8 @@ export class Deposits {
       const known = related.find(({ id }) => id === link.id);
       if (known) await rejoin(tx, known, link, related);
       if (known) continue;
-      const live = await countHoldings(tx, link.ticket.node, now);
+      const which = link.ticket.parent === undefined ? "roots" : "split";
+      const live = await countHoldings(tx, link.ticket.node, which, now);
       refuseUnless(
         live < MAX_HOLDINGS_OF_NODE,
         "QUOTA",

@@ -30,11 +30,16 @@ export async function relatedHoldings(tx: Tx, holding: Link<Holding>): Promise<K
   );
 }
 
-/** How many holdings of a node have not ended. */
-export async function countHoldings(tx: Tx, node: KeyName, now: Instant): Promise<number> {
+/** How many roots of a node have not ended, or how many holdings that others split from them. */
+export async function countHoldings(
+  tx: Tx,
+  node: KeyName,
+  which: "roots" | "split",
+  now: Instant,
+): Promise<number> {
   const row = await tx.row<{ count: number }>(
-    "select count(*) from holdings where node = $1 and term_end > to_timestamp($2)",
-    [node, now],
+    "select count(*) from holdings where node = $1 and (issuer = node) = $2 and term_end > to_timestamp($3)",
+    [node, which === "roots", now],
   );
   return row?.count ?? 0;
 }

@@ -207,9 +207,20 @@ test("a holding split below the root is taken from whoever has it, and its ticke
   assert.equal(text!.split("\n").filter((line) => line.startsWith("parent-base64: ")).length, 2);
 });
 
-test("nobody fills an agent's books with roots of one node", async () => {
+test("nobody fills an agent's books with roots of one node, or with what others split from them", async () => {
   await using lab = await agentLab({ deposited: false });
   const [node] = lab.nodes;
+  const branch = await generateSigningKey({ type: "ed25519" });
+  const theirs = branch.public;
+  const above = node.root({ principal: theirs.name, principleSha1: theirs.sha1, principalKey: theirs.spki });
+  const split = (at: number) =>
+    seal(
+      { ...node.root().ticket, serial: serial(at), parent: above.id, issuer: theirs.name, splits: 2 },
+      branch,
+      above.lineage,
+    ).text;
+  await lab.bob.client.deposittickets({ tickets: Array.from({ length: 64 }, (_, at) => split(300 + at)) });
+  await assert.rejects(lab.bob.client.deposittickets({ tickets: [split(400)] }), refusal("QUOTA"));
   const tickets = Array.from({ length: 64 }, (_, at) => node.root({ serial: serial(100 + at) }).text);
   await node.client.deposittickets({ tickets });
   await assert.rejects(node.deposit(node.root({ serial: serial(200) })), refusal("QUOTA"));
