@@ -22,9 +22,12 @@ export class ToldEndings {
   }
 }
 
+/** With a list of half a MiB, as long as one may be, they fit in a request of less than 1 MiB. */
+const LEASES_AT_ONCE = 1000;
+
 export type TellingDeps = {
-  readonly store: Store;
-  readonly ownList: OwnList;
+  readonly store: { readonly tickets: Pick<Store["tickets"], "ofLease"> };
+  readonly ownList: Pick<OwnList, "current">;
   readonly grant: { readonly agent: string };
   readonly client: Pick<XmlRpcClient<typeof agentApi>, "postendings">;
 };
@@ -44,7 +47,10 @@ export async function tellEndings(
       .map(({ id: ticket }) => ({ lease, ticket })),
   );
   try {
-    if (leases.length > 0) await client.postendings({ list: own.document, leases }, { signal });
+    for (let at = 0; at < leases.length; at += LEASES_AT_ONCE) {
+      const some = leases.slice(at, at + LEASES_AT_ONCE);
+      await client.postendings({ list: own.document, leases: some }, { signal });
+    }
   } catch (error) {
     if (!(error instanceof Fault && error.name === "NO_METHOD")) throw error;
   }
