@@ -29,8 +29,11 @@ export class RevocationLists {
     return isNews(held && numbered(held), numbered(offered));
   }
 
+  /** Goes by these. One that was replaced meanwhile, while it was being written down, takes nobody's place. */
   put(...lists: readonly HeldList[]): void {
-    for (const held of lists) this.#lists.set(held.key.name, held);
+    for (const held of lists)
+      if ((this.#lists.get(held.key.name)?.list.number ?? -1) < held.list.number)
+        this.#lists.set(held.key.name, held);
     const revoked = this.all.flatMap(({ list }) =>
       list.revoked.filter((one) => this.#isKey(one.kind, list.issuer)),
     );

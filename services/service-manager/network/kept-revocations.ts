@@ -1,10 +1,11 @@
 import { mkdir } from "node:fs/promises";
 import { join } from "node:path";
+import pLimit from "p-limit";
 import type { KeyName, PublicKey } from "#shared/identity/key.ts";
 import { Fault } from "#shared/model/errors.ts";
 import type { Instant } from "#shared/model/time.ts";
 import { readIfPresent, writeDurably } from "#shared/runtime/durable-file.ts";
-import { claimedList, openRevocations } from "#shared/wire/revocation-document.ts";
+import { claimedList, type HeldList, openRevocations } from "#shared/wire/revocation-document.ts";
 import { RevocationLists } from "#shared/wire/revocation-lists.ts";
 
 /** When agents were last asked, and when one last answered. */
@@ -18,6 +19,7 @@ export class KeptRevocations {
   readonly #directory: string;
   readonly #authorities: readonly PublicKey[];
   readonly #lists = new RevocationLists();
+  readonly #oneByOne = pLimit(1);
 
   private constructor(home: string, authorities: readonly PublicKey[]) {
     this.#directory = join(home, "revocations");
@@ -50,8 +52,15 @@ export class KeptRevocations {
     const held = openRevocations(document, authority, "authority");
     if (!this.#lists.isNews(held)) return;
     this.#lists.put(held);
+    await this.#oneByOne(() => this.#keep(authority, held));
+  }
+
+  /** Several agents answer at once, and other commands keep lists in the same home: none that was replaced is written. */
+  async #keep(authority: PublicKey, held: HeldList): Promise<void> {
+    await this.#read(authority);
+    if (this.#lists.of(authority.name)?.id !== held.id) return;
     await mkdir(this.#directory, { recursive: true, mode: 0o700 });
-    await writeDurably(this.#file(authority), document);
+    await writeDurably(this.#file(authority), held.document);
   }
 
   async asked(): Promise<Asked | undefined> {

@@ -129,3 +129,15 @@ test("a home on a full disk is told of, and keeps no command from its work", asy
     await runProgram("umount", [home.path]);
   }
 });
+
+test("of lists that come at once, and to commands at once, a home keeps the latest", async () => {
+  await using home = await temporaryDirectory();
+  const [authority, revoked] = [KEYS.node, "e".repeat(64)];
+  const open = () => KeptRevocations.open(home.path, [authority.public]);
+  const [one, other] = [await open(), await open()];
+  const numbered = (number: number) => revocationsBy(authority, number, { key: number > 8 ? [revoked] : [] });
+  await Promise.all([5, 6, 7, 8, 9].map((number) => one.take(numbered(number))));
+  assert.equal((await open()).isRevoked(revoked), true);
+  await other.take(numbered(8)); // opened before, brought by an agent that lags behind or wants to harm
+  for (const kept of [other, await open()]) assert.equal(kept.isRevoked(revoked), true);
+});
