@@ -48,13 +48,25 @@ export async function joinBroker({ directory, state, env, ...wish }: BrokerWish)
   const { address, database, redis } = wish;
   const listen = { address: isIP(address) === 0 ? "0.0.0.0" : address };
   const body = stringify({ database, ...(redis && { redis }), identity, listen, agents: [agent] });
-  await writeDurably(file, `${HEADING}${body}\n`, 0o644);
+  const secret = [database, redis].some(hasPassword);
+  await writeDurably(file, `${HEADING}${body}\n`, secret ? 0o600 : 0o644);
+  if (secret)
+    wish.onNotice(
+      `${file} has a password in it, so nobody but its owner can read it: give it to the user that the broker runs as (chown slicelab: ${file}), or move the URL to broker.env`,
+    );
   return { file, place: placeOf(address, loadBrokerConfig(file, env), key) };
 }
 
 const HEADING = `# Slicelab broker. What else it can be told stands, with what it means, in packaging/config/broker.toml.
 
 `;
+
+/** Whether a URL is nothing for everybody on the machine to read; so is one that only its database understands. */
+function hasPassword(text: string | undefined): boolean {
+  if (text === undefined) return false;
+  const url = URL.parse(text);
+  return url?.password !== "" || url.searchParams.has("password");
+}
 
 type Agent = { readonly identity: string; readonly url: string };
 

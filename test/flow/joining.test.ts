@@ -264,6 +264,13 @@ describe("joining", () => {
     assert.equal(mistyped.code, 1);
     assert.match(mistyped.err, /is certified for 10\.9\.8\.5, and you say 10\.9\.8\.4/);
     assert.ok(!existsSync(at("etc2", "broker.toml")));
+
+    assert.equal((await stat(file)).mode & 0o777, 0o644);
+    const database = "postgresql://broker:secret@db.example.org/slicelab";
+    const secret = await local(runBroker, ...argv, "--dir", at("etc3"), "--database", database);
+    assert.equal(secret.code, 0, secret.err);
+    assert.equal((await stat(at("etc3", "broker.toml"))).mode & 0o777, 0o600);
+    assert.match(secret.err, /has a password in it, so nobody but its owner can read it: .*chown slicelab: /);
   });
 
   test("a server of another authority in the agent's place is told nothing, not even with a true copy of ours", async () => {
