@@ -30,6 +30,8 @@ export type OwnListDeps = {
  */
 export class OwnList {
   readonly #deps: OwnListDeps;
+  /** The latest, opened once: anybody may ask for it, as often as they like, and nobody else writes it. */
+  #last: HeldList | undefined;
 
   constructor(deps: OwnListDeps) {
     this.#deps = deps;
@@ -37,10 +39,9 @@ export class OwnList {
 
   /** As it is now, signed anew where it names others or half of its time is over. Undefined while it never named any. */
   current(): HeldList | undefined {
-    const { store, key, time } = this.#deps;
-    const self = key.public.name;
-    const stored = store.revocations.all().find(({ signer }) => signer === self);
-    const last = stored && heldList(stored);
+    const { store, time } = this.#deps;
+    this.#last ??= this.#stored();
+    const last = this.#last;
     if (!time.sure()) return last;
     const now = time.now();
     const endings = store.endings.all(now).toSorted((a, b) => b.since - a.since);
@@ -49,6 +50,12 @@ export class OwnList {
       .map(({ lease, since }): Revoked => ({ kind: "lease", id: lease, since }));
     if (last ? !this.#isNews(last.list, revoked, now) : revoked.length === 0) return last;
     return this.#sign(nextListNumber(last?.list.number, now), revoked);
+  }
+
+  #stored(): HeldList | undefined {
+    const { store, key } = this.#deps;
+    const stored = store.revocations.of(key.public.name);
+    return stored && heldList(stored);
   }
 
   #isNews(last: RevocationList, revoked: readonly Revoked[], now: number): boolean {
@@ -64,7 +71,11 @@ export class OwnList {
     const document = sealRevocations(list, key);
     const opened = openRevocations(document, self, "node");
     const row = { signer: self.name, role: "node", id: opened.id, number, key: self.spki, document } as const;
-    store.transaction((tx) => store.revocations.put(tx, row, now));
+    store.transaction((tx) => {
+      store.revocations.put(tx, row, now);
+      store.endings.prune(tx, now);
+    });
+    this.#last = opened;
     return opened;
   }
 }

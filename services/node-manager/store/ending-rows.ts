@@ -22,4 +22,9 @@ export class EndingRows {
       "insert into owners_endings (lease, since, keep_until) values (?, ?, ?) on conflict (lease) do nothing";
     this.#db.write(tx, sql, lease, since, keepUntil);
   }
+
+  /** Forgets those that matter no more. */
+  prune(tx: Tx, now: Instant): void {
+    this.#db.write(tx, "delete from owners_endings where keep_until <= ?", now);
+  }
 }

@@ -28,6 +28,11 @@ export class RevocationRows {
     return this.#db.all<StoredList>(sql);
   }
 
+  of(signer: KeyName): StoredList | undefined {
+    const sql = "select signer, role, id, number, key, document from revocation_lists where signer = ?";
+    return this.#db.all<StoredList>(sql, signer)[0];
+  }
+
   /** In place of the list its signer had before. */
   put(tx: Tx, list: StoredList, now: Instant): void {
     this.#db.write(
