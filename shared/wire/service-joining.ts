@@ -41,6 +41,7 @@ export async function joinAsService(
   const key = await keyFileFor(files.key, { type: "rsa" });
   const joined = await join({ key, invitation, kind, name, address, note }, wish);
   refuseOtherAddress(joined, address);
+  await refuseUnbelieved(files.authority, joined);
   const notice = unnamedText(joined);
   if (notice) onNotice(notice);
   if (!existsSync(files.authority)) await replaceFile(files.authority, joined.authorities, 0o644);
@@ -54,6 +55,18 @@ function refuseOtherAddress({ certificate }: Membership, address?: string): void
   if (address === undefined || addresses.includes(address)) return;
   throw new OperatorError(
     `the key is certified for ${addresses.join(", ")}, and you say ${address}: say what the certificate does, or move the key away and join with another invitation`,
+  );
+}
+
+/**
+ * An invitation may name, beside an authority that the machine believes, one that it does not. Those who call it believe
+ * what it believes: a certificate of that other one, in place of the one it has, would make it a stranger to them.
+ */
+async function refuseUnbelieved(file: string, { certificate }: Membership): Promise<void> {
+  if (!existsSync(file)) return;
+  if (new Trust(await readFile(file, "utf8")).vouchesFor(parseCertificate(certificate))) return;
+  throw new OperatorError(
+    `the certificate that the agent gave is of no authority in ${file}, so it was not kept, and nothing is changed: if the authority was replaced, add the new one's certificate to that file first`,
   );
 }
 

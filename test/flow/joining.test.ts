@@ -192,10 +192,16 @@ describe("joining", () => {
     assert.equal(changed.code, 1);
     assert.match(changed.err, /does not name the agent[\s\S]*\[\[agents\]\]/);
 
-    const { caPem } = await testAuthority();
+    const { authority, caPem } = await testAuthority();
     await writeFile(at("node", "ca.pem"), caPem);
     const elsewhere = await local(runNodeManager, ...argv);
     assert.match(elsewhere.err, /another consortium/, "an invitation does not change whom a node believes");
+    const read = readInvitation(word);
+    const authorities = [authority.key.public.name, ...read.authorities];
+    await writeFile(at("node", "node-manager.crt"), "what it serves with");
+    const both = await local(runNodeManager, ...argv.with(1, writeInvitation({ ...read, authorities })));
+    assert.match(both.err, /the certificate that the agent gave is of no authority in/);
+    assert.equal(await readFile(at("node", "node-manager.crt"), "utf8"), "what it serves with");
     assert.equal(await readFile(at("node", "ca.pem"), "utf8"), caPem);
   });
 
