@@ -1,5 +1,4 @@
 import assert from "node:assert/strict";
-import { join } from "node:path";
 import type { AgentConfig } from "#services/agent/config.ts";
 import { Registry } from "#services/agent/registry/registry.ts";
 import { type AgentDeps, type AgentService, openAgentDatabase, startAgent } from "#services/agent/service.ts";
@@ -15,7 +14,7 @@ import { type Link, openSliceTicket } from "#shared/wire/chain.ts";
 import { type XmlRpcClient, xmlRpcClient } from "#shared/wire/xmlrpc/client.ts";
 import { Connections } from "#shared/wire/xmlrpc/connections.ts";
 import { ownPorts } from "#testbed/own-port.ts";
-import { type TestAuthority, type TestIdentity, writeIdentity } from "../../support/authority.ts";
+import type { TestAuthority, TestIdentity } from "../../support/authority.ts";
 import { type FixedClock, fixedClock } from "../../support/clock.ts";
 import { testDatabase } from "../../support/database.ts";
 import { eventually } from "../../support/deadline.ts";
@@ -23,6 +22,7 @@ import { temporaryDirectory } from "../../support/directory.ts";
 import { type HoldingOverrides, NOW, rootTicket, type Sealed, seal } from "../../support/documents.ts";
 import { runAuthority } from "../../support/run-authority.ts";
 import { FACTS } from "./facts.ts";
+import { quietConfig } from "./quiet-config.ts";
 
 export type AgentClient = XmlRpcClient<typeof agentApi>;
 
@@ -112,22 +112,10 @@ export async function agentLab(options: LabOptions = {}): Promise<AgentLab> {
   owned.defer(() => clients.dispose());
   const directory = owned.use(await temporaryDirectory());
   const url = options.databaseUrl ?? owned.use(await testDatabase()).url;
-  const files = await writeIdentity(directory.path, "agent", server.tls);
+  const quiet = await quietConfig(directory.path, server, url);
   const config: AgentConfig = {
-    database: url,
-    identity: { key: files.key, certificate: files.cert, authority: files.ca },
-    ticket_key: join(directory.path, "ticket.key"),
-    listen: { address: "127.0.0.1", tls_port: 0, plain_port: 0, web_port: 0 },
-    max_lease_seconds: 28 * 86_400,
-    overbooking: 1000,
-    default_resources: { cpu_millis: 100, memory_mib: 128, disk_mib: 512, egress_kbps: 1000 },
-    scan_seconds: 3600,
-    revocation_seconds: 3600,
-    monitors: [],
-    poll_seconds: 30,
-    agents: [],
-    gather_seconds: 3600,
-    enrolment: { strangers: 100, request_days: 14 },
+    ...quiet,
+    listen: { ...quiet.listen, plain_port: 0 },
     ...options.config,
   };
   const deps = { clock, log: silentLog(), ...options.deps };

@@ -20,6 +20,7 @@ import { eventually } from "#test/support/deadline.ts";
 import { temporaryDirectory } from "#test/support/directory.ts";
 import { runAuthority } from "#test/support/run-authority.ts";
 import { ownPorts } from "#testbed/own-port.ts";
+import { quietConfig } from "../agent/quiet-config.ts";
 import { labNode, made, type SliceLabNode } from "./lab-node.ts";
 import { endProcessesIn } from "./local-backend.ts";
 import { type Ran, runSlice } from "./run-slice.ts";
@@ -92,22 +93,11 @@ export async function sliceLab(options: SliceLabOptions = {}): Promise<SliceLab>
   const { url } = owned.use(await testDatabase());
   const database = owned.use(openAgentDatabase(url));
 
-  const agentFiles = await writeIdentity(await made(join(directory, "agent")), "agent", server.tls);
+  const quiet = await quietConfig(await made(join(directory, "agent")), server, url);
   const agentConfig: AgentConfig = {
-    database: url,
-    identity: { key: agentFiles.key, certificate: agentFiles.cert, authority: agentFiles.ca },
-    ticket_key: join(directory, "agent", "ticket.key"),
-    listen: await ownPorts({ address: "127.0.0.1", tls_port: 0, web_port: 0 }),
-    max_lease_seconds: 28 * 86_400,
-    overbooking: 1000,
-    default_resources: { cpu_millis: 100, memory_mib: 128, disk_mib: 512, egress_kbps: 0 },
-    scan_seconds: 3600,
-    revocation_seconds: 3600,
-    monitors: [],
-    poll_seconds: 30,
-    agents: [],
-    gather_seconds: 3600,
-    enrolment: { strangers: 100, request_days: 14 },
+    ...quiet,
+    listen: await ownPorts(quiet.listen),
+    default_resources: { ...quiet.default_resources, egress_kbps: 0 },
     ...options.agent,
   };
   let agent: AgentService | undefined = await startAgent(agentConfig, {
