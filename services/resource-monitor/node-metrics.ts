@@ -51,36 +51,65 @@ export function nodeMetrics(
   seconds: number,
   tmax: number,
 ): readonly HostMetric[] {
-  const found: HostMetric[] = [];
-  const add = (name: string, value: string, kind: Kind) => found.push(metric(name, value, kind, tmax));
-  if (now.cpus !== undefined) add("cpu_num", String(now.cpus), CPUS);
-  if (now.booted !== undefined) add("boottime", String(now.booted), BOOTED);
-  for (const [index, name] of ["load_one", "load_five", "load_fifteen"].entries())
-    if (now.load) add(name, now.load[index]!.toFixed(2), LOAD);
-  if (now.processes) {
-    add("proc_run", String(now.processes.running), PROCESSES);
-    add("proc_total", String(now.processes.total), PROCESSES);
-  }
-  for (const [name, kernel] of MEMORY) {
-    const kib = now.memory?.get(kernel);
-    if (kib !== undefined) add(name, kib.toFixed(3), KIB);
-  }
-  if (now.disk) {
-    add("disk_total", gigabytes(now.disk.totalBytes), GB);
-    add("disk_free", gigabytes(now.disk.freeBytes), GB);
-  }
-  if (now.clock) add("clock_synchronised", now.clock.synchronised ? "1" : "0", SYNCHRONISED);
-  if (now.clock?.error) {
-    add("clock_error_ms", now.clock.error.estimatedMs.toFixed(3), MILLISECONDS);
-    add("clock_error_max_ms", now.clock.error.maximumMs.toFixed(3), MILLISECONDS);
-  }
-  if (!before || seconds <= 0) return found;
-  for (const [name, percent] of processorShares(now.ticks, before.ticks))
-    add(name, percent.toFixed(1), PERCENT);
-  for (const [name, count, kind] of NETWORK)
-    if (now.network && before.network)
-      add(name, (grown(now.network[count], before.network[count]) / seconds).toFixed(2), kind);
-  return found;
+  const standing = [...machine(now), ...memory(now), ...disk(now), ...clock(now)];
+  const moving = before && seconds > 0 ? [...processors(now, before), ...network(now, before, seconds)] : [];
+  return [...standing, ...moving].map(([name, value, kind]) => metric(name, value, kind, tmax));
+}
+
+type Found = readonly [name: string, value: string, kind: Kind];
+
+function machine({ cpus, booted, load, processes }: NodeReading): Found[] {
+  const loads = ["load_one", "load_five", "load_fifteen"];
+  return [
+    ...(cpus === undefined ? [] : [["cpu_num", String(cpus), CPUS] as const]),
+    ...(booted === undefined ? [] : [["boottime", String(booted), BOOTED] as const]),
+    ...(load ? loads.map((name, index) => [name, load[index]!.toFixed(2), LOAD] as const) : []),
+    ...(processes
+      ? [
+          ["proc_run", String(processes.running), PROCESSES] as const,
+          ["proc_total", String(processes.total), PROCESSES] as const,
+        ]
+      : []),
+  ];
+}
+
+function memory({ memory: read }: NodeReading): Found[] {
+  return MEMORY.flatMap(([name, kernel]) => {
+    const kib = read?.get(kernel);
+    return kib === undefined ? [] : [[name, kib.toFixed(3), KIB] as const];
+  });
+}
+
+function disk({ disk: read }: NodeReading): Found[] {
+  if (!read) return [];
+  return [
+    ["disk_total", gigabytes(read.totalBytes), GB],
+    ["disk_free", gigabytes(read.freeBytes), GB],
+  ];
+}
+
+function clock({ clock: read }: NodeReading): Found[] {
+  if (!read) return [];
+  const { synchronised, error } = read;
+  const known: Found = ["clock_synchronised", synchronised ? "1" : "0", SYNCHRONISED];
+  if (!error) return [known];
+  return [
+    known,
+    ["clock_error_ms", error.estimatedMs.toFixed(3), MILLISECONDS],
+    ["clock_error_max_ms", error.maximumMs.toFixed(3), MILLISECONDS],
+  ];
+}
+
+function processors(now: NodeReading, before: NodeReading): Found[] {
+  const shares = processorShares(now.ticks, before.ticks);
+  return shares.map(([name, percent]) => [name, percent.toFixed(1), PERCENT]);
+}
+
+function network({ network: now }: NodeReading, { network: before }: NodeReading, seconds: number): Found[] {
+  if (!now || !before) return [];
+  return NETWORK.map(([name, count, kind]) => {
+    return [name, (grown(now[count], before[count]) / seconds).toFixed(2), kind];
+  });
 }
 
 function processorShares(

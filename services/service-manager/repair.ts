@@ -61,15 +61,11 @@ export async function repairSlice(
     look(work),
     endAbandoned(journal, given, network, effort, now),
   ]);
-  const mending = new Map<string, Omit<Mending, "address">>();
+  const mending: Mendings = new Map();
   for (const node of early.ended) mending.set(node, { result: "ended" });
   for (const [node, failure] of early.failures) mending.set(node, { result: "abandoned", failure });
   for (const [node, { result, failure }] of standing) mending.set(node, { result, failure });
-  const lost = new Map(early.ended.map((node) => [node, "has just ended a lease of the slice"]));
-  for (const [node, { result, failure }] of standing) {
-    if (result === "gone") lost.set(node, "has lost its sliver");
-    if (result === "lost") lost.set(node, `is to be replaced: ${failure ? failureName(failure) : "EXPIRED"}`);
-  }
+  const lost = lostNodes(early.ended, standing);
   for (const [node, { result }] of standing) if (result === "gone") await journal.forgetLease(node);
   await noteBeginning(journal);
   const source = ticketSource({ journal, order, network, now });
@@ -87,6 +83,18 @@ export async function repairSlice(
   const absent = absences(order.description, journal.state, filling.troubles);
   const repair = await conclude(work, order, mending, absent.length > 0);
   return { ...repair, shortfall: [...absent, ...filling.shortfall] };
+}
+
+type Mendings = Map<string, Omit<Mending, "address">>;
+
+/** Nodes that others are to stand in for, and why. */
+function lostNodes(ended: readonly string[], standing: ReadonlyMap<string, Standing>): Map<string, string> {
+  const lost = new Map(ended.map((node) => [node, "has just ended a lease of the slice"]));
+  for (const [node, { result, failure }] of standing) {
+    if (result === "gone") lost.set(node, "has lost its sliver");
+    if (result === "lost") lost.set(node, `is to be replaced: ${failure ? failureName(failure) : "EXPIRED"}`);
+  }
+  return lost;
 }
 
 type Standing = { readonly lease: Lease } & Omit<Mending, "address">;
@@ -149,7 +157,7 @@ async function giveUpSurplus(
   { journal, network, effort, now }: Work,
   { description }: Order,
   standing: ReadonlyMap<string, Standing>,
-  mending: Map<string, Omit<Mending, "address">>,
+  mending: Mendings,
 ): Promise<void> {
   const rank = new Map(journal.record.nodes.map(({ node }, at) => [node, at]));
   const isLost = ({ node }: Lease) => standing.get(node)?.result === "lost";

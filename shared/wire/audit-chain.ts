@@ -127,7 +127,8 @@ export type ChainSource = {
 
 /**
  * Reads all of a chain and gives its last head. Throws OperatorError where it breaks. Rows that are written meanwhile are
- * left for the next time. `signer`: asked for once the heads are read. `known`: a head that was noted before, elsewhere. `earlier`: as for `ChainCheck`.
+ * left for the next time. `signer`: asked for once the heads are read. `known`: a head that was noted before, elsewhere.
+ * `earlier`: as for `ChainCheck`.
  */
 export async function verifyChain(
   { heads: headsAfter, rows }: ChainSource,

@@ -58,9 +58,9 @@ export function unnamedText({ unnamed }: Pick<Membership, "unnamed">): string | 
 }
 
 /**
- * Enrols at the agent of an invitation and waits for the certificate. Nothing is believed but what is proved by a
- * key of an authority that the invitation names, now or later, and nothing is told before. Ended anywhere and called again with the same
- * key, it goes on where it was.
+ * Enrols at the agent of an invitation and waits for the certificate. Nothing is believed but what is proved by a key of
+ * an authority that the invitation names, now or later, and nothing is told before. Ended anywhere and called again
+ * with the same key, it goes on where it was.
  *
  * Throws FOREIGN_CERTIFICATE where somebody else answers in the agent's place, NO_PRIVILEGE when refused, the agent's
  * faults, and TransportError.

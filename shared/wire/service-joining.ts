@@ -28,8 +28,9 @@ export type ServiceWish = Pick<Newcomer, "name" | "address" | "note"> & {
 
 /**
  * Gives a service of this machine its key, its certificate and, unless it is there, the authority's. Ended anywhere and
- * called again it goes on with the same key. Throws OperatorError where the files cannot be written or the machine
- * believes another consortium or the key is certified for another address, MALFORMED for what is no invitation, and what `join` throws.
+ * called again it goes on with the same key. Throws OperatorError where the files cannot be written, the machine believes
+ * another consortium or the key is certified for another address, MALFORMED for what is no invitation, and what `join`
+ * throws.
  */
 export async function joinAsService(
   wish: ServiceWish,

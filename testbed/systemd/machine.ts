@@ -73,7 +73,7 @@ export class Machine implements AsyncDisposable {
     return machine;
   }
 
-  /** Has systemd run a shell script, as root and with HOME. Gives its stdout; throws OperatorError if it ends otherwise than with 0. */
+  /** Has systemd run a shell script, as root and with HOME. Gives its stdout; throws OperatorError unless it ends with 0. */
   async run(script: string): Promise<string> {
     const service = ["systemd-run", "--quiet", "--wait", "--pipe", "--collect", "--setenv=HOME=/root"];
     const argv = this.#inside([...service, "bash", "-euo", "pipefail", "-c", script]);

@@ -84,6 +84,7 @@ const flowAnswer = z.strictObject({
     .array(z.strictObject({ slice: z.string(), because: z.enum(UNTOLD) }))
     .describe("slices here now of which no flows are recorded, and why"),
 });
+export type FlowAnswer = z.output<typeof flowAnswer>;
 
 export const MOST_ROWS = 1000;
 const limit = z.int().min(1).max(MOST_ROWS).default(MOST_ROWS);

@@ -4,7 +4,7 @@ import { parseInstant } from "#shared/model/time.ts";
 import type { ServiceTerminal } from "#shared/runtime/command-line.ts";
 import { jsonText, listingText } from "#shared/runtime/listing.ts";
 import type { Untold } from "../flows/untold.ts";
-import type { FlowStruct } from "./owner-api.ts";
+import type { FlowAnswer, FlowStruct } from "./owner-api.ts";
 import { type AtNode, type OwnerOptions, ownerSubcommand, withOutput } from "./owner-options.ts";
 
 type WhoOptions = OwnerOptions & {
@@ -41,14 +41,23 @@ export function addWho(parent: Command, atNode: AtNode, { out, err, clock }: Ser
           throw new OperatorError(`${time} is still to come; times are in UTC`);
         const answer = await api.who({ protocol, port, time, within_seconds: within, remote });
         out(output === "json" ? jsonText([answer]) : flowTable(output, answer.flows));
-        for (const { slice, count, minute } of answer.counted)
-          err(`${slice} began ${count} flows more in the minute of ${minute} than are recorded one by one\n`);
-        for (const slice of answer.leased) err(`${slice} has ${protocol} ${port} by its lease now\n`);
-        for (const { slice, because } of answer.untold) err(`${slice} ${WHY_UNTOLD[because]}\n`);
-        if (answer.flows.length === 0) err(`no flow by ${protocol} ${port} is recorded of any slice then\n`);
-        if (!answer.watched) err("flows were not recorded all that time: there may have been others\n");
+        for (const line of remarks(answer, `${protocol} ${port}`)) err(`${line}\n`);
       }),
     );
+}
+
+/** What whoever asked of this port has to know beside the flows themselves. */
+function remarks({ flows, counted, leased, untold, watched }: FlowAnswer, port: string): string[] {
+  return [
+    ...counted.map(
+      ({ slice, count, minute }) =>
+        `${slice} began ${count} flows more in the minute of ${minute} than are recorded one by one`,
+    ),
+    ...leased.map((slice) => `${slice} has ${port} by its lease now`),
+    ...untold.map(({ slice, because }) => `${slice} ${WHY_UNTOLD[because]}`),
+    ...(flows.length === 0 ? [`no flow by ${port} is recorded of any slice then`] : []),
+    ...(watched ? [] : ["flows were not recorded all that time: there may have been others"]),
+  ];
 }
 
 function flowTable(output: string, flows: readonly FlowStruct[]): string {

@@ -63,8 +63,9 @@ export class TicketSupply {
   }
 
   /**
-   * Further tickets for so many nodes, and for those that must be there and are missing: standbys too, the first time. None when there will be no more. A slice that cannot begin with at
-   * least as many as its description needs does not begin: then what was granted is given back.
+   * Further tickets for so many nodes, and for those that must be there and are missing: standbys too, the first time. None
+   * when there will be no more. A slice that cannot begin with at least as many as its description needs does not begin:
+   * then what was granted is given back.
    */
   async more(wanted: number): Promise<HeldTicket[]> {
     const { journal, order } = this.#parts;

@@ -1,4 +1,5 @@
 import { OperatorError } from "#shared/model/errors.ts";
+import type { Instant } from "#shared/model/time.ts";
 import type { Clock } from "#shared/runtime/clock.ts";
 import { watchClock } from "#shared/runtime/clock-watch.ts";
 import { isCallFailure } from "#shared/wire/xmlrpc/transport-error.ts";
@@ -49,11 +50,7 @@ export async function watchSlice(terms: WatchTerms): Promise<void> {
   for (let first = true, rested = clock.uptime(); ; first = false) {
     const late = (clock.uptime() - rested) / 1000 - (first ? 0 : every);
     if (late > LATE_SECONDS) {
-      await tell({
-        at: clock.now(),
-        event: "asleep",
-        sentence: `nothing was looked at for ${lasting(late)}`,
-      });
+      await tell(sleep(late, clock.now()));
       slice.forgetLosses();
     }
     try {
@@ -67,13 +64,22 @@ export async function watchSlice(terms: WatchTerms): Promise<void> {
       said = sentence;
     }
     if (stepped !== 0) {
-      const sentence = `the clock here was set ${lasting(Math.abs(stepped) / 1000)} ${stepped > 0 ? "forward" : "back"}; nobody is replaced for ten minutes`;
-      await tell({ at: clock.now(), event: "clock", sentence });
+      await tell(clockStep(stepped / 1000, clock.now()));
       stepped = 0;
     }
     rested = clock.uptime();
     await terms.pause(every);
   }
+}
+
+function sleep(seconds: number, at: Instant): Happening {
+  return { at, event: "asleep", sentence: `nothing was looked at for ${lasting(seconds)}` };
+}
+
+function clockStep(seconds: number, at: Instant): Happening {
+  const way = seconds > 0 ? "forward" : "back";
+  const sentence = `the clock here was set ${lasting(Math.abs(seconds))} ${way}; nobody is replaced for ten minutes`;
+  return { at, event: "clock", sentence };
 }
 
 /** What is said of an error that may be over at the next look; undefined for a defect of ours. */

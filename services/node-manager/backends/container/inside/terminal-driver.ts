@@ -4,7 +4,8 @@ import { Fault } from "#shared/model/errors.ts";
 
 /*
  * What of the terminal driver takes a system call that Node does not make itself (ioctl_tty(2), pidfd_open(2),
- * pidfd_getfd(2)). The numbers are those of x86-64 and arm64. Load this file where a terminal is opened, not before: it brings a foreign function interface.
+ * pidfd_getfd(2)). The numbers are those of x86-64 and arm64. Load this file where a terminal is opened, not before: it
+ * brings a foreign function interface.
  */
 const TIOCSPTLCK = 0x40045431;
 const TIOCGPTPEER = 0x5441;
