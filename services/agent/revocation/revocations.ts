@@ -70,6 +70,8 @@ export class Revocations {
     const believed = new Set([self, ...authorities().map(({ name }) => name)]);
     const lists = new RevocationLists(self);
     lists.put(...stored.filter(({ signer }) => believed.has(signer)).map(heldList));
+    // Of two that read at once the one that read first may end last: what the other learnt meanwhile stays.
+    lists.put(...this.#lists.all.filter(({ key }) => believed.has(key.name)));
     this.#lists = lists;
   }
 

@@ -11,6 +11,7 @@ import {
 } from "#shared/wire/revocation-document.ts";
 import { RevocationLists } from "#shared/wire/revocation-lists.ts";
 import { KEYS, NOW, sealBody, serial } from "#test/support/documents.ts";
+import { revocationsBy } from "#test/support/revocations.ts";
 
 const id = "0123456789abcdef".repeat(4);
 const { node, otherNode } = KEYS;
@@ -47,7 +48,7 @@ test("a list may say when the next one is due, and is overdue when that has pass
     lists.concerns(NOW + 100 + 300).join(),
     /of the authority [0-9a-f]{12}… is of .* another was due by/,
   );
-  lists.put({ signer: "authority", key: node.public, document: "", id, list: keys });
+  lists.put({ signer: "authority", key: node.public, document: "", id, list: { ...keys, number: 8 } });
   assert.deepEqual(lists.concerns(NOW + 1e9), [], "lists of before say nothing of it");
   const backwards = sealRevocations(list([], { nextUpdate: NOW }), node);
   assert.throws(() => openRevocations(backwards, node.public, "authority"), /^MALFORMED.*after this one/);
@@ -144,4 +145,14 @@ test("whoever goes by lists goes by the latest of each signer, and knows whose c
   const stranger = new RevocationLists();
   stranger.put(held(asAgent, "agent", otherNode));
   assert.equal(stranger.isRevoked(id), false, "what an agent decides is no matter of others");
+});
+
+test("of the lists of one signer a process goes by the latest, in whichever order they are put there", () => {
+  const [revoked, signer] = ["e".repeat(64), KEYS.node];
+  const list = (number: number, key: readonly string[]) =>
+    openRevocations(revocationsBy(signer, number, { key }), signer.public, "authority");
+  const lists = new RevocationLists();
+  lists.put(list(6, [revoked]));
+  lists.put(list(5, []));
+  assert.deepEqual([lists.isRevoked(revoked), lists.of(signer.public.name)?.list.number], [true, 6]);
 });
