@@ -13,6 +13,7 @@ import { callOptions, type Effort, onEach } from "./network/fan-out.ts";
 import type { Network } from "./network/network.ts";
 import type { Order } from "./planning/slice-order.ts";
 import { handOver, launchOn, starter } from "./programs/program-upkeep.ts";
+import { OwnersEnding, statusOf } from "./slivers/owners-ending.ts";
 import { failureName } from "./terminal/failure.ts";
 import { isGone } from "./tickets/ticket-disposal.ts";
 import { ticketSource } from "./tickets/ticket-source.ts";
@@ -107,7 +108,7 @@ async function look({ journal, network, effort, now }: Work): Promise<Map<string
     leases,
     async (lease) => {
       const node = network.node(addressOf(journal.record, lease.node));
-      return await node.api.getstatus({ slice: lease.slice }, callOptions(effort));
+      return await statusOf(node, lease, callOptions(effort));
     },
     effort,
   );
@@ -124,7 +125,7 @@ async function look({ journal, network, effort, now }: Work): Promise<Map<string
 }
 
 function resultOf(failure: CallFailure): Mending["result"] {
-  if (isGone(failure)) return "gone";
+  if (isGone(failure) || failure instanceof OwnersEnding) return "gone";
   return failure instanceof TransportError ? "lost" : "unclear";
 }
 

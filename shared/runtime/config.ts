@@ -121,8 +121,20 @@ function unknownInFile(tree: Tree, options: readonly Option[], file?: string, in
     if (beneath && isTable(value)) return unknownInFile(value, options, file, `${path}.`);
     if (beneath) return [`${file}: ${path} is a table: write its options under [${path}]`];
     const known = options.filter((option) => option.path.startsWith(inside)).map((option) => option.path);
-    return [`${file}: ${path} is not an option; there are: ${known.join(", ")}`];
+    const hint = elsewhere(name, options);
+    return [`${file}: ${path} is not an option${hint}; there are: ${known.join(", ")}`];
   });
+}
+
+/** In TOML what stands below a [table] is in it: easily done to an option that is put at a file's end. */
+function elsewhere(name: string, options: readonly Option[]): string {
+  const places = options.map(({ path }) => path).filter((path) => path.split(".").at(-1) === name);
+  const [place, ...more] = places;
+  if (place === undefined || more.length > 0) return "";
+  const table = place.split(".").slice(0, -1).join(".");
+  return table === ""
+    ? `, but ${name} is: write it above the first [table]`
+    : `, but ${place} is: write it under [${table}]`;
 }
 
 /** Those were told already, with the options that there are; what is unknown inside of lists was not. */

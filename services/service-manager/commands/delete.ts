@@ -36,7 +36,7 @@ async function remove(name: string, invocation: Invocation): Promise<ExitCode> {
   }
   if (failures.size === 0) {
     if (invocation.format === "name") await invocation.write(`${name}\n`);
-    invocation.say(`slice ${name} is deleted: ${ended} leases ended`);
+    invocation.say(`slice ${name} is deleted: ${ended} ${ended === 1 ? "lease" : "leases"} ended`);
     return EXIT.ok;
   }
   await tellSsh(invocation, journal.state);

@@ -42,7 +42,7 @@ export function absences(
       : "no agent granted a ticket for it";
     return new Fault(
       "NO_CAPACITY",
-      `${name} has to be among the nodes of ${description.name} and is not: ${why}; its place is kept, so run this again, or create the slice without including it`,
+      `${name} has to be among the nodes of ${description.name} and is not: ${why}; its place is kept, so run this again, or delete the slice and create it without including it`,
     );
   });
 }

@@ -1,10 +1,10 @@
 import type { Instant } from "#shared/model/time.ts";
-import { type CallFailure, isCallFailure } from "#shared/wire/xmlrpc/transport-error.ts";
+import type { CallFailure } from "#shared/wire/xmlrpc/transport-error.ts";
 import type { SliceState } from "../journal/slice-state.ts";
 import { callOptions, type Effort, onEach } from "../network/fan-out.ts";
 import type { Network } from "../network/network.ts";
 import { failureName, failureSentence } from "../terminal/failure.ts";
-import { ownersEnding } from "./owners-ending.ts";
+import { statusOf } from "./owners-ending.ts";
 import { type SliverView, sliverViews } from "./sliver-view.ts";
 
 /** Every node of a slice, in its own words where it has a lease: the lease says only what was promised. */
@@ -14,20 +14,14 @@ export async function lookAtSlivers(
   effort: Effort,
   now: Instant,
 ): Promise<{ views: SliverView[]; failures: CallFailure[] }> {
-  const { name, nodes } = slice.record;
+  const { nodes } = slice.record;
   const leased = nodes.filter(({ node }) => slice.leases.has(node));
   const outcomes = await onEach(
     "asking nodes",
     leased,
-    async (address) => {
-      const node = network.node(address);
-      try {
-        return await node.api.getstatus({ slice: name }, callOptions(effort));
-      } catch (error) {
-        if (!isCallFailure(error)) throw error;
-        const { serial } = slice.leases.get(address.node)!.lease;
-        throw await ownersEnding(node, serial, error, callOptions(effort));
-      }
+    (address) => {
+      const { lease } = slice.leases.get(address.node)!;
+      return statusOf(network.node(address), lease, callOptions(effort));
     },
     effort,
   );

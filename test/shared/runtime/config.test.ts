@@ -160,6 +160,16 @@ test("unknown options are refused wherever they are written, with those that the
     {},
     /listen\.tls is not an option; there are: listen\.address, listen\.tlsPort$/,
   );
+  await refuses(
+    'database = "d"\n[listen]\noverbooking = 1',
+    {},
+    /listen\.overbooking is not an option, but overbooking is: write it above the first \[table\]; there are/,
+  );
+  await refuses(
+    'database = "d"\ntlsPort = 1',
+    {},
+    /tlsPort is not an option, but listen\.tlsPort is: write it under \[listen\]; there are/,
+  );
   const env = { SLICELAB_AGENT_LISTEN_TLS_PORT: "1" };
   await refuses(
     'database = "d"\nlisten = 1',

@@ -36,6 +36,9 @@ describe("a slice on nodes of others", () => {
       /127\.0\.7\.1 .*REVOKED: its node's owner ended the lease at \d{4}-.* UTC.*slice repair/,
     );
     assert.match(out, /127\.0\.7\.2 .*NO_SLICE: /);
+    const repaired = await lab.slice("repair", "short");
+    assert.match(repaired.out, /127\.0\.7\.1 .*gone +REVOKED: its node's owner ended the lease at/);
+    assert.match(repaired.out, /127\.0\.7\.2 .*gone +NO_SLICE: /);
     await eventually(
       async () => {
         const rows = await lab.database.rows(
