@@ -1,7 +1,9 @@
 import assert from "node:assert/strict";
 import { execFileSync } from "node:child_process";
 import { readdirSync, readFileSync } from "node:fs";
+import { eventually } from "#test/support/deadline.ts";
 import { type Footprint, footprintOf, tracksOf } from "#test/support/leftovers.ts";
+import type { ProgramResult } from "#test/support/program.ts";
 import { type TestbedProcess, testbedProcess } from "#test/support/testbed.ts";
 
 const SMALL = ["--nodes", "1", "--lease", "1h", "--memory", "128M", "--disk", "64M"];
@@ -9,6 +11,9 @@ const SMALL = ["--nodes", "1", "--lease", "1h", "--memory", "128M", "--disk", "6
 const PLACES = "/etc/hosts /etc/resolv.conf /etc/hostname /var/lib/slicelab /home/hostile";
 /** How long an attack may rage, in seconds. */
 const RAGE = 1;
+
+/** Whether there are no more processes in a sliver than those of somebody who looks. */
+const FEW_PROCESSES = '[ "$(ls /proc | grep -c "^[0-9]")" -lt 12 ]';
 
 /** What of the machine nobody in a sliver may change. */
 const SWITCHES = [
@@ -67,10 +72,19 @@ export class HostileLab implements AsyncDisposable {
 
   /** Runs a script as the hostile sliver's root for a moment, and ends whatever it left running. */
   async attack(script: string): Promise<void> {
-    const rage = ["timeout", "-s", "KILL", String(RAGE + 1), "sh", "-c", script];
-    for (const command of [rage, ["kill", "-KILL", "-1"]]) {
-      await this.#lab.command("alice", "exec", "hostile", "--", "sudo", ...command);
-    }
+    // What it leaves behind must not hold its output, or the command would last as long as that does.
+    const quiet = `exec > /dev/null 2>&1 < /dev/null; ${script}`;
+    await this.#inside("sudo", "timeout", "-s", "KILL", String(RAGE + 1), "sh", "-c", quiet);
+    // Whoever comes in may themselves be what the kernel ends, while there is no memory and no process left to have.
+    const calmed = async () => {
+      await this.#inside("sudo", "kill", "-KILL", "-1");
+      return (await this.#inside("sh", "-c", FEW_PROCESSES)).code === 0;
+    };
+    await eventually(calmed, { what: "the end of what an attack left running" });
+  }
+
+  async #inside(...command: string[]): Promise<ProgramResult> {
+    return await this.#lab.command("alice", "exec", "hostile", "--deadline", "20s", "--", ...command);
   }
 
   /** The neighbour works, the node answers, and the machine is as it was. */
