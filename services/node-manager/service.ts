@@ -34,6 +34,7 @@ import { askAgents } from "./revocation/agents.ts";
 import type { EndingDeps } from "./revocation/ending.ts";
 import { OwnList } from "./revocation/own-list.ts";
 import { Revocations } from "./revocation/revocations.ts";
+import { MemoryStorms } from "./slivers/memory-storms.ts";
 import { startRevival } from "./slivers/revival.ts";
 import { SliverConditions } from "./slivers/sliver-conditions.ts";
 import { type Slivers, slivers } from "./slivers/slivers.ts";
@@ -112,7 +113,7 @@ export async function startNodeManager(
   const page = parts.use(await openPage(ground, settlements, past));
   ground.identity.follow((tls) => page.renew(serverTlsOptions(tls)));
   Object.assign(listening, { web: page.port, web_tls: page.securePort ?? 0 });
-  listening.slicestat = parts.use(await openFeeds(ground, past)).slicestat;
+  listening.slicestat = parts.use(await openFeeds(ground, past, work)).slicestat;
   const server = parts.use(await openServer(ground, api));
   ground.identity.follow((tls) => server.renew(serverTlsOptions(tls)));
   Object.assign(listening, { tls: server.port, plain: server.plainPort ?? 0 });
@@ -237,12 +238,14 @@ function openPage(ground: Ground, settlements: readonly Settlement[], past: Node
   });
 }
 
-function openFeeds(ground: Ground, past: NodePast) {
+function openFeeds(ground: Ground, past: NodePast, slivers: Slivers) {
   const { config, self, store, clock } = ground;
+  const storms = new MemoryStorms({ ...ground, slivers, uptime: clock.uptime });
   const { host, ip, capacity, ports, monitor } = config;
   return startUsageFeeds({
     ...{ ...ground, past },
     ...{ node: self.node, now: clock.now, uptime: clock.uptime, live: () => store.leases.inState("live") },
+    onUsage: (sliver, usage) => storms.look(sliver, usage),
     slicestat: { host, port: ports.slicestat, node: { ip, capacity } },
     monitor,
   });

@@ -87,6 +87,8 @@ export type Usage = {
   readonly memoryBytes: number;
   readonly processes: number;
   readonly diskBytes: number;
+  /** Processes that the kernel has ended since the start for want of memory. Absent where the engine does not count them. */
+  readonly memoryKills?: number;
   /** What went over the sliver's link. Absent where the engine does not count it. */
   readonly network?: NetworkUsage;
 };

@@ -98,7 +98,7 @@ function conditionsOf(
   const running = state === "running";
   const suspended = suspensionSentence(deps.store.suspensions.of(lease.serial));
   const found = suspended ?? trouble ?? (known?.ready === false ? known.reason : `the sliver is ${state}`);
-  const reason = running ? "the sliver runs" : found;
+  const reason = running ? (known?.ready ? known.reason : "the sliver runs") : found;
   const since = known && known.ready === running ? known.since : deps.time.now();
   return [{ type: "Ready", status: running, since, reason }];
 }

@@ -12,6 +12,8 @@ export type Slivers = AsyncDisposable & {
   remove(serial: string): Promise<void>;
   /** Makes the sliver of a live lease run that does not, unless it is suspended. */
   restart(serial: string): Promise<void>;
+  /** Stops a live lease's sliver, with all that runs in it, and starts it again on its own disk. */
+  calm(serial: string): Promise<void>;
   /** Stops the sliver of a live lease that is suspended, and puts out everybody who is in it. */
   halt(serial: string): Promise<void>;
   /** Whether something is being done for this lease. */
@@ -26,6 +28,7 @@ export function slivers(deps: SliverDeps): Slivers {
     make: (serial) => turns.take("make", serial, () => work.make(serial)),
     remove: (serial) => turns.take("remove", serial, () => work.remove(serial)),
     restart: (serial) => turns.take("restart", serial, () => work.restart(serial)),
+    calm: (serial) => turns.take("calm", serial, () => work.calm(serial)),
     halt: (serial) => turns.take("halt", serial, () => work.halt(serial)),
     busy: (serial) => turns.busy(serial),
     [Symbol.asyncDispose]: () => turns[Symbol.asyncDispose](),

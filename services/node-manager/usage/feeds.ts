@@ -17,7 +17,7 @@ export type MonitorFeed = {
   readonly everySeconds: number;
 };
 
-export type FeedOptions = Pick<SamplerDeps, "engines" | "uptime" | "log"> & {
+export type FeedOptions = Pick<SamplerDeps, "engines" | "uptime" | "log" | "onUsage"> & {
   readonly slicestat: {
     readonly host: string;
     /** 0 takes any free one; absent: there is no such feed. */

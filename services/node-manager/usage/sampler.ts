@@ -16,6 +16,8 @@ export type SamplerDeps = {
   readonly live: () => readonly Looked[];
   readonly engines: Engines;
   readonly history: UsageHistory;
+  /** Told what each sliver uses, as it was looked at. */
+  readonly onUsage: (sliver: SliverId, usage: Usage) => void;
   /** Milliseconds of a clock that nobody can set. */
   readonly uptime: () => number;
   readonly log: Log;
@@ -32,7 +34,7 @@ const AT_ONCE = 4;
  * said stands, and a sliver of which it still owes an answer is not asked about again.
  */
 export function startUsageSampler(deps: SamplerDeps): Rounds {
-  const { live, engines, history, uptime, log } = deps;
+  const { live, engines, history, onUsage, uptime, log } = deps;
   const { everyMs, patienceMs: withinMs = PATIENCE_MILLISECONDS } = deps;
   const owed = new Set<SliverId>();
   const limit = pLimit(AT_ONCE);
@@ -49,6 +51,7 @@ export function startUsageSampler(deps: SamplerDeps): Rounds {
     try {
       const usage = await byDeadline(asked, { withinMs, late, signal });
       history.record(sliver, usage, uptime());
+      onUsage(sliver, usage);
     } catch (error) {
       if (!signal.aborted) log.debug({ err: error, sliver }, "what a sliver uses is not known");
     }

@@ -12,6 +12,8 @@ export type CgroupUsage = {
   readonly cpuMicroseconds: number;
   readonly memoryBytes: number;
   readonly processes: number;
+  /** Processes that the kernel has ended since it was made, for want of memory. */
+  readonly memoryKills: number;
 };
 
 /**
@@ -80,12 +82,13 @@ export class Cgroups {
   }
 
   async usage(name: string): Promise<CgroupUsage> {
-    const [cpuMicroseconds, memoryBytes, processes] = await Promise.all([
+    const [cpuMicroseconds, memoryBytes, processes, memoryKills] = await Promise.all([
       this.#cpu(name),
       this.#memory(name),
       this.#processes(name),
+      this.#memoryKills(name),
     ]);
-    return { cpuMicroseconds, memoryBytes, processes };
+    return { cpuMicroseconds, memoryBytes, processes, memoryKills };
   }
 
   /** Ends every process of the cgroup and removes it from every hierarchy. Nothing when it is not there. */
@@ -122,6 +125,12 @@ export class Cgroups {
   async #processes(name: string): Promise<number> {
     const directory = this.#v1.get("pids") ?? this.#v2;
     return directory ? readCount(join(directory, name, "pids.current")) : 0;
+  }
+
+  async #memoryKills(name: string): Promise<number> {
+    const v1 = this.#v1.get("memory");
+    if (v1) return readEntry(join(v1, name, "memory.oom_control"), "oom_kill");
+    return this.#v2 ? readEntry(join(this.#v2, name, "memory.events"), "oom_kill") : 0;
   }
 }
 

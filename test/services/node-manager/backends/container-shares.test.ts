@@ -81,6 +81,9 @@ describe("what a container sliver may have of its node", { skip: !probe.ok && pr
       0,
     );
     assert.ok((await backend.usage(plan.id)).memoryBytes <= 32 << 20);
+    assert.equal((await backend.usage(plan.id)).memoryKills, 0);
+    assert.equal((await sh("timeout 20 tail /dev/zero")).code, 137, "it reads a line that never ends");
+    assert.equal((await backend.usage(plan.id)).memoryKills, 1);
     const device = await sh("dd if=/dev/zero of=/dev/hog bs=1k count=1024");
     assert.match(device.stderr, /No space left/);
   });

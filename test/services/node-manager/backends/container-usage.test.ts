@@ -36,7 +36,7 @@ test("a real sliver's line says what it did", { skip: !probe.ok && probe.reason 
   const history = new UsageHistory();
   await using sampler = startUsageSampler({
     ...{ live: () => [{ sliver: plan.id, engine: "container" as const }], engines: [backend], history },
-    ...{ uptime: () => performance.now(), log: silentLog(), everyMs: 3_600_000 },
+    ...{ uptime: () => performance.now(), log: silentLog(), everyMs: 3_600_000, onUsage: () => {} },
   });
   await sampler.round();
   await run(backend, plan.id, { argv: ["sh", "-c", BUSY] });

@@ -98,7 +98,7 @@ test("an engine that hangs or fails keeps nobody waiting, and is not asked twice
   const leases = ["hangs", "fails", "well"].map((sliver) => ({ sliver, engine: "simulated" as const }));
   await using sampler = startUsageSampler({
     ...{ live: () => leases, engines: [backend], history: seen, uptime: () => 5, log: silentLog() },
-    ...{ everyMs: 3_600_000, patienceMs: 50 },
+    ...{ everyMs: 3_600_000, patienceMs: 50, onUsage: () => {} },
   });
   await sampler.round();
   await sampler.round();
