@@ -72,6 +72,7 @@ async function tryAll(project: Project, each: boolean): Promise<void> {
   const described = JSON.parse(await project.exec(shell, "cat", "/testbed/testbed.json"));
   expect(described.nodes.length === COMPOSED_NODES, "testbed.json does not tell of all nodes");
 
+  await allAdvertised(project, shell);
   await project.shell("slice", "create", SLICE, "--nodes", String(COMPOSED_NODES));
   await project.exec(shell, "slice", "launch", SLICE, "--", "sh", "-c", PROGRAM);
   await programsRun(project, shell);
@@ -132,6 +133,14 @@ function allHealthy(project: Project): Promise<void> {
       service === ENDED_ONCE ? !running && exitCode === 0 : running && health === "healthy",
     ),
   );
+}
+
+/** A node that was up before it could tell the agent tries again, half a minute later. */
+async function allAdvertised(project: Project, shell: string): Promise<void> {
+  await eventually(project, "the agent does not advertise every node", async () => {
+    const nodes = JSON.parse(await project.exec(shell, "slice", "node", "list", "-o", "json"));
+    return nodes.length === COMPOSED_NODES;
+  });
 }
 
 /** Whether the program of the slice runs in every sliver. It takes a moment, since a sliver is started anew with its node. */
