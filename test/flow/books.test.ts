@@ -4,7 +4,7 @@ import { type TestbedProcess, testbedProcess } from "#test/support/testbed.ts";
 import { settledState, type TestbedState } from "#test/support/testbed-state.ts";
 import { sliceLife, wholeNodes, wireLife } from "./slice-life.ts";
 
-const TIMES = 20;
+const TIMES = 10;
 
 describe("after slices have come and gone, the books are as they were:", () => {
   let lab: TestbedProcess;

@@ -14,7 +14,7 @@ import {
 import { sliceLab } from "./slice-lab.ts";
 
 /** Spread over the whole command, at other steps in every run; killed.soak.ts tries all of them. */
-const SAMPLES = 4;
+const SAMPLES = 2;
 
 function sampled(name: string, killing: Killing): void {
   test(`${name}: killed anywhere and run again, nothing is missing and nothing doubled`, async (t) => {
