@@ -2,15 +2,12 @@ import { html } from "#shared/web/html.ts";
 import type { Page } from "#shared/web/page.ts";
 import { table } from "#shared/web/table.ts";
 import type { StoredHolding } from "../store/holding-rows.ts";
-import { keyed, time } from "./columns.ts";
+import { keyed, resourceColumns, time } from "./columns.ts";
 import type { OverviewDeps } from "./overview.ts";
 
 /** Every holding that something was redeemed beneath, of whatever depth, and who holds it: for the node's administrators. */
 export function holdingPage({ store, self, now }: OverviewDeps): Page {
   const rows = store.holdings.all();
-  const share = (dimension: keyof StoredHolding["share"], title: string) => ({
-    ...{ key: dimension, title, value: (holding: StoredHolding) => holding.share[dimension] },
-  });
   return {
     title: "Holdings",
     now: now(),
@@ -25,11 +22,8 @@ export function holdingPage({ store, self, now }: OverviewDeps): Page {
           keyed("issuer", "Issued by", ({ issuer }) => issuer),
           keyed("principal", "Held by", ({ principal }) => principal),
           { key: "beneath", title: "Leases beneath", value: ({ id }) => store.charges.beneath(id).length },
-          share("slivers", "Slivers"),
-          share("cpuMillis", "Processor (1/1000 core)"),
-          share("memoryMib", "Memory (MiB)"),
-          share("diskMib", "Disk (MiB)"),
-          share("egressKbps", "Egress (kbit/s)"),
+          { key: "slivers", title: "Slivers", value: ({ share }) => share.slivers },
+          ...resourceColumns<StoredHolding>(({ share }) => share),
           time("from", "From", ({ term }) => term.start),
           time("until", "Until", ({ term }) => term.end),
           time("closed", "Closed", ({ closedAt }) => closedAt),

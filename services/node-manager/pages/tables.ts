@@ -7,7 +7,7 @@ import type { SettlementState } from "../holdings/settlement.ts";
 import type { SliverConditions } from "../slivers/sliver-conditions.ts";
 import type { StoredLease } from "../store/lease-rows.ts";
 import type { Store } from "../store.ts";
-import { coded, keyed, time } from "./columns.ts";
+import { coded, keyed, resourceColumns, time } from "./columns.ts";
 import { stateOf } from "./lease-state.ts";
 import type { EngineShown } from "./overview.ts";
 
@@ -20,9 +20,6 @@ export function leaseTable(
   conditions: SliverConditions,
 ): Table {
   const stateNow = (lease: StoredLease) => stateOf(lease, suspensions);
-  const share = (dimension: "cpuMillis" | "memoryMib" | "diskMib" | "egressKbps", title: string) => ({
-    ...{ key: dimension, title, value: ({ resources }: StoredLease) => resources[dimension] },
-  });
   const reason = ({ serial }: StoredLease) => {
     const condition = conditions.of(serial);
     return condition && !condition.ready ? condition.reason : "";
@@ -38,10 +35,7 @@ export function leaseTable(
       },
       coded("sliver", "Sliver", ({ sliver }) => sliver),
       { key: "engine", title: "Engine", value: ({ engine }) => engine },
-      share("cpuMillis", "Processor (1/1000 core)"),
-      share("memoryMib", "Memory (MiB)"),
-      share("diskMib", "Disk (MiB)"),
-      share("egressKbps", "Egress (kbit/s)"),
+      ...resourceColumns<StoredLease>(({ resources }) => resources),
       time("from", "From", ({ term }) => term.start),
       time("until", "Until", ({ term }) => term.end),
       time("renewable_until", "Renewable until", ({ renewableUntil }) => renewableUntil),
