@@ -116,9 +116,9 @@ export class SliverWork {
     const { store, engines, time, conditions, deadlines } = this.#deps;
     const lease = store.leases.bySerial(serial);
     if (lease?.state !== "live" || store.suspensions.has(serial)) return;
-    store.transaction((tx) => this.#record(tx, lease, "sliver stopped: it ran out of memory without end"));
     const stopped = engineOf(engines, lease.engine).stop(lease.sliver);
     await this.#engine(stopped, deadlines.engineMs, "stopping the sliver");
+    store.transaction((tx) => this.#record(tx, lease, "sliver stopped: it ran out of memory without end"));
     await this.restart(serial);
     const reason =
       "it ran out of memory without end and was started again; ask for more, or start less in it";
