@@ -1,3 +1,4 @@
+import type { EngineName } from "#shared/model/ticket.ts";
 import { formatInstant, parseInstant } from "#shared/model/time.ts";
 import type { nodeManagerApi } from "#shared/wire/node-manager-api.ts";
 import type { Handlers } from "#shared/wire/xmlrpc/dispatch.ts";
@@ -24,7 +25,7 @@ export type NodeDescription = Readonly<{
   node: string;
   ip: string;
   version: string;
-  engines: ("simulated" | "container" | "microvm" | "docker")[];
+  engines: EngineName[];
   simulated: boolean;
 }>;
 

@@ -1,6 +1,7 @@
 import { type KeyName, type PublicKey, publicKeyFromSpki } from "#shared/identity/key.ts";
 import { Fault } from "#shared/model/errors.ts";
 import type { PortRange } from "#shared/model/ports.ts";
+import type { EngineName } from "#shared/model/ticket.ts";
 import type { Log } from "#shared/runtime/log.ts";
 import type { agentApi } from "#shared/wire/agent-api.ts";
 import type { XmlRpcClient } from "#shared/wire/xmlrpc/client.ts";
@@ -17,7 +18,7 @@ import type { Grant, RootsOfNode } from "./roots.ts";
 export type NodeFacts = {
   readonly sslport: number;
   readonly sshport: number;
-  readonly engines: readonly ("simulated" | "container" | "microvm" | "docker")[];
+  readonly engines: readonly EngineName[];
   readonly images: readonly string[];
   readonly simulated: boolean;
   readonly version: string;
