@@ -1,13 +1,8 @@
 import type { SigningKey } from "#shared/identity/signature.ts";
 import { OperatorError } from "#shared/model/errors.ts";
-import {
-  isToBeSignedAgain,
-  nextListNumber,
-  type RevocationList,
-  type Revoked,
-} from "#shared/model/revocation.ts";
+import { isToBeSignedAgain, type RevocationList, type Revoked } from "#shared/model/revocation.ts";
 import { readIfPresent, writeDurably } from "#shared/runtime/durable-file.ts";
-import { claimedList, openRevocations, sealRevocations } from "#shared/wire/revocation-document.ts";
+import { claimedList, openRevocations, signNextList } from "#shared/wire/revocation-document.ts";
 import type { RevokedRecord } from "./register.ts";
 
 /** What the authority says of everybody whom it revoked, and where that lies for everybody to read. */
@@ -39,9 +34,7 @@ export async function currentRevocations(
   const saysAll = last?.revoked.length === revoked.length; // nothing is ever taken out
   if (text !== undefined && last && saysAll && !isToBeSignedAgain(last, at, seconds))
     return { file, document: text, list: last };
-  const number = nextListNumber(last?.number, at);
-  const list = { issuer: key.public.name, number, at, nextUpdate: at + seconds, revoked };
-  const document = sealRevocations(list, key);
+  const { document, list } = signNextList(key, "authority", { last, at, seconds, revoked });
   await writeDurably(file, document, 0o644);
   return { file, document, list };
 }

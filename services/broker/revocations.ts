@@ -48,12 +48,9 @@ export async function startRevocations(
   }
 
   async function load(): Promise<void> {
-    const stored = await storedLists(database);
-    // Who is not trusted any more may have lost its key to somebody who revokes everybody.
-    lists.keep(identity.trust.keys.map(({ name }) => name));
-    for (const { signer, document } of stored) {
+    for (const { signer, document } of await storedLists(database)) {
       const held = opened(signer, document);
-      if (held && (lists.of(signer)?.list.number ?? -1) < held.list.number) lists.put(held);
+      if (held) lists.put(held);
     }
   }
 
@@ -70,6 +67,7 @@ export async function startRevocations(
   await load();
   connections.heed(lists.isRevoked);
   identity.follow(() => {
+    // Who is not trusted any more may have lost its key to somebody who revokes everybody.
     lists.keep(identity.trust.keys.map(({ name }) => name));
     load().catch((err) => log.warn({ err }, "what is revoked could not be read; agents are asked for it"));
   });

@@ -3,6 +3,7 @@ import type { SigningKey } from "../identity/signature.ts";
 import { refuseUnless } from "../model/errors.ts";
 import {
   MAY_REVOKE,
+  nextListNumber,
   REVOKED_KINDS,
   type RevocationList,
   type RevocationSigner,
@@ -11,7 +12,7 @@ import {
   type SignedList,
 } from "../model/revocation.ts";
 import type { DocumentId } from "../model/ticket.ts";
-import { formatInstant, parseInstant } from "../model/time.ts";
+import { formatInstant, type Instant, parseInstant } from "../model/time.ts";
 import { parseDocument, signDocument, type VerifiedBody, verifyDocument } from "./document.ts";
 import { type Element, Fields, field, group, listOf, type Part, readRoot, writeBody } from "./element.ts";
 import { readName256, readNumber, readSerial } from "./fields.ts";
@@ -38,6 +39,25 @@ export type HeldList = SignedList & {
  */
 export function sealRevocations(list: RevocationList, signer: SigningKey): string {
   return signDocument(signer, writeRevocations(list));
+}
+
+/** What a signer's next list is to say, and for how many seconds it is good. */
+export type NextList = {
+  readonly last: Pick<RevocationList, "number"> | undefined;
+  readonly at: Instant;
+  readonly seconds: number;
+  readonly revoked: readonly Revoked[];
+};
+
+/** Signs the list that takes the place of a signer's last one. Throws what `sealRevocations` and `openRevocations` do. */
+export function signNextList(
+  signer: SigningKey,
+  role: RevocationSigner,
+  { last, at, seconds, revoked }: NextList,
+): HeldList {
+  const number = nextListNumber(last?.number, at);
+  const list = { issuer: signer.public.name, number, at, nextUpdate: at + seconds, revoked };
+  return openRevocations(sealRevocations(list, signer), signer.public, role);
 }
 
 /**

@@ -2,7 +2,7 @@ import type { KeyName, PublicKey } from "#shared/identity/key.ts";
 import { publicKeyFromSpki } from "#shared/identity/key.ts";
 import type { SigningKey } from "#shared/identity/signature.ts";
 import { Fault, OperatorError, refuseUnless } from "#shared/model/errors.ts";
-import { isToBeSignedAgain, nextListNumber, type Revoked } from "#shared/model/revocation.ts";
+import { isToBeSignedAgain, type Revoked } from "#shared/model/revocation.ts";
 import type { DocumentId } from "#shared/model/ticket.ts";
 import type { Instant } from "#shared/model/time.ts";
 import type { Clock } from "#shared/runtime/clock.ts";
@@ -11,7 +11,7 @@ import {
   claimedList,
   type HeldList,
   openRevocations,
-  sealRevocations,
+  signNextList,
 } from "#shared/wire/revocation-document.ts";
 import { RevocationLists } from "#shared/wire/revocation-lists.ts";
 import type { Office } from "../registry/office.ts";
@@ -189,13 +189,11 @@ export class Revocations {
 
   async #sign(tx: Tx, now: Instant): Promise<void> {
     const { signingKey } = this.#parts;
-    const self = signingKey.public;
-    const last = (await storedLists(tx)).find(({ signer }) => signer === self.name)?.number;
-    const revoked = await revokedBy(tx, self.name, now);
-    const number = nextListNumber(last, now);
-    const list = { issuer: self.name, number, at: now, nextUpdate: now + LIST_SECONDS, revoked };
-    const document = sealRevocations(list, signingKey);
-    await saveList(tx, storedList(openRevocations(document, self, "agent")), now);
+    const self = signingKey.public.name;
+    const last = (await storedLists(tx)).find(({ signer }) => signer === self);
+    const revoked = await revokedBy(tx, self, now);
+    const next = signNextList(signingKey, "agent", { last, at: now, seconds: LIST_SECONDS, revoked });
+    await saveList(tx, storedList(next), now);
   }
 
   async #enforce(tx: Tx, now: Instant): Promise<void> {

@@ -1,16 +1,6 @@
 import type { SigningKey } from "#shared/identity/signature.ts";
-import {
-  isToBeSignedAgain,
-  nextListNumber,
-  type RevocationList,
-  type Revoked,
-} from "#shared/model/revocation.ts";
-import {
-  type HeldList,
-  MAX_REVOKED,
-  openRevocations,
-  sealRevocations,
-} from "#shared/wire/revocation-document.ts";
+import { isToBeSignedAgain, type RevocationList, type Revoked } from "#shared/model/revocation.ts";
+import { type HeldList, MAX_REVOKED, type NextList, signNextList } from "#shared/wire/revocation-document.ts";
 import type { NodeTime } from "../node-time.ts";
 import { heldList } from "../store/verification.ts";
 import type { Store } from "../store.ts";
@@ -49,7 +39,7 @@ export class OwnList {
       .slice(0, MAX_REVOKED)
       .map(({ lease, since }): Revoked => ({ kind: "lease", id: lease, since }));
     if (last ? !this.#isNews(last.list, revoked, now) : revoked.length === 0) return last;
-    return this.#sign(nextListNumber(last?.list.number, now), revoked);
+    return this.#sign({ last: last?.list, at: now, seconds: LIST_SECONDS, revoked });
   }
 
   #stored(): HeldList | undefined {
@@ -63,17 +53,15 @@ export class OwnList {
     return revoked.some(({ id }) => !named.has(id)) || isToBeSignedAgain(last, now, LIST_SECONDS);
   }
 
-  #sign(number: number, revoked: readonly Revoked[]): HeldList {
-    const { store, key, time } = this.#deps;
-    const now = time.now();
-    const self = key.public;
-    const list = { issuer: self.name, number, at: now, nextUpdate: now + LIST_SECONDS, revoked };
-    const document = sealRevocations(list, key);
-    const opened = openRevocations(document, self, "node");
-    const row = { signer: self.name, role: "node", id: opened.id, number, key: self.spki, document } as const;
+  #sign(next: NextList): HeldList {
+    const { store, key } = this.#deps;
+    const opened = signNextList(key, "node", next);
+    const { id, document, list } = opened;
+    const { name: signer, spki } = key.public;
+    const row = { signer, role: "node", id, number: list.number, key: spki, document } as const;
     store.transaction((tx) => {
-      store.revocations.put(tx, row, now);
-      store.endings.prune(tx, now);
+      store.revocations.put(tx, row, next.at);
+      store.endings.prune(tx, next.at);
     });
     this.#last = opened;
     return opened;
